@@ -1,0 +1,76 @@
+// Command provider is the Lambda function behind Custom::CloneyS3Credentials:
+// it answers CloudFormation's Create, Update and Delete.
+//
+// It is a list of parts; what they do is in internal/.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"cloney-s3-credentials/internal/edge"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/probe"
+	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/reply"
+	"cloney-s3-credentials/internal/resource"
+	"cloney-s3-credentials/internal/secrets"
+	"cloney-s3-credentials/internal/spec"
+	"cloney-s3-credentials/internal/users"
+)
+
+func main() {
+	log := slog.New(lambdacontext.NewLogHandler())
+	cfg, err := edge.Config(context.Background())
+	if err != nil {
+		// Nothing but a malformed environment does this.
+		log.Error("the provider cannot start", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(assemble(cfg, log).Handle)
+}
+
+func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
+	iam := users.New(cfg, users.Options{
+		Path:     name.Path(cfg.Region),
+		Boundary: os.Getenv("PERMISSIONS_BOUNDARY_ARN"),
+		Account:  func(ctx context.Context) (string, string, error) { return account(ctx, cfg) },
+	})
+	return &resource.Handler{
+		Provisioner: &provision.Provisioner{
+			Users:    iam,
+			Keys:     iam,
+			Policies: iam,
+			Secrets:  secrets.New(cfg),
+			Prober:   probe.New(cfg),
+			Log:      log,
+		},
+		Sender:         reply.New(),
+		Log:            log,
+		AllowedBuckets: spec.Patterns(os.Getenv("ALLOWED_BUCKETS")),
+		ResponseHosts:  spec.Patterns(os.Getenv("RESPONSE_HOSTS")),
+		LogStream:      lambdacontext.LogStreamName,
+	}
+}
+
+// account asks STS for the function's own partition and account, which no
+// event is trusted to say. The call needs no permission.
+func account(ctx context.Context, cfg aws.Config) (partition, id string, err error) {
+	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", "", fmt.Errorf("asking for the function's account: %w", err)
+	}
+	self, err := arn.Parse(aws.ToString(out.Arn))
+	if err != nil {
+		return "", "", fmt.Errorf("asking for the function's account: %w", err)
+	}
+	return self.Partition, self.AccountID, nil
+}

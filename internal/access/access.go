@@ -1,0 +1,128 @@
+// Package access is the vocabulary that every other package speaks: users,
+// access keys, managed policies, secrets, and the outcomes an account can give.
+//
+// It knows no AWS SDK, does no I/O and decides nothing. The edges (users,
+// secrets, probe) translate AWS's answers into these words; the flow (plan,
+// provision) reasons in them alone.
+package access
+
+import (
+	"errors"
+	"time"
+)
+
+// Outcomes of a call, whatever service gave them. Edges wrap one of these so
+// that the flow can ask with errors.Is; anything else is an unclear failure:
+// the call may or may not have happened.
+var (
+	// ErrNotFound: the entity does not exist, or cannot be seen yet (IAM is
+	// eventually consistent).
+	ErrNotFound = errors.New("not found")
+	// ErrExists: the name, or the version token with another value, is taken.
+	ErrExists = errors.New("exists already")
+	// ErrLimit: a quota of AWS would be exceeded (third key, sixth version …).
+	ErrLimit = errors.New("limit reached")
+	// ErrConflict: a deletion is refused because something still hangs on it.
+	ErrConflict = errors.New("still in use")
+	// ErrBusy: AWS asks to come back later; nothing was done.
+	ErrBusy = errors.New("busy, try again")
+	// ErrThrottled: too many calls; nothing was done.
+	ErrThrottled = errors.New("throttled")
+	// ErrDenied: the function's own role, or a control policy above it, refuses.
+	ErrDenied = errors.New("access denied")
+	// ErrInvalid: AWS refuses the request's content; nothing was done.
+	ErrInvalid = errors.New("refused as invalid")
+)
+
+// Definite reports whether err says for certain that the call was not carried
+// out. After any other error the call may have happened: look before acting.
+func Definite(err error) bool {
+	for _, outcome := range []error{ErrNotFound, ErrExists, ErrLimit, ErrConflict, ErrBusy, ErrThrottled, ErrDenied, ErrInvalid} {
+		if errors.Is(err, outcome) {
+			return true
+		}
+	}
+	return false
+}
+
+// Scope is what a credential is for: the roles of the guide, on these buckets.
+type Scope struct {
+	Source      bool     // read: list, GetObject, GetObjectVersion
+	Destination bool     // write: list, PutObject, PutObjectAcl, multipart
+	Buckets     []string // bucket names, sorted, no duplicates
+}
+
+// User is an IAM user as it stands in the account.
+type User struct {
+	Name string
+	ARN  string
+	Tags map[string]string
+}
+
+// Key is one access key of a user, without its secret half.
+type Key struct {
+	ID      string
+	Active  bool
+	Created time.Time
+}
+
+// LastUse is when and where a key was last used. A zero Time means never, as
+// far as AWS has noticed (its record lags behind by up to hours).
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
+type LastUse struct {
+	Time    time.Time
+	Service string
+	Region  string
+}
+
+// Policy is a customer managed policy of ours.
+type Policy struct {
+	Name     string
+	ARN      string
+	Document string // JSON of the default version
+	Tags     map[string]string
+}
+
+// Version is one version of a secret's value. Its value stays in Secrets
+// Manager; the labels say which key it holds.
+type Version struct {
+	ID     string
+	Labels []string // Secrets Manager's "staging labels": AWSCURRENT, our own …
+}
+
+// Has reports whether the version carries the staging label.
+func (v Version) Has(label string) bool {
+	for _, l := range v.Labels {
+		if l == label {
+			return true
+		}
+	}
+	return false
+}
+
+// SecretInfo is a secret in Secrets Manager, without its values.
+type SecretInfo struct {
+	Name     string
+	ARN      string
+	Tags     map[string]string
+	Versions []Version
+	Deleted  time.Time // not zero: scheduled for deletion, in its recovery window
+}
+
+// Staging labels of Secrets Manager.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/whats-in-a-secret.html
+const (
+	Current  = "AWSCURRENT"
+	Previous = "AWSPREVIOUS"
+	Pending  = "AWSPENDING"
+)
+
+// Labelled returns the version that carries the staging label.
+func (s SecretInfo) Labelled(label string) (Version, bool) {
+	for _, v := range s.Versions {
+		if v.Has(label) {
+			return v, true
+		}
+	}
+	return Version{}, false
+}

@@ -1,0 +1,84 @@
+// Package edge is what the edges to AWS's services share: one configuration of
+// the SDK, and the translation of its errors into the outcomes of package
+// access, by type and code and never by text.
+//
+// It refuses to let an SDK error through as such: what comes out is an outcome
+// and AWS's own sentence, without request, endpoint or body.
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+// callTimeout ends one attempt of one call that gets no answer. AWS answers in
+// well under a second.
+const callTimeout = 15 * time.Second
+
+// Config loads the SDK's configuration from the environment. Failed attempts
+// are repeated by the SDK; what stays throttled is waited out by the flow, up
+// to its deadline, hence no quota of retries here.
+func Config(ctx context.Context) (aws.Config, error) {
+	return config.LoadDefaultConfig(ctx,
+		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(callTimeout)),
+		config.WithRetryer(func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.MaxAttempts = 4
+				o.MaxBackoff = 5 * time.Second
+				o.RateLimiter = ratelimit.None
+			})
+		}))
+}
+
+// Outcome translates an error of the SDK. typed returns the outcome of a
+// service's own error types, or nil for others.
+func Outcome(err error, typed func(error) error) error {
+	if err == nil {
+		return nil
+	}
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		// No answer, or none that AWS's protocol knows: it may have happened.
+		return fmt.Errorf("no clear answer from AWS: %w", err)
+	}
+	outcome := typed(err)
+	if outcome == nil {
+		outcome = common(api.ErrorCode())
+	}
+	if outcome == nil {
+		return fmt.Errorf("AWS answered %s: %s", api.ErrorCode(), api.ErrorMessage())
+	}
+	return fmt.Errorf("%w: %s (%s)", outcome, api.ErrorMessage(), api.ErrorCode())
+}
+
+// common are the outcomes that every service tells by the same codes.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+func common(code string) error {
+	switch code {
+	case "AccessDenied", "AccessDeniedException", "UnauthorizedOperation":
+		return access.ErrDenied
+	case "ValidationError", "ValidationException", "MalformedPolicyDocument":
+		return access.ErrInvalid
+	}
+	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled {
+		return access.ErrThrottled
+	}
+	return nil
+}
+
+// As reports whether err holds an error of type T.
+func As[T error](err error) bool {
+	var target T
+	return errors.As(err, &target)
+}

@@ -1,0 +1,184 @@
+// Package name makes every name that the provider gives: users, policies,
+// secrets, their path, and the ownership tags that tell ours from others'.
+//
+// All of it is pure and deterministic: the same stack and logical id give the
+// same names for ever, so that a second delivery of an event, a retry after a
+// crash and the Delete that follows all find what the first run made. It
+// refuses nothing but stack ids; package spec judges what users write.
+package name
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Limits of IAM and Secrets Manager.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+const (
+	MaxUser   = 64  // characters of a user name
+	MaxSecret = 512 // characters of a secret name
+	// MaxPolicies is how many managed policies AWS attaches to a user unless
+	// the account asked for more.
+	MaxPolicies = 10
+)
+
+// SecretPrefix begins every secret's name: the function's role reaches no other.
+const SecretPrefix = "cloney/"
+
+// Tags that say whose an entity is, and what the provider remembers on it.
+const (
+	TagPrefix   = "cloney:"
+	TagStack    = TagPrefix + "stack-id"
+	TagLogical  = TagPrefix + "logical-id"
+	TagPhysical = TagPrefix + "physical-id"
+	// TagRequest, on the user: the RequestId of the Create that made it.
+	TagRequest = TagPrefix + "request-id"
+	// TagPolicies, on the user: the highest policy number ever made for it.
+	TagPolicies = TagPrefix + "policies"
+	// TagCompleted, on the user: what was last completed, see plan.Completed.
+	// A user without it was left half-made.
+	TagCompleted = TagPrefix + "completed"
+	// TagKMSKey, on the secret: SecretKmsKeyId as the stack wrote it.
+	TagKMSKey = TagPrefix + "kms-key"
+	// TagPromoted, on the secret: when AWSCURRENT last moved, RFC 3339.
+	TagPromoted = TagPrefix + "promoted-at"
+)
+
+// Stack is what a StackId says.
+type Stack struct {
+	ID        string
+	Partition string // aws, aws-cn, aws-us-gov, aws-eusc, aws-iso …
+	Region    string
+	Account   string // 12 digits
+	Name      string
+}
+
+var stackID = regexp.MustCompile(`^arn:(aws(?:-[a-z]+)*):cloudformation:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):([0-9]{12}):stack/([A-Za-z][-A-Za-z0-9]{0,127})/[-A-Za-z0-9]{1,64}$`)
+
+// ParseStackID reads a StackId, an ARN of at most 256 characters (it must fit a
+// tag's value). The zero Stack comes with every error.
+func ParseStackID(id string) (Stack, error) {
+	m := stackID.FindStringSubmatch(id)
+	if m == nil || len(id) > 256 {
+		return Stack{}, fmt.Errorf("StackId is not the ARN of a CloudFormation stack")
+	}
+	return Stack{ID: id, Partition: m[1], Region: m[2], Account: m[3], Name: m[4]}, nil
+}
+
+// Owner is whose an entity is: one resource of one stack.
+type Owner struct {
+	Stack   Stack
+	Logical string
+}
+
+// Tags returns the ownership tags of an entity that belongs to the owner and,
+// within it, to the physical id.
+func (o Owner) Tags(physicalID string) map[string]string {
+	return map[string]string{TagStack: o.Stack.ID, TagLogical: o.Logical, TagPhysical: physicalID}
+}
+
+// Owns reports whether an entity with these tags belongs to the owner,
+// whichever its physical id.
+func (o Owner) Owns(tags map[string]string) bool {
+	return o.Stack.ID != "" && tags[TagStack] == o.Stack.ID && tags[TagLogical] == o.Logical
+}
+
+// OwnsAs reports whether an entity belongs to the owner under this physical id.
+func (o Owner) OwnsAs(physicalID string, tags map[string]string) bool {
+	return o.Owns(tags) && tags[TagPhysical] == physicalID
+}
+
+// hashLength characters of base32 hold 60 bits: two resources of one account
+// do not meet by chance. IAM compares names without case, hence base32.
+const hashLength = 12
+
+// User returns the user name of a resource whose stack sets none:
+// STACK-LOGICALID-HASH, at most 64 characters. The hash covers the whole
+// StackId, hence the region too: IAM's names are one space for all regions.
+func (o Owner) User() string {
+	sum := sha256.Sum256([]byte(o.Stack.ID + "|" + o.Logical))
+	hash := strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:hashLength]
+	// What is left for the two readable parts after both hyphens. The shorter
+	// one keeps all of itself, the longer one takes the rest.
+	room := MaxUser - hashLength - 2
+	stack, logical := o.Stack.Name, o.Logical
+	if half := room / 2; len(stack) <= half {
+		logical = cut(logical, room-len(stack))
+	} else if len(logical) <= half {
+		stack = cut(stack, room-len(logical))
+	} else {
+		stack, logical = cut(stack, half), cut(logical, room-half)
+	}
+	return stack + "-" + logical + "-" + hash
+}
+
+func cut(s string, most int) string {
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+var user = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{1,64}$`)
+
+// IsUser reports whether IAM takes s as the name of a new user.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html
+func IsUser(s string) bool { return user.MatchString(s) }
+
+// Secret returns the secret name of a user whose stack sets none.
+func Secret(user string) string { return SecretPrefix + user }
+
+// Path returns the IAM path of users and policies. It holds the region, so
+// that the functions of two regions cannot touch each other's users.
+func Path(region string) string { return "/cloney/" + region + "/" }
+
+// Policy returns the name of a user's nth managed policy, n from 1.
+func Policy(user string, n int) string { return user + "-" + strconv.Itoa(n) }
+
+// PolicyNumber returns n of Policy(user, n), or false for any other name.
+func PolicyNumber(user, policy string) (int, bool) {
+	rest, ok := strings.CutPrefix(policy, user+"-")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(rest)
+	if err != nil || n < 1 || n > MaxPolicies || strconv.Itoa(n) != rest {
+		return 0, false
+	}
+	return n, true
+}
+
+const keyLabel = TagPrefix + "serial:"
+
+// KeyLabel returns the staging label that a secret's version carries from the
+// moment it is stored: which Serial it was issued for, and which key it holds.
+// Set in the same call as the value, it cannot disagree with it.
+func KeyLabel(serial int, keyID string) string {
+	return keyLabel + strconv.Itoa(serial) + ":" + keyID
+}
+
+// ParseKeyLabel reads a KeyLabel back, or returns false for any other label.
+func ParseKeyLabel(label string) (serial int, keyID string, ok bool) {
+	rest, ok := strings.CutPrefix(label, keyLabel)
+	if !ok {
+		return 0, "", false
+	}
+	number, keyID, ok := strings.Cut(rest, ":")
+	serial, err := strconv.Atoi(number)
+	if !ok || err != nil || serial < 1 || keyID == "" {
+		return 0, "", false
+	}
+	return serial, keyID, true
+}
+
+// Token returns the idempotency token of storing a value: the same parts give
+// the same token, in the shape of the UUIDs that Secrets Manager is used to.
+func Token(parts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}

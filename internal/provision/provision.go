@@ -1,0 +1,255 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/plan"
+)
+
+// Provisioner makes the account as desired. All fields are required.
+type Provisioner struct {
+	Users    Users
+	Keys     Keys
+	Policies Policies
+	Secrets  Secrets
+	Prober   Prober
+	Log      *slog.Logger
+}
+
+// Result is what stands once everything is as desired.
+type Result struct {
+	UserName    string
+	UserARN     string
+	PolicyARNs  []string // in the order of their numbers
+	AccessKeyID string
+	SecretARN   string
+	SecretName  string
+}
+
+// Target is what a Delete names.
+type Target struct {
+	Owner      name.Owner
+	PhysicalID string
+	UserName   string // that the properties lead to
+	SecretName string // that the properties lead to
+}
+
+// Create converges. If it fails, what it made is taken away again, the key
+// first; CloudFormation sends a Delete all the same, which finishes the rest.
+func (p *Provisioner) Create(ctx context.Context, want plan.Desired) (Result, error) {
+	work, cancel := working(ctx)
+	defer cancel()
+	seen, err := p.observe(work, want)
+	if err != nil {
+		return Result{}, err
+	}
+	if plan.Settled(want, seen) {
+		p.Log.Info("delivered again: finished already")
+		return result(want, seen), nil
+	}
+	done, err := p.converge(work, want)
+	if err == nil {
+		err = p.stillThere(work, want)
+	}
+	if err != nil && (seen.User == nil || seen.User.Tags[name.TagCompleted] == "") {
+		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want) })
+	}
+	return done, err
+}
+
+// Update converges, from whatever an earlier Update or its rollback left. A
+// replacement that fails takes its half-made user away again; any other failed
+// Update is put right by the rollback Update that CloudFormation sends.
+//
+// former names the user and secret that OldResourceProperties lead to.
+func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Target) (Result, error) {
+	work, cancel := working(ctx)
+	defer cancel()
+	if plan.InCapitalsOnly(want.Spec.UserName, former.PhysicalID) {
+		return Result{}, plan.Refused(fmt.Sprintf("UserName: %q and %q differ in capitals only, and IAM cannot hold both; choose another name", former.PhysicalID, want.Spec.UserName))
+	}
+	replacing := want.Spec.UserName != former.PhysicalID
+	if !replacing && former.SecretName != want.Spec.SecretName {
+		want.FormerSecret = former.SecretName
+	}
+	done, err := p.converge(work, want)
+	switch {
+	case err != nil && replacing:
+		p.undo(ctx, want, func() error { return p.undoReplacement(ctx, want, former.PhysicalID) })
+	case err == nil && !replacing && former.UserName != want.Spec.UserName:
+		// The rollback of a replacement whose answer never came: CloudFormation
+		// does not know of that user, and will send no Delete for it.
+		half := Target{Owner: want.Owner, PhysicalID: former.UserName, SecretName: former.SecretName}
+		err = p.remove(work, half)
+	}
+	return done, err
+}
+
+// Delete takes everything of the physical id away. An id that no answer ever
+// gave owns nothing, and is no error. What a Create of the same resource left
+// unfinished goes too: where its answer never came, CloudFormation invents the
+// id that it sends.
+func (p *Provisioner) Delete(ctx context.Context, target Target) error {
+	if err := p.remove(ctx, target); err != nil {
+		return err
+	}
+	if target.UserName == target.PhysicalID {
+		return nil
+	}
+	user, err := p.Users.User(ctx, target.UserName)
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("looking for what a Create left unfinished: %w", err)
+	}
+	if user.Tags[name.TagCompleted] != "" || !target.Owner.OwnsAs(target.UserName, user.Tags) {
+		return nil
+	}
+	target.PhysicalID = target.UserName
+	return p.remove(ctx, target)
+}
+
+// errRaced: another run of the same event was faster at one step. Look again.
+var errRaced = errors.New("another run of the same event was faster")
+
+// converge observes, plans and applies, again where another run of the same
+// event got in between.
+func (p *Provisioner) converge(ctx context.Context, want plan.Desired) (Result, error) {
+	for attempt := 1; ; attempt++ {
+		seen, err := p.observe(ctx, want)
+		if err != nil {
+			return Result{}, err
+		}
+		steps, err := plan.Converge(want, seen, time.Now())
+		if err != nil {
+			return Result{}, err
+		}
+		run := p.begin(want, seen)
+		err = run.apply(ctx, steps)
+		if errors.Is(err, errRaced) && attempt < 5 && sleep(ctx, firstWait) == nil {
+			continue
+		}
+		return run.finished(), err
+	}
+}
+
+// stillThere is the last look before a Create answers: a Delete may have
+// overtaken it.
+func (p *Provisioner) stillThere(ctx context.Context, want plan.Desired) error {
+	// IAM may not see yet what this run made: waited out before it is believed.
+	err := settle(ctx, true, func() error {
+		_, err := p.Users.User(ctx, want.Spec.UserName)
+		return err
+	})
+	if errors.Is(err, access.ErrNotFound) {
+		return errors.New("the user was deleted while it was being made, by a Delete of this stack or by hand")
+	}
+	return err
+}
+
+// observe looks at what is there, as far as planning needs it.
+func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Observed, error) {
+	var seen plan.Observed
+	err := settle(ctx, false, func() (err error) {
+		seen = plan.Observed{Policies: map[int]access.Policy{}, LastUse: map[string]access.LastUse{}}
+		user, err := p.Users.User(ctx, want.Spec.UserName)
+		if err != nil && !errors.Is(err, access.ErrNotFound) {
+			return fmt.Errorf("looking for the user: %w", err)
+		}
+		if err == nil {
+			seen.User = &user
+			// Someone else's user is refused by the plan, and not looked into.
+			if want.Owner.OwnsAs(user.Name, user.Tags) {
+				if err := p.observeUser(ctx, user.Name, &seen); err != nil {
+					return err
+				}
+			}
+		}
+		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
+			return err
+		}
+		if want.FormerSecret == "" {
+			return nil
+		}
+		former, err := p.findSecret(ctx, want.FormerSecret)
+		if former != nil && former.Deleted.IsZero() && want.Owner.OwnsAs(want.Spec.UserName, former.Tags) {
+			seen.Former = former
+		}
+		return err
+	})
+	return seen, err
+}
+
+func (p *Provisioner) observeUser(ctx context.Context, user string, seen *plan.Observed) (err error) {
+	if seen.Keys, err = p.Keys.Keys(ctx, user); err != nil {
+		return fmt.Errorf("listing the user's keys: %w", err)
+	}
+	if len(seen.Keys) > 1 {
+		for _, key := range seen.Keys {
+			if seen.LastUse[key.ID], err = p.Keys.LastUse(ctx, key.ID); err != nil {
+				return fmt.Errorf("asking when key %s was last used: %w", key.ID, err)
+			}
+		}
+	}
+	attached, err := p.Policies.Attached(ctx, user)
+	if err != nil {
+		return fmt.Errorf("listing the user's policies: %w", err)
+	}
+	for _, policy := range attached {
+		number, ours := name.PolicyNumber(user, policy)
+		if !ours {
+			continue
+		}
+		if seen.Policies[number], err = p.Policies.Policy(ctx, policy); err != nil {
+			return fmt.Errorf("reading policy %s: %w", policy, err)
+		}
+	}
+	return nil
+}
+
+func (p *Provisioner) findSecret(ctx context.Context, secret string) (*access.SecretInfo, error) {
+	info, err := p.Secrets.Secret(ctx, secret)
+	if errors.Is(err, access.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking for secret %s: %w", secret, err)
+	}
+	return &info, nil
+}
+
+// result tells what stands, from what was seen.
+func result(want plan.Desired, seen plan.Observed) Result {
+	done := Result{UserName: want.Spec.UserName, SecretName: want.Spec.SecretName}
+	if seen.User != nil {
+		done.UserARN = seen.User.ARN
+	}
+	done.PolicyARNs = policyARNs(want.Spec.UserName, slices.Collect(maps.Values(seen.Policies)))
+	if seen.Secret != nil {
+		done.SecretARN = seen.Secret.ARN
+		if current, ok := seen.Secret.Labelled(access.Current); ok {
+			done.AccessKeyID = plan.KeyOf(current)
+		}
+	}
+	return done
+}
+
+// policyARNs returns the ARNs in the order of the policies' numbers.
+func policyARNs(user string, policies []access.Policy) []string {
+	number := func(p access.Policy) int { n, _ := name.PolicyNumber(user, p.Name); return n }
+	slices.SortFunc(policies, func(a, b access.Policy) int { return number(a) - number(b) })
+	arns := make([]string, len(policies))
+	for i, policy := range policies {
+		arns[i] = policy.ARN
+	}
+	return arns
+}

@@ -1,0 +1,174 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/plan"
+)
+
+// undo runs what takes a failed run's work away. Its own failure is logged and
+// not answered: the stack owner needs the first cause, and the Delete or the
+// rollback Update that follows takes the same way again.
+func (p *Provisioner) undo(ctx context.Context, want plan.Desired, f func() error) {
+	if err := f(); err != nil {
+		p.Log.Warn("undoing did not finish; the Delete or rollback that follows does", "user", want.Spec.UserName, "error", err.Error())
+	}
+}
+
+// removeUnfinished takes away what this Create made, unless another delivery
+// of the same event has finished it meanwhile.
+func (p *Provisioner) removeUnfinished(ctx context.Context, want plan.Desired) error {
+	user, err := p.Users.User(ctx, want.Spec.UserName)
+	if err == nil && user.Tags[name.TagCompleted] != "" {
+		return nil
+	}
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return err
+	}
+	return p.remove(ctx, Target{Owner: want.Owner, PhysicalID: want.Spec.UserName, SecretName: want.Spec.SecretName})
+}
+
+// undoReplacement gives a secret that both users share back to the former one,
+// and removes the new user. In that order: AWSCURRENT names a live key at
+// every moment.
+func (p *Provisioner) undoReplacement(ctx context.Context, want plan.Desired, former string) error {
+	secret, err := p.findSecret(ctx, want.Spec.SecretName)
+	if err != nil {
+		return err
+	}
+	if secret != nil && want.Owner.OwnsAs(want.Spec.UserName, secret.Tags) {
+		if err := p.giveBack(ctx, want.Owner, *secret, former); err != nil {
+			return err
+		}
+	}
+	return p.remove(ctx, Target{Owner: want.Owner, PhysicalID: want.Spec.UserName, SecretName: want.Spec.SecretName})
+}
+
+// giveBack makes the secret the former user's again if it holds a live key of
+// that user. A secret that was made for the new user does not.
+func (p *Provisioner) giveBack(ctx context.Context, owner name.Owner, secret access.SecretInfo, former string) error {
+	user, err := p.Users.User(ctx, former)
+	if errors.Is(err, access.ErrNotFound) || err == nil && !owner.OwnsAs(former, user.Tags) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	keys, err := p.Keys.Keys(ctx, former)
+	if err != nil {
+		return err
+	}
+	current, _ := secret.Labelled(access.Current)
+	for _, label := range []string{access.Current, access.Previous} {
+		version, ok := secret.Labelled(label)
+		if !ok || !lives(plan.KeyOf(version), keys) {
+			continue
+		}
+		if version.ID != current.ID {
+			// A crash after this: AWSCURRENT names the former user's live key,
+			// and the rollback Update does the rest.
+			if err := p.Secrets.Promote(ctx, secret.Name, version.ID, current.ID); err != nil {
+				return fmt.Errorf("giving the secret back: %w", err)
+			}
+		}
+		// A crash after this: the new user is left, which the rollback Update
+		// finds by OldResourceProperties.
+		return p.Secrets.TagSecret(ctx, secret.Name, owner.Tags(former), nil)
+	}
+	return nil
+}
+
+func lives(keyID string, keys []access.Key) bool {
+	for _, key := range keys {
+		if key.ID == keyID && key.Active {
+			return true
+		}
+	}
+	return false
+}
+
+// remove takes away everything that belongs to the target's physical id, and
+// nothing else: each entity's tags are asked first.
+func (p *Provisioner) remove(ctx context.Context, target Target) error {
+	// An id that CloudFormation invented may be no user name at all.
+	if !name.IsUser(target.PhysicalID) {
+		return nil
+	}
+	seen, secrets, err := p.belongings(ctx, target)
+	if err != nil {
+		return err
+	}
+	steps := plan.Remove(target.PhysicalID, seen, secrets)
+	return p.begin(plan.Desired{Owner: target.Owner}, seen).apply(ctx, steps)
+}
+
+// belongings observes what carries the target's tags.
+func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Observed, []string, error) {
+	seen := plan.Observed{Policies: map[int]access.Policy{}}
+	var secrets []string
+	err := settle(ctx, false, func() error {
+		seen.User, secrets = nil, nil
+		user, err := p.Users.User(ctx, target.PhysicalID)
+		if err != nil && !errors.Is(err, access.ErrNotFound) {
+			return fmt.Errorf("looking for the user: %w", err)
+		}
+		if err == nil {
+			if !target.Owner.OwnsAs(target.PhysicalID, user.Tags) {
+				return nil // someone else's, and so is all that hangs on the name
+			}
+			seen.User = &user
+			if seen.Keys, err = p.Keys.Keys(ctx, user.Name); err != nil {
+				return fmt.Errorf("listing the user's keys: %w", err)
+			}
+		}
+		if err := p.ownPolicies(ctx, target, &seen); err != nil {
+			return err
+		}
+		for _, candidate := range candidates(target) {
+			secret, err := p.findSecret(ctx, candidate)
+			if err != nil {
+				return err
+			}
+			if secret != nil && target.Owner.OwnsAs(target.PhysicalID, secret.Tags) {
+				secrets = append(secrets, candidate)
+			}
+		}
+		return nil
+	})
+	return seen, secrets, err
+}
+
+// ownPolicies finds the policies of the user by number, attached or not: a
+// crash may have left one between its making and its attaching.
+func (p *Provisioner) ownPolicies(ctx context.Context, target Target, seen *plan.Observed) error {
+	highest := name.MaxPolicies
+	if seen.User != nil {
+		highest = plan.HighestPolicy(seen.User.Tags)
+	}
+	for number := 1; number <= highest; number++ {
+		policy, err := p.Policies.Policy(ctx, name.Policy(target.PhysicalID, number))
+		if errors.Is(err, access.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("looking for policy %d of the user: %w", number, err)
+		}
+		if target.Owner.OwnsAs(target.PhysicalID, policy.Tags) {
+			seen.Policies[number] = policy
+		}
+	}
+	return nil
+}
+
+// candidates are the names that the target's secret can have.
+func candidates(target Target) []string {
+	byDefault := name.Secret(target.PhysicalID)
+	if target.SecretName == "" || target.SecretName == byDefault {
+		return []string{byDefault}
+	}
+	return []string{target.SecretName, byDefault}
+}

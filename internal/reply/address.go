@@ -1,0 +1,87 @@
+package reply
+
+import (
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"cloney-s3-credentials/internal/name"
+)
+
+// suffixes are the domains of AWS's partitions.
+// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+var suffixes = map[string]string{
+	"aws":        "amazonaws.com",
+	"aws-us-gov": "amazonaws.com",
+	"aws-cn":     "amazonaws.com.cn",
+	"aws-eusc":   "amazonaws.eu",
+	"aws-iso":    "c2s.ic.gov",
+	"aws-iso-b":  "sc2s.sgov.gov",
+	"aws-iso-e":  "cloud.adc-e.uk",
+	"aws-iso-f":  "csp.hci.ic.gov",
+}
+
+// ErrAddress: the ResponseURL is none of CloudFormation's. The error says no
+// more, because whoever made the event up reads it.
+var ErrAddress = errors.New("the ResponseURL is not one of CloudFormation's response buckets for this stack's region; nothing was done and nothing is sent")
+
+// Address is a ResponseURL that may be answered. Like a secret it cannot print
+// itself: who has its query can answer in our place.
+type Address struct{ url url.URL }
+
+func (Address) String() string   { return "[response url]" }
+func (Address) GoString() string { return "[response url]" }
+
+// ParseAddress reads a ResponseURL. It must be https on the bucket that
+// CloudFormation keeps for responses in the stack's region, or, for local
+// runs, name a host of extra exactly.
+func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address, error) {
+	parsed, err := url.Parse(responseURL)
+	if err != nil || parsed.User != nil || parsed.Opaque != "" || parsed.Fragment != "" || parsed.Path == "" {
+		return Address{}, ErrAddress
+	}
+	if local(parsed, extra) {
+		return Address{*parsed}, nil
+	}
+	if parsed.Scheme != "https" || !slices.Contains(hosts(stack), parsed.Host) {
+		return Address{}, ErrAddress
+	}
+	return Address{*parsed}, nil
+}
+
+// hosts are the forms in which CloudFormation writes the host of the bucket,
+// all seen in real events. The region stands in the bucket's name without its
+// hyphens.
+func hosts(stack name.Stack) []string {
+	suffix, known := suffixes[stack.Partition]
+	if !known || stack.Region == "" {
+		return nil
+	}
+	bucket := "cloudformation-custom-resource-response-" + strings.ReplaceAll(stack.Region, "-", "")
+	forms := []string{
+		bucket + ".s3." + stack.Region + "." + suffix,
+		bucket + ".s3-" + stack.Region + "." + suffix,
+	}
+	if stack.Region == "us-east-1" {
+		forms = append(forms, bucket+".s3."+suffix)
+	}
+	return forms
+}
+
+// local reports whether the URL names one of the hosts exactly; a host without
+// a port means its scheme's own.
+func local(u *url.URL, hosts []string) bool {
+	port := map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	if port == "" || u.Hostname() == "" {
+		return false
+	}
+	withPort := func(host string) string {
+		if _, _, err := net.SplitHostPort(host); err == nil {
+			return host
+		}
+		return net.JoinHostPort(strings.Trim(host, "[]"), port)
+	}
+	return slices.ContainsFunc(hosts, func(host string) bool { return withPort(host) == withPort(u.Host) })
+}

@@ -1,0 +1,143 @@
+// Package reply is the edge to CloudFormation: it sends one response to the
+// presigned URL of an event.
+//
+// It sends to CloudFormation's own response buckets alone, follows no
+// redirect, sets no Content-Type (S3 would refuse the signature), cuts a body
+// to what CloudFormation takes, repeats what failed on the way, and never lets
+// the URL into an error.
+package reply
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxBytes is the most that CloudFormation takes as a response.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
+const MaxBytes = 4096
+
+// Status of a response.
+const (
+	Success = "SUCCESS"
+	Failed  = "FAILED"
+)
+
+// Response is CloudFormation's response object.
+type Response struct {
+	Status             string
+	Reason             string            `json:",omitempty"`
+	PhysicalResourceID string            `json:"PhysicalResourceId"`
+	StackID            string            `json:"StackId"`
+	RequestID          string            `json:"RequestId"`
+	LogicalResourceID  string            `json:"LogicalResourceId"`
+	Data               map[string]string `json:",omitempty"`
+}
+
+// Encode returns the JSON of the response, at most MaxBytes. When it is longer
+// the Reason is cut at its end, between characters; its beginning names the
+// cause.
+func (r Response) Encode() []byte {
+	r.Reason = cut(r.Reason, MaxBytes)
+	body := r.marshal()
+	for len(body) > MaxBytes && r.Reason != "" {
+		// Escapes make a character up to twelve bytes long: cut by what is too
+		// much, at least one character, and measure again.
+		r.Reason = cut(r.Reason, max(0, len(r.Reason)-max(1, (len(body)-MaxBytes)/12)))
+		body = r.marshal()
+	}
+	return body
+}
+
+// cut returns at most that many bytes of s, ending between characters.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
+
+func (r Response) marshal() []byte {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false)
+	// Strings alone cannot fail to marshal.
+	_ = encoder.Encode(r)
+	return bytes.TrimSpace(body.Bytes())
+}
+
+// Sender sends responses. Use New.
+type Sender struct{ client *http.Client }
+
+const (
+	attemptTimeout = 10 * time.Second
+	firstWait      = 250 * time.Millisecond
+	mostWait       = 4 * time.Second
+)
+
+// New returns a Sender with connections of its own.
+func New() *Sender {
+	return &Sender{client: &http.Client{
+		Timeout: attemptTimeout,
+		// A response bucket redirects nowhere; who does wants something else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Send puts the response, and repeats that while the way there fails or S3
+// answers 5xx, until the context ends. A refusal (4xx) is final: the URL has
+// expired, or the body is not what was signed.
+func (s *Sender) Send(ctx context.Context, to Address, response Response) error {
+	body := response.Encode()
+	for wait := firstWait; ; wait = min(wait*2, mostWait) {
+		again, err := s.put(ctx, to, body)
+		if err == nil || !again {
+			return err
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+	}
+}
+
+// put makes one attempt. again says whether another one makes sense.
+func (s *Sender) put(ctx context.Context, to Address, body []byte) (again bool, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.url.String(), bytes.NewReader(body))
+	if err != nil {
+		return false, errors.New("the ResponseURL cannot be requested")
+	}
+	response, err := s.client.Do(request)
+	if err != nil {
+		return true, fmt.Errorf("sending the response: %w", withoutURL(err))
+	}
+	defer response.Body.Close()
+	// Read on a little, so that the connection can be used again.
+	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
+	if response.StatusCode == http.StatusOK {
+		return false, nil
+	}
+	return response.StatusCode >= 500, fmt.Errorf("the response bucket answered %d", response.StatusCode)
+}
+
+// withoutURL drops the URL that every error of net/http begins with.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}

@@ -1,0 +1,110 @@
+package resource
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/reply"
+)
+
+// RequestType is what CloudFormation asks for.
+type RequestType string
+
+// The three requests of a custom resource.
+const (
+	Create RequestType = "Create"
+	Update RequestType = "Update"
+	Delete RequestType = "Delete"
+)
+
+// event is a custom resource request, as it came.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
+type event struct {
+	RequestType           RequestType
+	RequestID             string `json:"RequestId"`
+	ResponseURL           string
+	StackID               string `json:"StackId"`
+	LogicalResourceID     string `json:"LogicalResourceId"`
+	PhysicalResourceID    string `json:"PhysicalResourceId"`
+	ResourceProperties    map[string]any
+	OldResourceProperties map[string]any
+}
+
+// decode reads what it can: a field of the wrong type stays empty, so that an
+// event whose ResponseURL is usable can be answered whatever else is wrong
+// with it. The error names the fields.
+func decode(raw json.RawMessage) (event, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
+		return event{}, errors.New("the event is not a JSON object")
+	}
+	var e event
+	var problems []error
+	read := func(field string, into any) {
+		value, present := fields[field]
+		if !present {
+			return
+		}
+		decoder := json.NewDecoder(bytes.NewReader(value))
+		decoder.UseNumber()
+		if decoder.Decode(into) != nil {
+			problems = append(problems, fmt.Errorf("%s has the wrong type", field))
+		}
+	}
+	read("RequestType", &e.RequestType)
+	read("RequestId", &e.RequestID)
+	read("ResponseURL", &e.ResponseURL)
+	read("StackId", &e.StackID)
+	read("LogicalResourceId", &e.LogicalResourceID)
+	read("PhysicalResourceId", &e.PhysicalResourceID)
+	read("ResourceProperties", &e.ResourceProperties)
+	read("OldResourceProperties", &e.OldResourceProperties)
+	return e, errors.Join(problems...)
+}
+
+// request is an event that may be worked on.
+type request struct {
+	event
+	owner   name.Owner
+	address reply.Address
+	// problems that decoding found; nil: none
+	problems error
+}
+
+// CloudFormation's logical ids are alphanumeric, at most 255 characters.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html
+var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
+
+// mostID bounds what is copied into an answer: RequestId is a UUID, a physical
+// id has at most 1,024 bytes.
+const mostID = 1024
+
+// validate returns what is wrong with an event that can be answered.
+func (r request) validate() error {
+	var problems []error
+	refuse := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	switch r.RequestType {
+	case Create:
+	case Update, Delete:
+		if r.PhysicalResourceID == "" {
+			refuse("PhysicalResourceId is missing")
+		}
+	default:
+		refuse("RequestType is none of Create, Update, Delete")
+	}
+	if r.RequestID == "" || len(r.RequestID) > 128 {
+		refuse("RequestId is missing or too long")
+	}
+	if !logicalID.MatchString(r.LogicalResourceID) {
+		refuse("LogicalResourceId is not 1 to 255 letters and digits")
+	}
+	if len(r.PhysicalResourceID) > mostID || !utf8.ValidString(r.PhysicalResourceID) {
+		refuse("PhysicalResourceId is too long")
+	}
+	return errors.Join(problems...)
+}

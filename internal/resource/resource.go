@@ -1,0 +1,216 @@
+// Package resource turns one CloudFormation request into exactly one answer.
+//
+// Whatever happens in between (bad input, a refusal of AWS, a panic, a call
+// that hangs) the answer is sent before the function's deadline, and only to
+// CloudFormation's own response buckets. An event that cannot be answered
+// there is refused before anything is done.
+package resource
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/reply"
+	"cloney-s3-credentials/internal/spec"
+)
+
+// Provisioner does what a request asks for.
+type Provisioner interface {
+	Create(ctx context.Context, want plan.Desired) (provision.Result, error)
+	Update(ctx context.Context, want plan.Desired, former provision.Target) (provision.Result, error)
+	Delete(ctx context.Context, target provision.Target) error
+}
+
+// Sender sends an answer.
+type Sender interface {
+	Send(ctx context.Context, to reply.Address, response reply.Response) error
+}
+
+// Handler answers requests. Provisioner, Sender and Log are required.
+type Handler struct {
+	Provisioner    Provisioner
+	Sender         Sender
+	Log            *slog.Logger
+	AllowedBuckets []string // patterns, see spec.Rules; empty: any bucket
+	ResponseHosts  []string // of local runs, see reply.ParseAddress
+	LogStream      string   // named in answers, so that the log is found
+}
+
+// Handle answers one event. It returns an error, which makes Lambda count a
+// failure, only if no answer was accepted.
+func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) error {
+	started := time.Now()
+	r, err := h.receive(raw)
+	if err != nil {
+		h.Log.Error("event refused", "error", err.Error())
+		return err
+	}
+	work, cancel := beforeAnswer(ctx)
+	defer cancel()
+	response := h.respond(work, r)
+	err = h.Sender.Send(ctx, r.address, response)
+	h.record(r, response, started, err)
+	return err
+}
+
+// receive decodes an event as far as it takes to know whether it can be
+// answered at all.
+func (h *Handler) receive(raw json.RawMessage) (request, error) {
+	e, problems := decode(raw)
+	r := request{event: e}
+	stack, err := name.ParseStackID(e.StackID)
+	if err != nil && problems == nil {
+		problems = err
+	}
+	// The stack says which region's response bucket may be answered. Without
+	// one, only the hosts of a local run are left.
+	r.owner = name.Owner{Stack: stack, Logical: e.LogicalResourceID}
+	if r.address, err = reply.ParseAddress(e.ResponseURL, stack, h.ResponseHosts); err != nil {
+		return request{}, errors.Join(problems, err)
+	}
+	if problems != nil {
+		r.problems = problems
+	}
+	return r, nil
+}
+
+// respond does what is asked and returns the answer, at the latest when ctx
+// ends: what hangs then is left behind.
+func (h *Handler) respond(ctx context.Context, r request) reply.Response {
+	response := reply.Response{
+		PhysicalResourceID: r.physicalID(),
+		StackID:            r.StackID,
+		RequestID:          r.RequestID,
+		LogicalResourceID:  r.LogicalResourceID,
+	}
+	type outcome struct {
+		result provision.Result
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		defer func() {
+			if panicked := recover(); panicked != nil {
+				// Answered and not raised again: Lambda would deliver the event
+				// once more, after CloudFormation has rolled back. What panicked
+				// is a type here, never a value: that could hold a secret.
+				h.Log.Error("panic", "type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
+				done <- outcome{err: errors.New("the provider failed inside; its log has the details")}
+			}
+		}()
+		result, err := h.work(ctx, r)
+		done <- outcome{result, err}
+	}()
+	var got outcome
+	select {
+	case got = <-done:
+	case <-ctx.Done():
+		got.err = errors.New("the provider ran out of time; try again, and see its log for what took so long")
+	}
+	if got.err != nil {
+		response.Status, response.Reason = reply.Failed, h.reason(got.err)
+		return response
+	}
+	response.Status = reply.Success
+	if r.RequestType != Delete {
+		response.PhysicalResourceID = got.result.UserName
+		response.Data = attributes(got.result)
+	}
+	return response
+}
+
+// physicalID is the id of an answer that fails: the one that came in, or for a
+// Create the one that it would have got, so that the Delete that follows finds
+// what is left.
+func (r request) physicalID() string {
+	if r.PhysicalResourceID != "" && r.RequestType != Create {
+		return r.PhysicalResourceID
+	}
+	return spec.Peek(r.ResourceProperties, r.owner).UserName
+}
+
+func (h *Handler) reason(err error) string {
+	text := err.Error()
+	if errors.Is(err, context.DeadlineExceeded) {
+		text = "the provider ran out of time: " + text
+	}
+	if h.LogStream != "" {
+		text += " (log stream " + h.LogStream + ")"
+	}
+	return text
+}
+
+// attributes are what Fn::GetAtt gives. The secret access key is none of them.
+func attributes(result provision.Result) map[string]string {
+	return map[string]string{
+		"UserName":    result.UserName,
+		"UserArn":     result.UserARN,
+		"PolicyArns":  strings.Join(result.PolicyARNs, ","),
+		"AccessKeyId": result.AccessKeyID,
+		"SecretArn":   result.SecretARN,
+		"SecretName":  result.SecretName,
+	}
+}
+
+// work does what the request asks for.
+func (h *Handler) work(ctx context.Context, r request) (provision.Result, error) {
+	if err := errors.Join(r.problems, r.validate()); err != nil {
+		return provision.Result{}, fmt.Errorf("the event is malformed: %w", err)
+	}
+	if r.RequestType == Delete {
+		// Properties that are no longer valid, or never were, do not stop it.
+		return provision.Result{}, h.Provisioner.Delete(ctx, r.target(r.ResourceProperties))
+	}
+	declared, err := spec.Parse(r.ResourceProperties, spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets})
+	if err != nil {
+		return provision.Result{}, err
+	}
+	want := plan.Desired{Owner: r.owner, RequestID: r.RequestID, Spec: declared}
+	if r.RequestType == Create {
+		return h.Provisioner.Create(ctx, want)
+	}
+	want.FormerTags = spec.Peek(r.OldResourceProperties, r.owner).TagKeys
+	return h.Provisioner.Update(ctx, want, r.target(r.OldResourceProperties))
+}
+
+// target is what properties lead to that need not be valid.
+func (r request) target(properties map[string]any) provision.Target {
+	names := spec.Peek(properties, r.owner)
+	return provision.Target{Owner: r.owner, PhysicalID: r.PhysicalResourceID, UserName: names.UserName, SecretName: names.SecretName}
+}
+
+// record is the one line that the log has of every event. No properties, no
+// URL: they are not ours to keep.
+func (h *Handler) record(r request, response reply.Response, started time.Time, err error) {
+	attrs := []any{
+		"requestType", string(r.RequestType), "stack", r.StackID, "logicalId", r.LogicalResourceID,
+		"physicalId", response.PhysicalResourceID, "outcome", response.Status, "reason", response.Reason,
+		"milliseconds", time.Since(started).Milliseconds(),
+	}
+	if err != nil {
+		h.Log.Error("answer not accepted", append(attrs, "error", err.Error())...)
+		return
+	}
+	h.Log.Info("answered", attrs...)
+}
+
+// keepForAnswer is how much of the time that is left is kept for sending the
+// answer: at most this, and a quarter where there is less of it.
+const keepForAnswer = 10 * time.Second
+
+func beforeAnswer(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(keepForAnswer, time.Until(deadline)/4)))
+}

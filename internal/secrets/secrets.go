@@ -1,0 +1,199 @@
+// Package secrets is the edge to Secrets Manager: secrets, the versions of
+// their values, and the staging labels that say which version is what.
+//
+// A value passes through it only as an access.Secret, and never into an error.
+// It decides nothing.
+package secrets
+
+import (
+	"context"
+	"errors"
+	"sort"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge"
+)
+
+// Client is Secrets Manager of one region.
+type Client struct{ api *secretsmanager.Client }
+
+// New returns the edge.
+func New(cfg aws.Config) *Client { return &Client{api: secretsmanager.NewFromConfig(cfg)} }
+
+// outcome maps Secrets Manager's own error types.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html#API_PutSecretValue_Errors
+func outcome(err error) error {
+	return edge.Outcome(err, func(err error) error {
+		switch {
+		case edge.As[*types.ResourceNotFoundException](err):
+			return access.ErrNotFound
+		case edge.As[*types.ResourceExistsException](err):
+			return access.ErrExists
+		case edge.As[*types.LimitExceededException](err):
+			return access.ErrLimit
+		case edge.As[*types.InvalidParameterException](err), edge.As[*types.InvalidRequestException](err),
+			edge.As[*types.EncryptionFailure](err), edge.As[*types.DecryptionFailure](err), edge.As[*types.MalformedPolicyDocumentException](err):
+			return access.ErrInvalid
+		}
+		return nil
+	})
+}
+
+func toTags(tags map[string]string) []types.Tag {
+	out := make([]types.Tag, 0, len(tags))
+	for key, value := range tags {
+		out = append(out, types.Tag{Key: aws.String(key), Value: aws.String(value)})
+	}
+	return out
+}
+
+// Secret describes a secret. One in its recovery window is described too.
+func (c *Client) Secret(ctx context.Context, name string) (access.SecretInfo, error) {
+	out, err := c.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
+	if err != nil {
+		return access.SecretInfo{}, outcome(err)
+	}
+	info := access.SecretInfo{
+		Name:    aws.ToString(out.Name),
+		ARN:     aws.ToString(out.ARN),
+		Tags:    map[string]string{},
+		Deleted: aws.ToTime(out.DeletedDate),
+	}
+	for _, tag := range out.Tags {
+		info.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	for id, labels := range out.VersionIdsToStages {
+		info.Versions = append(info.Versions, access.Version{ID: id, Labels: labels})
+	}
+	sort.Slice(info.Versions, func(i, j int) bool { return info.Versions[i].ID < info.Versions[j].ID })
+	return info, nil
+}
+
+// CreateSecret makes the secret, without a value, and its tags in one call.
+func (c *Client) CreateSecret(ctx context.Context, name, kmsKey string, tags map[string]string) (access.SecretInfo, error) {
+	in := &secretsmanager.CreateSecretInput{
+		Name:        &name,
+		Description: aws.String("An access key to S3 for Cloney, in the JSON of credential_process. Made by cloney-s3-credentials; its stack owns it."),
+		Tags:        toTags(tags),
+	}
+	if kmsKey != "" {
+		in.KmsKeyId = &kmsKey
+	}
+	out, err := c.api.CreateSecret(ctx, in)
+	if edge.As[*types.InvalidRequestException](err) {
+		// The name is still held by a secret that is being deleted: a forced
+		// deletion takes effect after a short delay.
+		// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
+		return access.SecretInfo{}, edge.Outcome(err, func(error) error { return access.ErrBusy })
+	}
+	if err != nil {
+		return access.SecretInfo{}, outcome(err)
+	}
+	return access.SecretInfo{Name: name, ARN: aws.ToString(out.ARN), Tags: tags}, nil
+}
+
+// RestoreSecret takes the secret out of its recovery window.
+func (c *Client) RestoreSecret(ctx context.Context, name string) error {
+	_, err := c.api.RestoreSecret(ctx, &secretsmanager.RestoreSecretInput{SecretId: &name})
+	return outcome(err)
+}
+
+// awsKey is what a secret without a key of its own is encrypted with.
+const awsKey = "alias/aws/secretsmanager"
+
+// RekeySecret has Secrets Manager encrypt the secret with another key.
+func (c *Client) RekeySecret(ctx context.Context, name, kmsKey string) error {
+	if kmsKey == "" {
+		kmsKey = awsKey
+	}
+	_, err := c.api.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{SecretId: &name, KmsKeyId: &kmsKey})
+	return outcome(err)
+}
+
+// TagSecret sets tags, then removes others.
+func (c *Client) TagSecret(ctx context.Context, name string, set map[string]string, unset []string) error {
+	if len(set) > 0 {
+		if _, err := c.api.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &name, Tags: toTags(set)}); err != nil {
+			return outcome(err)
+		}
+	}
+	if len(unset) == 0 {
+		return nil
+	}
+	_, err := c.api.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &name, TagKeys: unset})
+	return outcome(err)
+}
+
+// PutVersion stores a value with its labels in one call. The token makes it
+// repeatable: it is the version's id.
+func (c *Client) PutVersion(ctx context.Context, name, token string, value access.Secret, labels []string) error {
+	_, err := c.api.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+		SecretId:           &name,
+		ClientRequestToken: &token,
+		SecretString:       aws.String(value.Reveal()),
+		VersionStages:      labels,
+	})
+	return outcome(err)
+}
+
+// Value returns the value of one version.
+func (c *Client) Value(ctx context.Context, name, version string) (access.Secret, error) {
+	out, err := c.api.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name, VersionId: &version})
+	if err != nil {
+		return access.Secret{}, outcome(err)
+	}
+	return access.NewSecret(aws.ToString(out.SecretString)), nil
+}
+
+// Promote moves AWSCURRENT. Secrets Manager moves AWSPREVIOUS along.
+func (c *Client) Promote(ctx context.Context, name, version, from string) error {
+	in := &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId:        &name,
+		VersionStage:    aws.String(access.Current),
+		MoveToVersionId: &version,
+	}
+	if from != "" {
+		in.RemoveFromVersionId = &from
+	}
+	_, err := c.api.UpdateSecretVersionStage(ctx, in)
+	err = outcome(err)
+	if !errors.Is(err, access.ErrInvalid) {
+		return err
+	}
+	// Refused because it is not where we said: an attempt whose answer was lost
+	// may have moved it already.
+	if info, look := c.Secret(ctx, name); look == nil {
+		if current, ok := info.Labelled(access.Current); ok && current.ID == version {
+			return nil
+		}
+	}
+	return err
+}
+
+// Unlabel takes a label from a version; one that is gone is no error.
+func (c *Client) Unlabel(ctx context.Context, name, version, label string) error {
+	_, err := c.api.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
+		SecretId:            &name,
+		VersionStage:        &label,
+		RemoveFromVersionId: &version,
+	})
+	err = outcome(err)
+	if errors.Is(err, access.ErrNotFound) || errors.Is(err, access.ErrInvalid) {
+		return nil
+	}
+	return err
+}
+
+// DeleteSecret deletes the secret and all its versions at once.
+func (c *Client) DeleteSecret(ctx context.Context, name string) error {
+	_, err := c.api.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)})
+	err = outcome(err)
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,84 @@
+// Package spec turns the ResourceProperties of an event into a valid Spec, or
+// into every problem at once.
+//
+// It is the door: behind it everything is valid. CloudFormation delivers every
+// scalar as a string, so it reads "true", "3" and a comma-separated string as
+// what they mean, and refuses unknown properties with the nearest known name,
+// because a misspelt property that is silently ignored grants something other
+// than what the stack says. The readers are its own: a general weak decoder
+// takes "1" for true and "" for 0, and names Go types to a stack owner.
+//
+// It is pure: no SDK, no clock, no I/O.
+package spec
+
+import (
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+)
+
+// Spec is what a stack declares, valid, with every default filled in.
+type Spec struct {
+	Scope      access.Scope
+	UserName   string            // 1–64 characters; also the physical id
+	SecretName string            // begins with cloney/, at most 512 characters
+	KMSKey     string            // SecretKmsKeyId as written; empty: aws/secretsmanager
+	Serial     int               // from 1
+	Tags       map[string]string // the stack owner's own, at most MaxTags
+	Verify     bool
+}
+
+// MaxTags is how many tags a stack may set: AWS takes 50 on a user, and the
+// provider keeps ten of them for itself.
+const MaxTags = 40
+
+// Rules are what the properties are judged by, beside themselves.
+type Rules struct {
+	Owner          name.Owner
+	AllowedBuckets []string // patterns with *, empty: any bucket
+}
+
+// Parse reads the properties of a Create or Update. On any problem it returns
+// the zero Spec and Problems.
+func Parse(properties map[string]any, rules Rules) (Spec, error) {
+	r := reader{properties: properties, rules: rules}
+	var spec Spec
+	// In the order of the contract's table, which is the order of the problems.
+	spec.Scope = r.scope()
+	spec.UserName = r.userName()
+	spec.SecretName = r.secretName(spec.UserName)
+	spec.KMSKey = r.kmsKey()
+	spec.Serial = r.serial()
+	spec.Verify = r.verify()
+	spec.Tags = r.tags()
+	r.unknown()
+	if len(r.problems) > 0 {
+		return Spec{}, r.problems
+	}
+	return spec, nil
+}
+
+// Names are what can be told from properties that need not be valid.
+type Names struct {
+	UserName   string
+	SecretName string
+	TagKeys    []string
+}
+
+// Peek reads the names from properties that may be of another version, or
+// never have been valid: those of a Delete, and OldResourceProperties. A name
+// that is missing or cannot be one is answered with its default.
+func Peek(properties map[string]any, owner name.Owner) Names {
+	r := reader{properties: properties, rules: Rules{Owner: owner}}
+	names := Names{UserName: owner.User()}
+	if user, ok := r.scalar("UserName"); ok && name.IsUser(user) {
+		names.UserName = user
+	}
+	names.SecretName = name.Secret(names.UserName)
+	if secret, ok := r.scalar("SecretName"); ok && secretNameProblem(secret) == "" {
+		names.SecretName = secret
+	}
+	for key := range r.tags() {
+		names.TagKeys = append(names.TagKeys, key)
+	}
+	return names
+}

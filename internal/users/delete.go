@@ -1,0 +1,161 @@
+package users
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+// DeleteUser deletes the user. IAM refuses while anything of nine kinds hangs
+// on it; then that is taken away, whoever put it there, and the user is
+// deleted once more.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
+func (c *Client) DeleteUser(ctx context.Context, name string) error {
+	err := c.deleteUser(ctx, name)
+	if !errors.Is(err, access.ErrConflict) {
+		return gone(err)
+	}
+	// A crash anywhere in here: less hangs on the user than before, and no key
+	// of ours; the next Delete goes on.
+	if err := c.strip(ctx, name); err != nil {
+		return gone(err)
+	}
+	return gone(c.deleteUser(ctx, name))
+}
+
+func (c *Client) deleteUser(ctx context.Context, name string) error {
+	_, err := c.api.DeleteUser(ctx, &iam.DeleteUserInput{UserName: &name})
+	return outcome(err)
+}
+
+// strip takes away what keeps a user from being deleted: what lets someone in
+// first, then what permits, then the rest.
+func (c *Client) strip(ctx context.Context, user string) error {
+	for _, part := range []func(context.Context, *string) error{
+		c.stripKeys, c.stripLogin, c.stripServiceCredentials, c.stripCertificates, c.stripSSHKeys,
+		c.stripAttached, c.stripInline, c.stripGroups, c.stripMFA,
+	} {
+		if err := part(ctx, &user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) stripKeys(ctx context.Context, user *string) error {
+	keys, err := c.Keys(ctx, *user)
+	for _, key := range keys {
+		if err := c.DeleteKey(ctx, *user, key.ID); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (c *Client) stripLogin(ctx context.Context, user *string) error {
+	_, err := c.api.DeleteLoginProfile(ctx, &iam.DeleteLoginProfileInput{UserName: user})
+	return gone(outcome(err))
+}
+
+func (c *Client) stripServiceCredentials(ctx context.Context, user *string) error {
+	out, err := c.api.ListServiceSpecificCredentials(ctx, &iam.ListServiceSpecificCredentialsInput{UserName: user})
+	if err != nil {
+		return outcome(err)
+	}
+	for _, credential := range out.ServiceSpecificCredentials {
+		_, err := c.api.DeleteServiceSpecificCredential(ctx, &iam.DeleteServiceSpecificCredentialInput{UserName: user, ServiceSpecificCredentialId: credential.ServiceSpecificCredentialId})
+		if err := gone(outcome(err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) stripCertificates(ctx context.Context, user *string) error {
+	out, err := c.api.ListSigningCertificates(ctx, &iam.ListSigningCertificatesInput{UserName: user})
+	if err != nil {
+		return outcome(err)
+	}
+	for _, certificate := range out.Certificates {
+		_, err := c.api.DeleteSigningCertificate(ctx, &iam.DeleteSigningCertificateInput{UserName: user, CertificateId: certificate.CertificateId})
+		if err := gone(outcome(err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) stripSSHKeys(ctx context.Context, user *string) error {
+	out, err := c.api.ListSSHPublicKeys(ctx, &iam.ListSSHPublicKeysInput{UserName: user})
+	if err != nil {
+		return outcome(err)
+	}
+	for _, key := range out.SSHPublicKeys {
+		_, err := c.api.DeleteSSHPublicKey(ctx, &iam.DeleteSSHPublicKeyInput{UserName: user, SSHPublicKeyId: key.SSHPublicKeyId})
+		if err := gone(outcome(err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) stripAttached(ctx context.Context, user *string) error {
+	var arns []string
+	err := c.attached(ctx, *user, func(arn string) { arns = append(arns, arn) })
+	for _, arn := range arns {
+		_, err := c.api.DetachUserPolicy(ctx, &iam.DetachUserPolicyInput{UserName: user, PolicyArn: &arn})
+		if err := gone(outcome(err)); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (c *Client) stripInline(ctx context.Context, user *string) error {
+	pages := iam.NewListUserPoliciesPaginator(c.api, &iam.ListUserPoliciesInput{UserName: user})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return outcome(err)
+		}
+		for _, policy := range page.PolicyNames {
+			_, err := c.api.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: aws.String(policy)})
+			if err := gone(outcome(err)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Client) stripGroups(ctx context.Context, user *string) error {
+	out, err := c.api.ListGroupsForUser(ctx, &iam.ListGroupsForUserInput{UserName: user})
+	if err != nil {
+		return outcome(err)
+	}
+	for _, group := range out.Groups {
+		_, err := c.api.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{UserName: user, GroupName: group.GroupName})
+		if err := gone(outcome(err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Client) stripMFA(ctx context.Context, user *string) error {
+	out, err := c.api.ListMFADevices(ctx, &iam.ListMFADevicesInput{UserName: user})
+	if err != nil {
+		return outcome(err)
+	}
+	for _, device := range out.MFADevices {
+		_, err := c.api.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{UserName: user, SerialNumber: device.SerialNumber})
+		if err := gone(outcome(err)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,71 @@
+package users
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+// Keys lists all keys of the user.
+func (c *Client) Keys(ctx context.Context, user string) ([]access.Key, error) {
+	var keys []access.Key
+	pages := iam.NewListAccessKeysPaginator(c.api, &iam.ListAccessKeysInput{UserName: &user})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, outcome(err)
+		}
+		for _, key := range page.AccessKeyMetadata {
+			keys = append(keys, access.Key{
+				ID:      aws.ToString(key.AccessKeyId),
+				Active:  key.Status == types.StatusTypeActive,
+				Created: aws.ToTime(key.CreateDate),
+			})
+		}
+	}
+	return keys, nil
+}
+
+// CreateKey makes a key in one attempt. The SDK would repeat the call after a
+// lost answer and mint a second key that nobody has.
+func (c *Client) CreateKey(ctx context.Context, user string) (access.Credentials, error) {
+	out, err := c.api.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &user}, func(o *iam.Options) {
+		o.Retryer = aws.NopRetryer{}
+	})
+	if err != nil {
+		return access.Credentials{}, outcome(err)
+	}
+	return access.Credentials{
+		KeyID:  aws.ToString(out.AccessKey.AccessKeyId),
+		Secret: access.NewSecret(aws.ToString(out.AccessKey.SecretAccessKey)),
+	}, nil
+}
+
+// DeleteKey deletes a key; one that is gone is no error.
+func (c *Client) DeleteKey(ctx context.Context, user, keyID string) error {
+	_, err := c.api.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &user, AccessKeyId: &keyID})
+	return gone(outcome(err))
+}
+
+// LastUse returns when the key was last used, the zero time if never.
+func (c *Client) LastUse(ctx context.Context, keyID string) (access.LastUse, error) {
+	out, err := c.api.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &keyID})
+	if err != nil || out.AccessKeyLastUsed == nil {
+		return access.LastUse{}, outcome(err)
+	}
+	used := out.AccessKeyLastUsed
+	return access.LastUse{Time: aws.ToTime(used.LastUsedDate), Service: aws.ToString(used.ServiceName), Region: aws.ToString(used.Region)}, nil
+}
+
+// gone takes "not found" for done.
+func gone(err error) error {
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
+	return err
+}

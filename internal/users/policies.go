@@ -1,0 +1,212 @@
+package users
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+// policyARN returns the ARN of the policy of that name under our path.
+func (c *Client) policyARN(ctx context.Context, name string) (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.prefix == "" {
+		partition, account, err := c.options.Account(ctx)
+		if err != nil {
+			return "", err
+		}
+		c.prefix = "arn:" + partition + ":iam::" + account + ":policy" + c.options.Path
+	}
+	return c.prefix + name, nil
+}
+
+// Attached returns the names of the policies under our path that are attached
+// to the user.
+func (c *Client) Attached(ctx context.Context, user string) ([]string, error) {
+	ours, err := c.policyARN(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	err = c.attached(ctx, user, func(arn string) {
+		if name, ok := strings.CutPrefix(arn, ours); ok {
+			names = append(names, name)
+		}
+	})
+	return names, err
+}
+
+func (c *Client) attached(ctx context.Context, user string, each func(arn string)) error {
+	pages := iam.NewListAttachedUserPoliciesPaginator(c.api, &iam.ListAttachedUserPoliciesInput{UserName: &user})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return outcome(err)
+		}
+		for _, policy := range page.AttachedPolicies {
+			each(aws.ToString(policy.PolicyArn))
+		}
+	}
+	return nil
+}
+
+// Policy returns the policy with its tags and the text of its default version.
+func (c *Client) Policy(ctx context.Context, name string) (access.Policy, error) {
+	arn, err := c.policyARN(ctx, name)
+	if err != nil {
+		return access.Policy{}, err
+	}
+	got, err := c.api.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &arn})
+	if err != nil {
+		return access.Policy{}, outcome(err)
+	}
+	version, err := c.api.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: got.Policy.DefaultVersionId})
+	if err != nil {
+		return access.Policy{}, outcome(err)
+	}
+	return access.Policy{
+		Name:     name,
+		ARN:      arn,
+		Document: plain(aws.ToString(version.PolicyVersion.Document)),
+		Tags:     fromTags(got.Policy.Tags),
+	}, nil
+}
+
+// plain decodes the document, which AWS sends URL-encoded (RFC 3986). One that
+// begins as JSON does is not encoded; a brace would be.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetPolicyVersion.html
+func plain(document string) string {
+	if strings.HasPrefix(strings.TrimSpace(document), "{") {
+		return document
+	}
+	decoded, err := url.PathUnescape(document)
+	if err != nil {
+		return document
+	}
+	return decoded
+}
+
+// CreatePolicy makes the policy and its tags in one call.
+func (c *Client) CreatePolicy(ctx context.Context, name, text string, tags map[string]string) (access.Policy, error) {
+	out, err := c.api.CreatePolicy(ctx, &iam.CreatePolicyInput{
+		PolicyName:     &name,
+		Path:           &c.options.Path,
+		PolicyDocument: &text,
+		Description:    aws.String("Made by cloney-s3-credentials. Its stack owns it; changes by hand are overwritten."),
+		Tags:           toTags(tags),
+	})
+	if err != nil {
+		return access.Policy{}, outcome(err)
+	}
+	return access.Policy{Name: name, ARN: aws.ToString(out.Policy.Arn), Document: text, Tags: tags}, nil
+}
+
+// UpdatePolicy makes a new default version. AWS keeps five: only when it holds
+// that many is the oldest one that is not in force deleted.
+func (c *Client) UpdatePolicy(ctx context.Context, name, text string) error {
+	arn, err := c.policyARN(ctx, name)
+	if err != nil {
+		return err
+	}
+	err = c.newVersion(ctx, arn, text)
+	if !errors.Is(err, access.ErrLimit) {
+		return err
+	}
+	// A crash after this: one old version fewer, the same one in force.
+	if err := c.deleteVersions(ctx, arn, 1); err != nil {
+		return fmt.Errorf("deleting the oldest version: %w", err)
+	}
+	return c.newVersion(ctx, arn, text)
+}
+
+func (c *Client) newVersion(ctx context.Context, arn, text string) error {
+	_, err := c.api.CreatePolicyVersion(ctx, &iam.CreatePolicyVersionInput{PolicyArn: &arn, PolicyDocument: &text, SetAsDefault: true})
+	return outcome(err)
+}
+
+// deleteVersions deletes versions that are not in force, the oldest first, at
+// most that many.
+func (c *Client) deleteVersions(ctx context.Context, arn string, most int) error {
+	var old []types.PolicyVersion
+	pages := iam.NewListPolicyVersionsPaginator(c.api, &iam.ListPolicyVersionsInput{PolicyArn: &arn})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return gone(outcome(err))
+		}
+		for _, version := range page.Versions {
+			if !version.IsDefaultVersion {
+				old = append(old, version)
+			}
+		}
+	}
+	// AWS lists the youngest first, but promises no order.
+	for range min(most, len(old)) {
+		oldest := 0
+		for i := range old {
+			if aws.ToTime(old[i].CreateDate).Before(aws.ToTime(old[oldest].CreateDate)) {
+				oldest = i
+			}
+		}
+		_, err := c.api.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &arn, VersionId: old[oldest].VersionId})
+		if err := gone(outcome(err)); err != nil {
+			return err
+		}
+		old = append(old[:oldest], old[oldest+1:]...)
+	}
+	return nil
+}
+
+// TagPolicy sets tags, then removes others.
+func (c *Client) TagPolicy(ctx context.Context, name string, set map[string]string, unset []string) error {
+	arn, err := c.policyARN(ctx, name)
+	if err != nil {
+		return err
+	}
+	if len(set) > 0 {
+		if _, err := c.api.TagPolicy(ctx, &iam.TagPolicyInput{PolicyArn: &arn, Tags: toTags(set)}); err != nil {
+			return outcome(err)
+		}
+	}
+	if len(unset) == 0 {
+		return nil
+	}
+	_, err = c.api.UntagPolicy(ctx, &iam.UntagPolicyInput{PolicyArn: &arn, TagKeys: unset})
+	return outcome(err)
+}
+
+// AttachPolicy attaches the policy to the user.
+func (c *Client) AttachPolicy(ctx context.Context, user, name string) error {
+	arn, err := c.policyARN(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, err = c.api.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: &user, PolicyArn: &arn})
+	return outcome(err)
+}
+
+// DeletePolicy detaches the policy, deletes its old versions, then itself.
+func (c *Client) DeletePolicy(ctx context.Context, user, name string) error {
+	arn, err := c.policyARN(ctx, name)
+	if err != nil {
+		return err
+	}
+	_, err = c.api.DetachUserPolicy(ctx, &iam.DetachUserPolicyInput{UserName: &user, PolicyArn: &arn})
+	if err := gone(outcome(err)); err != nil {
+		return err
+	}
+	const all = 100 // AWS keeps five
+	if err := c.deleteVersions(ctx, arn, all); err != nil {
+		return err
+	}
+	_, err = c.api.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: &arn})
+	return gone(outcome(err))
+}

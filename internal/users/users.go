@@ -1,0 +1,122 @@
+// Package users is the edge to IAM: users, their access keys and their managed
+// policies, under the provider's own path.
+//
+// It makes the ARNs of policies from their names, so that nothing outside of
+// the path can be named through it, and maps the SDK's errors to the outcomes
+// of package access. It decides nothing.
+package users
+
+import (
+	"context"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge"
+)
+
+// Options say where users and policies live.
+type Options struct {
+	Path     string // begins and ends with a slash
+	Boundary string // ARN of the permissions boundary of every user; empty: none
+	// Account returns the partition and the id of the function's own account.
+	// It is asked until it once succeeds.
+	Account func(context.Context) (partition, id string, err error)
+}
+
+// Client is IAM, seen from one path.
+type Client struct {
+	api     *iam.Client
+	options Options
+
+	mu     sync.Mutex
+	prefix string // of our policies' ARNs, once the account is known
+}
+
+// New returns the edge. The configuration's region may be any of the partition.
+func New(cfg aws.Config, options Options) *Client {
+	return &Client{api: iam.NewFromConfig(cfg), options: options}
+}
+
+// outcome maps IAM's own error types.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html#API_CreateUser_Errors
+func outcome(err error) error {
+	return edge.Outcome(err, func(err error) error {
+		switch {
+		case edge.As[*types.NoSuchEntityException](err):
+			return access.ErrNotFound
+		case edge.As[*types.EntityAlreadyExistsException](err):
+			return access.ErrExists
+		case edge.As[*types.LimitExceededException](err):
+			return access.ErrLimit
+		case edge.As[*types.DeleteConflictException](err):
+			return access.ErrConflict
+		case edge.As[*types.ConcurrentModificationException](err), edge.As[*types.EntityTemporarilyUnmodifiableException](err):
+			return access.ErrBusy
+		case edge.As[*types.InvalidInputException](err), edge.As[*types.MalformedPolicyDocumentException](err),
+			edge.As[*types.PolicyNotAttachableException](err), edge.As[*types.UnmodifiableEntityException](err):
+			return access.ErrInvalid
+		}
+		return nil
+	})
+}
+
+func toTags(tags map[string]string) []types.Tag {
+	out := make([]types.Tag, 0, len(tags))
+	for key, value := range tags {
+		out = append(out, types.Tag{Key: aws.String(key), Value: aws.String(value)})
+	}
+	return out
+}
+
+func fromTags(tags []types.Tag) map[string]string {
+	out := make(map[string]string, len(tags))
+	for _, tag := range tags {
+		out[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return out
+}
+
+func toUser(user *types.User) access.User {
+	return access.User{Name: aws.ToString(user.UserName), ARN: aws.ToString(user.Arn), Tags: fromTags(user.Tags)}
+}
+
+// User returns the user, whatever its path, so that a foreign one is seen.
+func (c *Client) User(ctx context.Context, name string) (access.User, error) {
+	out, err := c.api.GetUser(ctx, &iam.GetUserInput{UserName: &name})
+	if err != nil {
+		return access.User{}, outcome(err)
+	}
+	return toUser(out.User), nil
+}
+
+// CreateUser makes the user, its tags and its boundary in one call: there is
+// no moment in which it lacks either.
+func (c *Client) CreateUser(ctx context.Context, name string, tags map[string]string) (access.User, error) {
+	in := &iam.CreateUserInput{UserName: &name, Path: &c.options.Path, Tags: toTags(tags)}
+	if c.options.Boundary != "" {
+		in.PermissionsBoundary = &c.options.Boundary
+	}
+	out, err := c.api.CreateUser(ctx, in)
+	if err != nil {
+		return access.User{}, outcome(err)
+	}
+	return toUser(out.User), nil
+}
+
+// TagUser sets tags, then removes others.
+func (c *Client) TagUser(ctx context.Context, name string, set map[string]string, unset []string) error {
+	if len(set) > 0 {
+		if _, err := c.api.TagUser(ctx, &iam.TagUserInput{UserName: &name, Tags: toTags(set)}); err != nil {
+			return outcome(err)
+		}
+	}
+	if len(unset) == 0 {
+		return nil
+	}
+	_, err := c.api.UntagUser(ctx, &iam.UntagUserInput{UserName: &name, TagKeys: unset})
+	return outcome(err)
+}
