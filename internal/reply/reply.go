@@ -39,21 +39,40 @@ type Response struct {
 	RequestID          string            `json:"RequestId"`
 	LogicalResourceID  string            `json:"LogicalResourceId"`
 	Data               map[string]string `json:",omitempty"`
+	// Where ends the Reason, however much of that is cut: where to read on.
+	Where string `json:"-"`
 }
 
 // Encode returns the JSON of the response, at most MaxBytes. When it is longer
 // the Reason is cut at its end, between characters; its beginning names the
 // cause.
 func (r Response) Encode() []byte {
-	r.Reason = cut(r.Reason, MaxBytes)
+	r.bound()
+	reason := cut(r.Reason, MaxBytes)
+	r.Reason = reason + r.Where
 	body := r.marshal()
-	for len(body) > MaxBytes && r.Reason != "" {
+	for len(body) > MaxBytes && reason != "" {
 		// Escapes make a character up to twelve bytes long: cut by what is too
 		// much, at least one character, and measure again.
-		r.Reason = cut(r.Reason, max(0, len(r.Reason)-max(1, (len(body)-MaxBytes)/12)))
+		reason = cut(reason, max(0, len(reason)-max(1, (len(body)-MaxBytes)/12)))
+		r.Reason = reason + r.Where
 		body = r.marshal()
 	}
 	return body
+}
+
+// bound cuts the ids that leave no room for a Reason. CloudFormation's own are
+// never that long: whoever made such an event up waits for no answer.
+func (r *Response) bound() {
+	for len(Response{PhysicalResourceID: r.PhysicalResourceID, StackID: r.StackID, RequestID: r.RequestID, LogicalResourceID: r.LogicalResourceID}.marshal()) > MaxBytes/2 {
+		longest := &r.PhysicalResourceID
+		for _, id := range []*string{&r.StackID, &r.RequestID, &r.LogicalResourceID} {
+			if len(*id) > len(*longest) {
+				longest = id
+			}
+		}
+		*longest = cut(*longest, len(*longest)/2)
+	}
 }
 
 // cut returns at most that many bytes of s, ending between characters.

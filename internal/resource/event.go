@@ -62,8 +62,13 @@ func decode(raw json.RawMessage) (event, error) {
 	read("StackId", &e.StackID)
 	read("LogicalResourceId", &e.LogicalResourceID)
 	read("PhysicalResourceId", &e.PhysicalResourceID)
+	others := len(problems)
 	read("ResourceProperties", &e.ResourceProperties)
 	read("OldResourceProperties", &e.OldResourceProperties)
+	if e.RequestType == Delete {
+		// Properties of whatever kind do not stop a Delete.
+		problems = problems[:others]
+	}
 	return e, errors.Join(problems...)
 }
 

@@ -117,7 +117,10 @@ func (h *Handler) respond(ctx context.Context, r request) reply.Response {
 		got.err = errors.New("the provider ran out of time; try again, and see its log for what took so long")
 	}
 	if got.err != nil {
-		response.Status, response.Reason = reply.Failed, h.reason(got.err)
+		response.Status, response.Reason = reply.Failed, reason(got.err)
+		if h.LogStream != "" {
+			response.Where = " (log stream " + h.LogStream + ")"
+		}
 		return response
 	}
 	response.Status = reply.Success
@@ -138,15 +141,11 @@ func (r request) physicalID() string {
 	return spec.Peek(r.ResourceProperties, r.owner).UserName
 }
 
-func (h *Handler) reason(err error) string {
-	text := err.Error()
+func reason(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
-		text = "the provider ran out of time: " + text
+		return "the provider ran out of time: " + err.Error()
 	}
-	if h.LogStream != "" {
-		text += " (log stream " + h.LogStream + ")"
-	}
-	return text
+	return err.Error()
 }
 
 // attributes are what Fn::GetAtt gives. The secret access key is none of them.

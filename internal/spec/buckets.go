@@ -16,7 +16,7 @@ func (r *reader) buckets() []string {
 	for _, item := range items {
 		bucket, problem := bucketName(item.text, r.rules.Owner.Stack.Partition)
 		if problem == "" && !allowed(bucket, r.rules.AllowedBuckets) {
-			problem = "is not among the buckets that this provider may give access to (its AllowedBuckets: " + strings.Join(r.rules.AllowedBuckets, ", ") + "); ask the owner of the provider's stack"
+			problem = "is not among the buckets that this provider may give access to (its AllowedBuckets: " + short(strings.Join(r.rules.AllowedBuckets, ", ")) + "); ask the owner of the provider's stack"
 		}
 		if problem != "" {
 			r.refuse(item.property, "%s %s", quote(item.text), problem)
@@ -38,7 +38,7 @@ func bucketName(entry, partition string) (bucket, problem string) {
 		switch {
 		case m == nil:
 			return "", "is not the ARN of a bucket; write arn:" + partition + ":s3:::NAME or the name alone"
-		case strings.HasPrefix(m[4], "accesspoint"):
+		case m[3] != "" && strings.HasPrefix(m[4], "accesspoint"):
 			return "", "is an access point; name the bucket behind it"
 		case m[2] != "" || m[3] != "":
 			return "", "is not the ARN of a bucket; it has neither region nor account: arn:" + partition + ":s3:::NAME"
@@ -50,6 +50,9 @@ func bucketName(entry, partition string) (bucket, problem string) {
 	if rest, ok := strings.CutPrefix(entry, "s3://"); ok {
 		before, _, _ := strings.Cut(rest, "/")
 		return "", "is a URL; write the bucket's name alone, " + quote(before)
+	}
+	if strings.Contains(entry, "://") {
+		return "", "is a URL; write the bucket's name alone"
 	}
 	if strings.ContainsAny(entry, "*?") {
 		return "", "has a wildcard; name each bucket, without one"

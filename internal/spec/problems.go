@@ -47,9 +47,23 @@ func quote(s string) string {
 	if len(s) <= most {
 		return fmt.Sprintf("%q", s)
 	}
-	end := most
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
+	return fmt.Sprintf("%q…", cut(s, most))
+}
+
+// short shows what the provider's owner wrote, cut to a length that leaves
+// room for the problem itself.
+func short(s string) string {
+	const most = 800
+	if len(s) <= most {
+		return s
 	}
-	return fmt.Sprintf("%q…", s[:end])
+	return cut(s, most) + "…"
+}
+
+// cut returns at most that many bytes of s, ending between characters.
+func cut(s string, most int) string {
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
 }

@@ -22,7 +22,7 @@ func (r *reader) scope() access.Scope {
 		case "Destination":
 			scope.Destination = true
 		default:
-			r.refuse(role.property, "%s is no role; write %s", quote(role.text), nearest(role.text, []string{"Source", "Destination"}))
+			r.refuse(role.property, "%s is no role; write Source (read) or Destination (write)", quote(role.text))
 		}
 	}
 	if len(roles) == 0 && !r.refused("Access") {

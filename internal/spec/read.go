@@ -103,7 +103,7 @@ func kind(value any) string {
 	case nil:
 		return "null"
 	}
-	return "value of an unknown kind"
+	return "single value"
 }
 
 // known are the properties that this version takes, in the contract's order;

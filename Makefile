@@ -1,0 +1,58 @@
+# make demo: see it work. make test: all checks. make invoke: try one event.
+# Everything that they need beside Go, Python 3 and make is installed, pinned,
+# into .tools/ of this checkout. Nothing needs an AWS account or a container.
+
+VENV  := .tools/venv
+TOOLS := $(VENV)/.installed
+# Of this machine: the sandbox runs what it builds.
+ARCH  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+# The same bytes from any directory, small, and without the builder's libc.
+BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-ldflags=-s -w -buildid="' SAM_CLI_TELEMETRY=0
+
+TEMPLATES := template.yaml $(wildcard examples/*.yaml)
+
+.PHONY: demo test build build-local sandbox invoke tools lint unit e2e clean
+
+demo: build-local ## show the provider at work in a local AWS
+	@go run ./internal/sandbox/demo
+
+test: lint build unit build-local e2e ## everything that CI checks
+
+build: $(TOOLS) ## the bootstrap for AWS, by the template's own architecture
+	$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release
+
+build-local: $(TOOLS) ## the bootstrap for this machine
+	@$(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH) > .tools/build.log 2>&1 || { cat .tools/build.log; exit 1; }
+
+sandbox: build-local ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deployed
+	@go run ./internal/sandbox/serve
+
+tools: $(TOOLS)
+$(TOOLS): internal/sandbox/requirements.txt
+	@echo "Installing the AWS CLI, SAM CLI, moto and cfn-lint into $(VENV) (once, about a minute) ..."
+	@python3 -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+lint: $(TOOLS)
+	@test -z "$$(gofmt -l functions internal)" || { gofmt -l functions internal; echo "^ not gofmt'ed"; exit 1; }
+	go vet ./...
+	go tool staticcheck ./...
+	$(VENV)/bin/cfn-lint $(TEMPLATES)
+	@for t in $(TEMPLATES); do AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --template-file $$t || exit 1; done
+
+unit:
+	go test -race $$(go list ./... | grep -v /internal/sandbox)
+
+e2e: .tools/oracle/node_modules
+	go test -race -timeout 4m ./internal/sandbox/...
+
+# The IAM oracle is a separate process at test time, never linked or shipped.
+.tools/oracle/node_modules: internal/sandbox/oracle/package-lock.json $(TOOLS)
+	@mkdir -p .tools/oracle
+	@cp internal/sandbox/oracle/package.json internal/sandbox/oracle/package-lock.json .tools/oracle/
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --prefix .tools/oracle ci --silent --no-audit --no-fund
+	@touch $@
+
+clean:
+	rm -rf .tools .aws-sam

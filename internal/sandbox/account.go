@@ -1,0 +1,106 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+)
+
+const administrator = "sandbox-administrator"
+
+// administrator makes the user as whom the CLI and the function run, which
+// matters once IAM is enforced.
+func (s *Sandbox) administrator(ctx context.Context) error {
+	client := iam.NewFromConfig(s.Config())
+	if _, err := client.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String(administrator)}); err != nil {
+		return fmt.Errorf("making the sandbox's administrator: %w", err)
+	}
+	if _, err := client.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
+		UserName: aws.String(administrator), PolicyName: aws.String("everything"),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`),
+	}); err != nil {
+		return fmt.Errorf("making the sandbox's administrator: %w", err)
+	}
+	key, err := client.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String(administrator)})
+	if err != nil {
+		return fmt.Errorf("making the sandbox's administrator: %w", err)
+	}
+	s.keyID, s.secret = aws.ToString(key.AccessKey.AccessKeyId), aws.ToString(key.AccessKey.SecretAccessKey)
+	return nil
+}
+
+// EnforceIAM has moto ask IAM for every call, or no longer. What it cannot
+// judge (conditions, boundaries, ARN-scoped iam: statements) it does not.
+func (s *Sandbox) EnforceIAM(ctx context.Context, on bool) error {
+	body := "inf"
+	if on {
+		body = "0"
+	}
+	return post(ctx, s.Endpoint+"/moto-api/reset-auth", body)
+}
+
+// Inventory is what an account holds beside the sandbox's own administrator:
+// "user NAME", "key ID of NAME", "policy ARN", "secret NAME", sorted. It is
+// asked by the SDK's own clients, not by our edges.
+func (s *Sandbox) Inventory(ctx context.Context) ([]string, error) {
+	found, err := s.identities(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("taking inventory: %w", err)
+	}
+	secrets := secretsmanager.NewListSecretsPaginator(secretsmanager.NewFromConfig(s.Config()), &secretsmanager.ListSecretsInput{IncludePlannedDeletion: aws.Bool(true)})
+	for secrets.HasMorePages() {
+		page, err := secrets.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("taking inventory: %w", err)
+		}
+		for _, secret := range page.SecretList {
+			found = append(found, "secret "+aws.ToString(secret.Name))
+		}
+	}
+	sort.Strings(found)
+	return found, nil
+}
+
+func (s *Sandbox) identities(ctx context.Context) (found []string, err error) {
+	client := iam.NewFromConfig(s.Config())
+	users := iam.NewListUsersPaginator(client, &iam.ListUsersInput{})
+	for users.HasMorePages() {
+		page, err := users.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, user := range page.Users {
+			if aws.ToString(user.UserName) == administrator {
+				continue
+			}
+			found = append(found, "user "+aws.ToString(user.UserName))
+			keys, err := client.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: user.UserName})
+			if err != nil {
+				return nil, err
+			}
+			for _, key := range keys.AccessKeyMetadata {
+				found = append(found, "key "+aws.ToString(key.AccessKeyId)+" of "+aws.ToString(user.UserName))
+			}
+		}
+	}
+	policies := iam.NewListPoliciesPaginator(client, &iam.ListPoliciesInput{Scope: types.PolicyScopeTypeLocal})
+	for policies.HasMorePages() {
+		page, err := policies.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, policy := range page.Policies {
+			// The provider's own stack has a policy too: the users' boundary.
+			if !strings.HasPrefix(aws.ToString(policy.Path), "/cloney-boundary/") {
+				found = append(found, "policy "+aws.ToString(policy.Arn))
+			}
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,96 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Buckets of a sandbox, for the events and the demo. Responses holds what the
+// events' ResponseURLs are answered with.
+const (
+	SourceBucket      = "cloney-sandbox-source"
+	SecondBucket      = "cloney-sandbox-source-2"
+	DestinationBucket = "cloney-sandbox-destination"
+	ResponsesBucket   = "cloney-responses"
+	artifactsBucket   = "cloney-sandbox-artifacts"
+)
+
+// ProviderStack is the name of the provider's own stack.
+const ProviderStack = "cloney-s3-credentials"
+
+// MakeBuckets makes the buckets that events and demo name.
+func (s *Sandbox) MakeBuckets(ctx context.Context) error {
+	for _, bucket := range []string{SourceBucket, SecondBucket, DestinationBucket, ResponsesBucket, artifactsBucket} {
+		if _, err := s.AWS(ctx, "s3api", "create-bucket", "--bucket", bucket); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// DeployProvider deploys our own template: what `sam build` made is packaged
+// and deployed by the real AWS CLI, after SAM's own translator has made plain
+// CloudFormation of it.
+func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) error {
+	dir, err := os.MkdirTemp("", "cloney-sandbox-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	packaged, plain := filepath.Join(dir, "packaged.yaml"), filepath.Join(dir, "plain.json")
+	if _, err := s.AWS(ctx, "cloudformation", "package", "--s3-bucket", artifactsBucket,
+		"--template-file", filepath.Join(s.root, ".aws-sam/build/template.yaml"), "--output-template-file", packaged); err != nil {
+		return err
+	}
+	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), packaged)
+	if err != nil {
+		return fmt.Errorf("translating the template: %w", err)
+	}
+	if err := os.WriteFile(plain, []byte(text), 0o600); err != nil {
+		return err
+	}
+	return s.Deploy(ctx, ProviderStack, plain, append([]string{"--capabilities", "CAPABILITY_IAM"}, parameters...)...)
+}
+
+// Deploy creates or updates a stack by the real `aws cloudformation deploy`.
+// When it fails, the error is what the stack's events say.
+func (s *Sandbox) Deploy(ctx context.Context, stack, template string, arguments ...string) error {
+	_, err := s.AWS(ctx, append([]string{"cloudformation", "deploy", "--no-fail-on-empty-changeset",
+		"--stack-name", stack, "--template-file", template}, arguments...)...)
+	if err == nil {
+		return nil
+	}
+	reasons, look := s.AWS(ctx, "cloudformation", "describe-stack-events", "--stack-name", stack, "--output", "text",
+		"--query", "StackEvents[?ends_with(ResourceStatus, '_FAILED')].[LogicalResourceId, ResourceStatusReason]")
+	if look != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", strings.TrimSpace(reasons), err)
+}
+
+// DeleteStack deletes a stack and waits until it is gone.
+func (s *Sandbox) DeleteStack(ctx context.Context, stack string) error {
+	if _, err := s.AWS(ctx, "cloudformation", "delete-stack", "--stack-name", stack); err != nil {
+		return err
+	}
+	_, err := s.AWS(ctx, "cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)
+	return err
+}
+
+// Outputs returns a stack's outputs by name.
+func (s *Sandbox) Outputs(ctx context.Context, stack string) (map[string]string, error) {
+	text, err := s.AWS(ctx, "cloudformation", "describe-stacks", "--stack-name", stack, "--output", "text", "--query", "Stacks[0].Outputs[].[OutputKey, OutputValue]")
+	if err != nil {
+		return nil, err
+	}
+	outputs := map[string]string{}
+	for line := range strings.Lines(text) {
+		if key, value, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
+			outputs[key] = value
+		}
+	}
+	return outputs, nil
+}

@@ -1,0 +1,336 @@
+// Package sandbox is a local AWS for the demo, the end-to-end tests, and for
+// trying the provider by hand: moto's server plays IAM, STS, S3, Secrets
+// Manager and CloudFormation, Lambda's own runtime emulator runs the bootstrap
+// that `sam build` made, and a launcher in Python closes the gap between them
+// (launcher.py says which).
+//
+// No container, no account and no network is needed, and nothing listens but
+// on 127.0.0.1. What moto does not keep of AWS's rules, accesstest keeps; what
+// only AWS can show, the sandbox does not claim.
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// Region and Account of the sandbox. The account is moto's default.
+const (
+	Region  = "us-east-1"
+	Account = "123456789012"
+)
+
+// Options of a sandbox.
+type Options struct {
+	Root string // of the checkout
+	Port int    // of the endpoint; 0: any free one
+	// Env is added to the function's environment.
+	Env []string
+	// TimeoutSeconds of the function; 0: the template's 300.
+	TimeoutSeconds int
+}
+
+// Sandbox is one running local AWS.
+type Sandbox struct {
+	Endpoint  string // of every service: AWS_ENDPOINT_URL
+	Responses string // where CloudFormation's response bucket listens
+	root      string
+	keyID     string // of the administrator; empty while nothing is enforced
+	secret    string
+	emulator  string
+
+	moto, function *process
+}
+
+// Start starts the sandbox and deploys nothing. Close it.
+func Start(ctx context.Context, o Options) (*Sandbox, error) {
+	ports, err := freePorts(4)
+	if err != nil {
+		return nil, err
+	}
+	if o.Port != 0 {
+		ports[0] = o.Port
+	}
+	if o.TimeoutSeconds == 0 {
+		o.TimeoutSeconds = 300
+	}
+	s := &Sandbox{
+		Endpoint:  local(ports[0]),
+		Responses: local(ports[1]),
+		emulator:  local(ports[2]) + "/2015-03-31/functions/function/invocations",
+		root:      o.Root,
+		// moto takes any key while nothing is enforced.
+		keyID: "AKIASANDBOX000000000", secret: "sandbox",
+	}
+	s.moto, err = start(s.tool("python"), filepath.Join(o.Root, "internal/sandbox/launcher.py"), "--stdin-guard",
+		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
+	if err != nil {
+		return nil, fmt.Errorf("starting moto: %w", err)
+	}
+	if err := s.moto.waitFor(ctx, "ready"); err != nil {
+		return nil, errors.Join(fmt.Errorf("starting moto: %w", err), s.Close())
+	}
+	if err := s.administrator(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.startFunction(ctx, o, ports[2], ports[3]); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// startFunction starts the bootstrap under Lambda's runtime emulator, the one
+// that `sam local invoke` uses.
+func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) error {
+	emulator, err := s.emulatorPath()
+	if err != nil {
+		return err
+	}
+	bootstrap := filepath.Join(o.Root, ".aws-sam/build/ProviderFunction/bootstrap")
+	if _, err := os.Stat(bootstrap); err != nil {
+		return fmt.Errorf("there is no bootstrap; run make build-local: %w", err)
+	}
+	s.function, err = startWith(append(append(s.Env(),
+		"RESPONSE_HOSTS="+hostOf(s.Responses)+","+hostOf(s.Endpoint),
+		"AWS_LAMBDA_FUNCTION_NAME=cloney-s3-credentials",
+		"AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(o.TimeoutSeconds),
+		"AWS_LAMBDA_LOG_STREAM_NAME=sandbox",
+		"AWS_LAMBDA_LOG_FORMAT=JSON",
+	), o.Env...),
+		emulator, "--log-level", "error",
+		"--runtime-interface-emulator-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), bootstrap)
+	if err != nil {
+		return fmt.Errorf("starting the runtime emulator: %w", err)
+	}
+	return listening(ctx, s.emulator)
+}
+
+func (s *Sandbox) emulatorPath() (string, error) {
+	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+	found, _ := filepath.Glob(filepath.Join(s.root, ".tools/venv/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-"+arch))
+	if len(found) == 0 || runtime.GOOS != "linux" {
+		return "", fmt.Errorf("Lambda's runtime emulator runs on Linux, on x86_64 and arm64; this is %s on %s", runtime.GOOS, runtime.GOARCH)
+	}
+	return found[0], nil
+}
+
+// tool returns the path of a program that make tools has installed.
+func (s *Sandbox) tool(name string) string { return filepath.Join(s.root, ".tools/venv/bin", name) }
+
+// Env is the environment in which the AWS CLI and every SDK speak to the
+// sandbox as its administrator.
+func (s *Sandbox) Env() []string {
+	return append(inherited(),
+		"AWS_ENDPOINT_URL="+s.Endpoint,
+		"AWS_REGION="+Region, "AWS_DEFAULT_REGION="+Region,
+		"AWS_ACCESS_KEY_ID="+s.keyID, "AWS_SECRET_ACCESS_KEY="+s.secret,
+		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull,
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "SAM_CLI_TELEMETRY=0",
+	)
+}
+
+// inherited is this process's environment without anything of AWS's: a real
+// account's credentials must never reach the sandbox.
+func inherited() []string {
+	var kept []string
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "AWS_") && !strings.HasPrefix(strings.ToLower(variable), "http") {
+			kept = append(kept, variable)
+		}
+	}
+	return kept
+}
+
+// Config is the SDK's configuration for the sandbox's administrator, or for
+// another key.
+func (s *Sandbox) Config() aws.Config { return s.ConfigFor(s.keyID, s.secret) }
+
+// ConfigFor is the SDK's configuration for a key.
+func (s *Sandbox) ConfigFor(keyID, secret string) aws.Config {
+	return aws.Config{
+		Region:       Region,
+		BaseEndpoint: aws.String(s.Endpoint),
+		Credentials:  credentials.NewStaticCredentialsProvider(keyID, secret, ""),
+	}
+}
+
+// AWS runs the real AWS CLI against the sandbox and returns what it prints.
+func (s *Sandbox) AWS(ctx context.Context, arguments ...string) (string, error) {
+	return s.AWSWith(ctx, nil, arguments...)
+}
+
+// AWSWith runs the real AWS CLI with more environment.
+func (s *Sandbox) AWSWith(ctx context.Context, env []string, arguments ...string) (string, error) {
+	return run(ctx, s.root, append(s.Env(), env...), s.tool("aws"), arguments...)
+}
+
+// Log is what the function has printed so far.
+func (s *Sandbox) Log() string { return s.function.printed() }
+
+// Close stops everything.
+func (s *Sandbox) Close() error {
+	return errors.Join(s.function.stop(), s.moto.stop())
+}
+
+func run(ctx context.Context, dir string, env []string, name string, arguments ...string) (string, error) {
+	command := exec.CommandContext(ctx, name, arguments...)
+	command.Dir = dir
+	command.Env = env
+	var out, complaints strings.Builder
+	command.Stdout, command.Stderr = &out, &complaints
+	if err := command.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(arguments[:min(2, len(arguments))], " "), err, strings.TrimSpace(complaints.String()))
+	}
+	return out.String(), nil
+}
+
+func local(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
+
+func hostOf(url string) string { return strings.TrimPrefix(url, "http://") }
+
+// freePorts finds ports that are free now.
+func freePorts(n int) ([]int, error) {
+	ports := make([]int, n)
+	for i := range ports {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer listener.Close()
+		ports[i] = listener.Addr().(*net.TCPAddr).Port
+	}
+	return ports, nil
+}
+
+// listening waits until something answers there.
+func listening(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	host := strings.SplitN(strings.TrimPrefix(url, "http://"), "/", 2)[0]
+	for {
+		var dialer net.Dialer
+		connection, err := dialer.DialContext(ctx, "tcp", host)
+		if err == nil {
+			return connection.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("nothing listens on %s: %w", host, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// process is a program that runs until it is stopped. Its standard input stays
+// open as long as we live: with --stdin-guard it ends when we do.
+type process struct {
+	command *exec.Cmd
+	stdin   io.WriteCloser
+	lines   chan string
+
+	mu  sync.Mutex
+	out strings.Builder
+}
+
+func start(name string, arguments ...string) (*process, error) {
+	return startWith(inherited(), name, arguments...)
+}
+
+func startWith(env []string, name string, arguments ...string) (*process, error) {
+	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64)}
+	p.command.Env = env
+	isolate(p.command)
+	var err error
+	if p.stdin, err = p.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	reader, writer := io.Pipe()
+	p.command.Stdout, p.command.Stderr = writer, writer
+	if err := p.command.Start(); err != nil {
+		return nil, err
+	}
+	go p.read(reader)
+	return p, nil
+}
+
+func (p *process) read(from io.Reader) {
+	scanner := bufio.NewScanner(from)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		p.mu.Lock()
+		p.out.WriteString(scanner.Text() + "\n")
+		p.mu.Unlock()
+		select {
+		case p.lines <- scanner.Text():
+		default: // nobody waits for lines any more
+		}
+	}
+	_, _ = io.Copy(io.Discard, from)
+}
+
+func (p *process) printed() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// waitFor waits until the process prints the line.
+func (p *process) waitFor(ctx context.Context, line string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		select {
+		case printed := <-p.lines:
+			if printed == line {
+				return nil
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("%w; it printed:\n%s", ctx.Err(), p.printed())
+		}
+	}
+}
+
+func (p *process) stop() error {
+	if p == nil {
+		return nil
+	}
+	_ = p.stdin.Close()
+	terminate(p.command)
+	_ = p.command.Wait()
+	return nil
+}
+
+// post sends a body to an endpoint of moto's own or the launcher's.
+func post(ctx context.Context, url, body string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "text/plain")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s", url, response.Status)
+	}
+	return nil
+}
