@@ -44,7 +44,7 @@ lint: $(TOOLS)
 unit:
 	go test -race $$(go list ./... | grep -v /internal/sandbox)
 
-e2e: .tools/oracle/node_modules
+e2e: .tools/oracle/node_modules .tools/oracle/oracle.mjs
 	go test -race -timeout 4m ./internal/sandbox/...
 
 # The IAM oracle is a separate process at test time, never linked or shipped.
@@ -53,6 +53,11 @@ e2e: .tools/oracle/node_modules
 	@cp internal/sandbox/oracle/package.json internal/sandbox/oracle/package-lock.json .tools/oracle/
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --prefix .tools/oracle ci --silent --no-audit --no-fund
 	@touch $@
+
+# Beside its modules, where Node looks for them.
+.tools/oracle/oracle.mjs: internal/sandbox/oracle/oracle.mjs
+	@mkdir -p .tools/oracle
+	@cp $< $@
 
 clean:
 	rm -rf .tools .aws-sam

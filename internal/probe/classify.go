@@ -16,6 +16,7 @@ const (
 	final                 // waiting does not help
 	elsewhere             // the bucket is in another region
 	noKey                 // the object does not exist: reading is allowed
+	noUpload              // the upload does not exist: it is aborted
 )
 
 // answer is a classified error.
@@ -35,6 +36,8 @@ func classify(err error) answer {
 	switch api.ErrorCode() {
 	case "NoSuchKey":
 		return answer{kind: noKey}
+	case "NoSuchUpload":
+		return answer{kind: noUpload}
 	case "NoSuchBucket":
 		return answer{kind: final, sentence: "there is no such bucket; create it first, or correct the name"}
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "MovedPermanently":

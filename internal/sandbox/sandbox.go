@@ -60,6 +60,10 @@ type Sandbox struct {
 
 // Start starts the sandbox and deploys nothing. Close it.
 func Start(ctx context.Context, o Options) (*Sandbox, error) {
+	root, err := filepath.Abs(o.Root)
+	if err != nil {
+		return nil, err
+	}
 	ports, err := freePorts(4)
 	if err != nil {
 		return nil, err
@@ -74,11 +78,11 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		Endpoint:  local(ports[0]),
 		Responses: local(ports[1]),
 		emulator:  local(ports[2]) + "/2015-03-31/functions/function/invocations",
-		root:      o.Root,
+		root:      root,
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
-	s.moto, err = start(s.tool("python"), filepath.Join(o.Root, "internal/sandbox/launcher.py"), "--stdin-guard",
+	s.moto, err = start(s.tool("python"), filepath.Join(root, "internal/sandbox/launcher.py"), "--stdin-guard",
 		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
 	if err != nil {
 		return nil, fmt.Errorf("starting moto: %w", err)
@@ -102,7 +106,7 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 	if err != nil {
 		return err
 	}
-	bootstrap := filepath.Join(o.Root, ".aws-sam/build/ProviderFunction/bootstrap")
+	bootstrap := filepath.Join(s.root, ".aws-sam/build/ProviderFunction/bootstrap")
 	if _, err := os.Stat(bootstrap); err != nil {
 		return fmt.Errorf("there is no bootstrap; run make build-local: %w", err)
 	}
@@ -186,6 +190,9 @@ func (s *Sandbox) Log() string { return s.function.printed() }
 
 // Close stops everything.
 func (s *Sandbox) Close() error {
+	if s == nil {
+		return nil
+	}
 	return errors.Join(s.function.stop(), s.moto.stop())
 }
 
@@ -244,6 +251,7 @@ type process struct {
 	command *exec.Cmd
 	stdin   io.WriteCloser
 	lines   chan string
+	ended   chan struct{}
 
 	mu  sync.Mutex
 	out strings.Builder
@@ -254,7 +262,7 @@ func start(name string, arguments ...string) (*process, error) {
 }
 
 func startWith(env []string, name string, arguments ...string) (*process, error) {
-	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64)}
+	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64), ended: make(chan struct{})}
 	p.command.Env = env
 	isolate(p.command)
 	var err error
@@ -267,6 +275,11 @@ func startWith(env []string, name string, arguments ...string) (*process, error)
 		return nil, err
 	}
 	go p.read(reader)
+	go func() {
+		_ = p.command.Wait()
+		_ = writer.Close()
+		close(p.ended)
+	}()
 	return p, nil
 }
 
@@ -301,6 +314,8 @@ func (p *process) waitFor(ctx context.Context, line string) error {
 			if printed == line {
 				return nil
 			}
+		case <-p.ended:
+			return fmt.Errorf("it ended; it printed:\n%s", p.printed())
 		case <-ctx.Done():
 			return fmt.Errorf("%w; it printed:\n%s", ctx.Err(), p.printed())
 		}
@@ -313,7 +328,7 @@ func (p *process) stop() error {
 	}
 	_ = p.stdin.Close()
 	terminate(p.command)
-	_ = p.command.Wait()
+	<-p.ended
 	return nil
 }
 
@@ -334,3 +349,6 @@ func post(ctx context.Context, url, body string) error {
 	}
 	return nil
 }
+
+// CLI is the path of the AWS CLI that the sandbox uses.
+func (s *Sandbox) CLI() string { return s.tool("aws") }

@@ -8,11 +8,13 @@ package users
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/smithy-go"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/edge"
@@ -59,6 +61,14 @@ func outcome(err error) error {
 		case edge.As[*types.InvalidInputException](err), edge.As[*types.MalformedPolicyDocumentException](err),
 			edge.As[*types.PolicyNotAttachableException](err), edge.As[*types.UnmodifiableEntityException](err):
 			return access.ErrInvalid
+		}
+		// Also from operations that do not list them among their errors.
+		var api smithy.APIError
+		if errors.As(err, &api) {
+			switch api.ErrorCode() {
+			case "ConcurrentModification", "EntityTemporarilyUnmodifiable":
+				return access.ErrBusy
+			}
 		}
 		return nil
 	})

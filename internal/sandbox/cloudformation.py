@@ -1,0 +1,546 @@
+"""A CloudFormation that drives custom resources, in place of moto's own engine.
+
+moto's engine knows only Create for custom resources, waits for nothing, and never rolls
+back. This one orders a template's resources by what they refer to, creates and updates them
+through moto's models, and speaks the custom resource protocol as AWS does:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
+
+A failed Create is rolled back with Deletes, a failed Update with Updates to the former
+properties; a changed physical id means a Delete of the former one in cleanup.
+"""
+
+import json
+import re
+import secrets
+import threading
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
+
+from moto.awslambda.utils import get_backend as lambda_backend
+from moto.cloudformation import parsing
+from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.models import CloudFormationBackend, Event, Stack
+from moto.cloudformation.utils import generate_stack_id
+
+MOST_BYTES = 4096  # of a response
+
+requests = []  # every custom resource request so far, for the tests
+waiting = {}  # path and query of a ResponseURL -> Exchange
+
+
+class Failed(BaseException):
+    """A resource failed. Not an Exception: moto catches and repeats those."""
+
+    def __init__(self, reason, physical_id=None):
+        super().__init__(reason)
+        self.reason, self.physical_id = reason, physical_id
+
+
+class Exchange:
+    """One request and the answers to it."""
+
+    def __init__(self, event):
+        self.event, self.answers, self.answered = event, [], threading.Event()
+        self.outcome, self.reason = None, None
+
+
+class ResponseBucket(BaseHTTPRequestHandler):
+    """CloudFormation's response bucket: takes a PUT on a presigned URL, as S3 does."""
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        exchange = waiting.get(self.path)
+        # The signature covers the URL and an absent Content-Type.
+        status = 200 if exchange and self.headers.get("Content-Type") is None else 403
+        if exchange:
+            exchange.answers.append({"status": status, "body": body.decode("utf-8", "replace")})
+            if status == 200:
+                exchange.answered.set()
+        self.respond(status, b"" if status == 200 else b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
+
+    def do_GET(self):
+        """Not of S3: what the tests ask."""
+        if self.path != "/_sandbox/requests":
+            return self.respond(404, b"")
+        listed = [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests]
+        self.respond(200, json.dumps(listed).encode())
+
+    def respond(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def serve_responses(port):
+    server = ThreadingHTTPServer(("127.0.0.1", port), ResponseBucket)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Custom.responses = f"http://127.0.0.1:{port}"
+
+
+def strings(value):
+    """CloudFormation sends every scalar as a string."""
+    if isinstance(value, dict):
+        return {key: strings(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [strings(v) for v in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+class Custom:
+    """A custom resource of a stack."""
+
+    responses = ""  # base URL of the response bucket
+
+    def __init__(self, stack_id, logical_id, resource_type, account_id, region, name):
+        self.stack_id, self.logical_resource_id, self.cf_resource_type = stack_id, logical_id, resource_type
+        self.account_id, self.region, self.invented_id = account_id, region, name
+        self.properties, self.physical_id, self.data = None, None, {}
+        self.former = []  # (physical id, properties) that an update has replaced
+
+    @property
+    def physical_resource_id(self):
+        return self.physical_id
+
+    @classmethod
+    def has_cfn_attr(cls, _attribute):
+        return True
+
+    def get_cfn_attribute(self, attribute):
+        if attribute not in self.data:
+            raise Failed(f"CustomResource attribute error: Vendor response doesn't contain {attribute} attribute in object {self.stack_id}|{self.logical_resource_id}")
+        return self.data[attribute]
+
+    def is_created(self):
+        return True
+
+    def create(self, properties):
+        self.properties = properties
+        try:
+            answer = self.send("Create", properties)
+        except Failed as failed:
+            # Where no answer came, CloudFormation makes an id up.
+            self.physical_id = failed.physical_id or self.invented_id
+            raise
+        self.physical_id, self.data = answer["PhysicalResourceId"], answer.get("Data") or {}
+
+    def update(self, properties):
+        former = self.properties
+        self.properties = properties  # also when it fails: the rollback says what it was
+        answer = self.send("Update", properties, former, self.physical_id)
+        if answer["PhysicalResourceId"] != self.physical_id:
+            self.former.append((self.physical_id, former))
+        self.physical_id, self.data = answer["PhysicalResourceId"], answer.get("Data") or {}
+
+    def delete(self, _account_id=None, _region=None):
+        self.send("Delete", self.properties, physical_id=self.physical_id)
+
+    def clean_up(self):
+        """Deletes what updates replaced. A failure there does not fail the stack."""
+        for physical_id, properties in self.former:
+            try:
+                self.send("Delete", properties, physical_id=physical_id)
+            except Failed:
+                pass
+        self.former = []
+
+    def send(self, request_type, properties, former=None, physical_id=None):
+        request_id = str(uuid.uuid4())
+        path = "/cloudformation-custom-resource-response-" + self.region.replace("-", "") + "/" + quote(
+            f"{self.stack_id}|{self.logical_resource_id}|{request_id}", safe="")
+        query = ("?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
+                 f"&X-Amz-Credential=SANDBOX&X-Amz-Signature={secrets.token_hex(32)}")
+        event = {
+            "RequestType": request_type, "RequestId": request_id, "ResponseURL": self.responses + path + query,
+            "ResourceType": self.cf_resource_type, "LogicalResourceId": self.logical_resource_id, "StackId": self.stack_id,
+            "ServiceToken": properties["ServiceToken"], "ResourceProperties": properties,
+        }
+        if physical_id is not None:
+            event["PhysicalResourceId"] = physical_id
+        if former is not None:
+            event["OldResourceProperties"] = former
+        exchange = Exchange(event)
+        requests.append(exchange)
+        waiting[path + query] = exchange
+        try:
+            function = lambda_backend(self.account_id, self.region).get_function(properties["ServiceToken"])
+            # Asynchronously, as CloudFormation does: only the PUT counts.
+            threading.Thread(target=function._invoke_lambda, args=(json.dumps(event),), daemon=True).start()
+            answer = self.read(exchange, int(properties.get("ServiceTimeout", 3600)))
+            exchange.outcome = "SUCCESS"
+            return answer
+        except Failed as failed:
+            exchange.outcome, exchange.reason = "FAILED", failed.reason
+            raise
+
+    @staticmethod
+    def read(exchange, seconds):
+        if not exchange.answered.wait(seconds):
+            raise Failed("CloudFormation did not receive a response from your Custom Resource. Please check your logs for "
+                         f"requestId [{exchange.event['RequestId']}].")
+        body = next(a["body"] for a in exchange.answers if a["status"] == 200)
+        if len(body.encode()) > MOST_BYTES:
+            raise Failed("Response object is too long.")
+        try:
+            answer = json.loads(body)
+            same = all(answer[field] == exchange.event[field] for field in ("StackId", "RequestId", "LogicalResourceId"))
+        except (ValueError, KeyError, TypeError):
+            raise Failed("Invalid response object.") from None
+        if not same:
+            raise Failed("Invalid response object: it is not of this request.")
+        physical_id = answer.get("PhysicalResourceId")
+        if not physical_id or len(physical_id) > 1024:
+            raise Failed("Invalid PhysicalResourceId")
+        if answer.get("Status") != "SUCCESS":
+            raise Failed("Received response status [FAILED] from custom resource. Message returned: " + answer.get("Reason", ""), physical_id)
+        return answer
+
+
+# ---- ordering --------------------------------------------------------------------------------
+
+
+def references(value):
+    """Names that a piece of a template refers to."""
+    if isinstance(value, list):
+        return set().union(*map(references, value)) if value else set()
+    if not isinstance(value, dict):
+        return set()
+    found = set()
+    for key, inner in value.items():
+        if key == "Ref":
+            found.add(inner)
+        elif key == "Fn::GetAtt":
+            found.add(inner[0] if isinstance(inner, list) else inner.split(".")[0])
+        elif key == "Fn::Sub":
+            text = inner[0] if isinstance(inner, list) else inner
+            found |= {name.split(".")[0] for name in re.findall(r"\$\{([^!][^}]*)\}", text)}
+            found |= references(inner)
+        elif key == "DependsOn":
+            found |= set(inner if isinstance(inner, list) else [inner])
+        else:
+            found |= references(inner)
+    return found
+
+
+def ordered(resources):
+    """Logical ids, each after what it refers to."""
+    done, order = set(), []
+
+    def visit(name):
+        if name in done:
+            return
+        done.add(name)
+        for other in sorted(references(resources[name]) & resources.keys()):
+            visit(other)
+        order.append(name)
+
+    for name in resources:
+        visit(name)
+    return order
+
+
+def imports(value):
+    """Names of the exports that a template imports."""
+    if isinstance(value, list):
+        return set().union(*map(imports, value)) if value else set()
+    if not isinstance(value, dict):
+        return set()
+    own = {value["Fn::ImportValue"]} if isinstance(value.get("Fn::ImportValue"), str) else set()
+    return own.union(*map(imports, value.values()))
+
+
+# ---- one operation on a stack ----------------------------------------------------------------
+
+
+def note(stack, name, status, reason=None):
+    resource = stack.resource_map._parsed_resources.get(name)
+    stack.events.append(Event(
+        stack_id=stack.stack_id, stack_name=stack.name, logical_resource_id=name,
+        physical_resource_id=getattr(resource, "physical_resource_id", None) or "",
+        resource_type=stack.template_dict.get("Resources", {}).get(name, {}).get("Type", ""),
+        resource_status=status, resource_status_reason=reason, resource_properties=None))
+
+
+def become(stack, status, reason=None):
+    stack.status = status
+    stack._add_stack_event(status, reason)
+
+
+def load(stack, template, parameters):
+    stack.template, stack.parameters = template, parameters
+    stack._parse_template()
+    known = stack.resource_map
+    known._template, known._resource_json_map = stack.template_dict, stack.template_dict["Resources"]
+    known.input_parameters, known.resolved_parameters = parameters, {}
+    known.load_mapping()
+    known.load_parameters()
+    known.load_conditions()
+
+
+def resolved(stack, name):
+    parsed = parsing.parse_resource_and_generate_name(name, dict(known_json(stack, name)), stack.resource_map)
+    return parsed and (parsed[1], parsed[2])
+
+
+def known_json(stack, name):
+    return stack.template_dict["Resources"][name]
+
+
+def is_custom(json_of_resource):
+    kind = json_of_resource["Type"]
+    return kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
+
+
+def make(stack, name):
+    """Creates one resource, or brings it to the loaded template. Says whether it did anything."""
+    known, resource_json = stack.resource_map, known_json(stack, name)
+    existing = known._parsed_resources.get(name)
+    condition = resource_json.get("Condition")
+    if condition and not known.lazy_condition_map[condition]:
+        return False
+    if not is_custom(resource_json):
+        fingerprint = json.dumps(resolved(stack, name), default=str, sort_keys=True)
+        before = stack.fingerprints.get(name)
+        stack.fingerprints[name] = fingerprint
+        if existing is None:
+            note(stack, name, "CREATE_IN_PROGRESS")
+            known[name]
+            note(stack, name, "CREATE_COMPLETE")
+        elif fingerprint != before:
+            changed = parsing.parse_and_update_resource(name, resource_json, known, stack.account_id, stack.region_name)
+            if changed is not None:
+                known._parsed_resources[name] = changed
+            note(stack, name, "UPDATE_COMPLETE")
+        else:
+            return False
+        return True
+    cleaned, invented = resolved(stack, name)
+    properties = strings(cleaned["Properties"])
+    if existing is None:
+        custom = Custom(stack.stack_id, name, resource_json["Type"], stack.account_id, stack.region_name, invented)
+        known._parsed_resources[name] = custom
+        note(stack, name, "CREATE_IN_PROGRESS")
+        custom.create(properties)
+        note(stack, name, "CREATE_COMPLETE")
+    elif properties != existing.properties:
+        if properties["ServiceToken"] != existing.properties["ServiceToken"]:
+            raise Failed("Modifying service token is not allowed.")
+        note(stack, name, "UPDATE_IN_PROGRESS")
+        existing.update(properties)
+        note(stack, name, "UPDATE_COMPLETE")
+    else:
+        return False
+    return True
+
+
+def unmake(stack, name, resource_json):
+    """Deletes one resource, unless it is to be retained."""
+    resource = stack.resource_map._parsed_resources.get(name)
+    if resource is not None and not isinstance(resource, str) and resource_json.get("DeletionPolicy") != "Retain":
+        note(stack, name, "DELETE_IN_PROGRESS")
+        if isinstance(resource, Custom):
+            resource.delete()
+        else:
+            stack.resource_map._delete_resource(resource, resource_json)
+        note(stack, name, "DELETE_COMPLETE")
+    stack.resource_map._parsed_resources.pop(name, None)
+    stack.fingerprints.pop(name, None)
+
+
+def clean_up(stack):
+    for resource in list(stack.resource_map._parsed_resources.values()):
+        if isinstance(resource, Custom):
+            resource.clean_up()
+
+
+def publish(backend, stack):
+    """Outputs and exports as they are now."""
+    stack.output_map = stack._create_output_map()
+    for name in [name for name, owner in backend.exporters.items() if owner == stack.stack_id]:
+        backend.exports.pop(name, None)
+        del backend.exporters[name]
+    for export in stack.exports:
+        backend.exports[export.name] = export
+        backend.exporters[export.name] = stack.stack_id
+    stack.imports = imports(stack.template_dict)
+
+
+def create(backend, stack, template, parameters):
+    become(stack, "CREATE_IN_PROGRESS", "User Initiated")
+    load(stack, template, parameters)
+    resources, made = stack.template_dict["Resources"], []
+    try:
+        for name in ordered(resources):
+            made.append(name)
+            make(stack, name)
+    except (Failed, Exception) as failed:
+        reason = getattr(failed, "reason", None) or str(failed)
+        note(stack, made[-1], "CREATE_FAILED", reason)
+        become(stack, "ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to create: [{made[-1]}].")
+        take_down(stack, made, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+        return
+    publish(backend, stack)
+    become(stack, "CREATE_COMPLETE")
+
+
+def take_down(stack, names, complete, failed_status):
+    """Deletes resources, dependents first. Says whether all went."""
+    failures = []
+    for name in reversed(names):
+        try:
+            unmake(stack, name, known_json(stack, name))
+        except (Failed, Exception) as failed:
+            note(stack, name, "DELETE_FAILED", getattr(failed, "reason", None) or str(failed))
+            failures.append(name)
+    become(stack, failed_status if failures else complete, f"The following resource(s) failed to delete: {failures}." if failures else None)
+    return not failures
+
+
+def update(backend, stack, template, parameters):
+    become(stack, "UPDATE_IN_PROGRESS", "User Initiated")
+    former = (stack.template, stack.parameters)
+    former_resources = stack.template_dict["Resources"]
+    there = {name for name in former_resources if name in stack.resource_map._parsed_resources}
+    touched, name = [], None
+    try:
+        load(stack, template, parameters)
+        for name in ordered(stack.template_dict["Resources"]):
+            touched.append(name)
+            make(stack, name)
+        publish(backend, stack)
+    except (Failed, Exception) as failed:
+        note(stack, name, "UPDATE_FAILED" if name in there else "CREATE_FAILED", getattr(failed, "reason", None) or str(failed))
+        roll_back(backend, stack, former, there, touched)
+        return
+    become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+    for gone in reversed(ordered(former_resources)):
+        if gone not in stack.template_dict["Resources"]:
+            try:
+                unmake(stack, gone, former_resources[gone])
+            except (Failed, Exception) as failed:  # does not fail the stack
+                note(stack, gone, "DELETE_FAILED", getattr(failed, "reason", None) or str(failed))
+    clean_up(stack)
+    become(stack, "UPDATE_COMPLETE")
+
+
+def roll_back(backend, stack, former, there, touched):
+    become(stack, "UPDATE_ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to update: [{touched[-1] if touched else ''}].")
+    new_resources = stack.template_dict["Resources"]
+    load(stack, *former)
+    name = None
+    try:
+        for name in ordered(stack.template_dict["Resources"]):
+            if name in touched and name in there:
+                make(stack, name)
+    except (Failed, Exception) as failed:
+        note(stack, name, "UPDATE_FAILED", getattr(failed, "reason", None) or str(failed))
+        become(stack, "UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{name}].")
+        return
+    for name in reversed(touched):
+        if name not in there:
+            try:
+                unmake(stack, name, new_resources[name])
+            except (Failed, Exception) as failed:
+                note(stack, name, "DELETE_FAILED", getattr(failed, "reason", None) or str(failed))
+    clean_up(stack)
+    publish(backend, stack)
+    become(stack, "UPDATE_ROLLBACK_COMPLETE")
+
+
+# ---- moto's API, on this engine --------------------------------------------------------------
+
+
+def may_change(stack):
+    if stack.status.endswith("ROLLBACK_COMPLETE") and not stack.status.startswith("UPDATE_") or stack.status.endswith("_FAILED"):
+        raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
+
+
+def equip(backend, stack):
+    stack.fingerprints, stack.imports = {}, set()
+    # Values of other stacks are looked up when they are needed.
+    stack.cross_stack_resources = stack.resource_map.cross_stack_resources = backend.exports
+
+
+def patched_create_stack(self, name, template, parameters, **rest):
+    if name in [stack.name for stack in self.stacks.values()]:
+        raise ValidationError(message=f"Stack [{name}] already exists")
+    stack = Stack(stack_id=generate_stack_id(name, self.region_name, self.account_id), name=name, template={}, parameters=parameters,
+                  account_id=self.account_id, region_name=self.region_name, notification_arns=rest.get("notification_arns"),
+                  tags=rest.get("tags"), role_arn=rest.get("role_arn"))
+    equip(self, stack)
+    self.stacks[stack.stack_id] = stack
+    create(self, stack, template, parameters)
+    return stack
+
+
+def patched_update_stack(self, name, template, role_arn=None, parameters=(), tags=None):
+    stack = self.get_stack(name)
+    may_change(stack)
+    update(self, stack, template, self._resolve_update_parameters(instance=stack, incoming_params=parameters))
+    return stack
+
+
+original_create_change_set = CloudFormationBackend.create_change_set
+
+
+def patched_create_change_set(self, stack_name, *arguments, **rest):
+    for stack in self.stacks.values():
+        if stack.name == stack_name:
+            may_change(stack)
+    made = original_create_change_set(self, stack_name, *arguments, **rest)
+    stack = self.stacks[made[1]]
+    if not hasattr(stack, "fingerprints"):
+        equip(self, stack)
+    return made
+
+
+def patched_execute_change_set(self, change_set_name, stack_name=None):
+    change_set = self.describe_change_set(change_set_name)
+    stack = self.stacks[change_set.stack_id]
+    (create if change_set.change_set_type == "CREATE" else update)(self, stack, change_set.template, change_set.parameters)
+    change_set.execution_status = "EXECUTE_COMPLETE"
+
+
+def patched_delete_stack(self, name_or_stack_id):
+    stack = next((s for s in self.stacks.values() if name_or_stack_id in (s.name, s.stack_id)), None)
+    if stack is None:
+        return
+    for name, owner in self.exporters.items():
+        users = [s.name for s in self.stacks.values() if name in getattr(s, "imports", ())]
+        if owner == stack.stack_id and users:
+            become(stack, "DELETE_FAILED", f"Export {name} cannot be deleted as it is in use by {' and '.join(users)}")
+            return
+    become(stack, "DELETE_IN_PROGRESS", "User Initiated")
+    resources = stack.template_dict.get("Resources", {})
+    if not take_down(stack, ordered(resources), "DELETE_COMPLETE", "DELETE_FAILED"):
+        return
+    for name in [name for name, owner in self.exporters.items() if owner == stack.stack_id]:
+        self.exports.pop(name, None)
+        del self.exporters[name]
+    self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
+
+
+original_init = CloudFormationBackend.__init__
+
+
+def patched_init(self, *arguments, **rest):
+    original_init(self, *arguments, **rest)
+    self.exporters = {}  # name of an export -> id of its stack
+
+
+def install():
+    original = parsing.resource_class_from_type
+    parsing.resource_class_from_type = lambda kind: Custom if kind == "AWS::CloudFormation::CustomResource" or kind.startswith("Custom::") else original(kind)
+    CloudFormationBackend.__init__ = patched_init
+    CloudFormationBackend.create_stack = patched_create_stack
+    CloudFormationBackend.update_stack = patched_update_stack
+    CloudFormationBackend.create_change_set = patched_create_change_set
+    CloudFormationBackend.execute_change_set = patched_execute_change_set
+    CloudFormationBackend.delete_stack = patched_delete_stack

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"cloney-s3-credentials/internal/sandbox"
+)
+
+const (
+	migration = "demo-migration"
+	object    = "holiday.jpg"
+	body      = "template.yaml" // any small file will do
+)
+
+func (d *demo) start(ctx context.Context) (string, error) {
+	var err error
+	if d.s, err = sandbox.Start(ctx, sandbox.Options{Root: "."}); err != nil {
+		return "", err
+	}
+	if err := d.s.MakeBuckets(ctx); err != nil {
+		return "", err
+	}
+	for _, bucket := range []string{sandbox.SourceBucket, sandbox.SecondBucket} {
+		if _, err := d.s.AWS(ctx, "s3api", "put-object", "--bucket", bucket, "--key", object, "--body", body); err != nil {
+			return "", err
+		}
+	}
+	// From here on moto asks IAM whether a key may do what it does.
+	if err := d.s.EnforceIAM(ctx, true); err != nil {
+		return "", err
+	}
+	return "moto, Lambda's runtime emulator and the bootstrap run at " + d.s.Endpoint, nil
+}
+
+func (d *demo) provider(ctx context.Context) (string, error) {
+	if err := d.s.DeployProvider(ctx); err != nil {
+		return "", err
+	}
+	outputs, err := d.s.Outputs(ctx, sandbox.ProviderStack)
+	return "ServiceToken " + outputs["ServiceToken"], err
+}
+
+// deploy deploys the migration with these source buckets and this Serial.
+func (d *demo) deploy(ctx context.Context, sources, serial string) error {
+	return d.s.Deploy(ctx, migration, "examples/migration.yaml", "--parameter-overrides",
+		"SourceBucketNames="+sources, "DestinationBucketNames="+sandbox.DestinationBucket, "Serial="+serial)
+}
+
+func (d *demo) migration(ctx context.Context) (string, error) {
+	if err := d.deploy(ctx, sandbox.SourceBucket, "1"); err != nil {
+		return "", err
+	}
+	outputs, err := d.s.Outputs(ctx, migration)
+	if err != nil {
+		return "", err
+	}
+	d.keys = outputs
+	return fmt.Sprintf("keys %s and %s", outputs["SourceAccessKeyId"], outputs["DestinationAccessKeyId"]), nil
+}
+
+// userOf is the user of a secret: the part of its name after cloney/.
+func userOf(secret string) string { return strings.TrimPrefix(secret, "cloney/") }
+
+// document is the text of the one policy of a user.
+func (d *demo) document(ctx context.Context, secret string) (string, error) {
+	arn, err := d.s.AWS(ctx, "iam", "list-attached-user-policies", "--user-name", userOf(secret), "--query", "AttachedPolicies[].PolicyArn", "--output", "text")
+	if err != nil {
+		return "", err
+	}
+	arn = strings.TrimSpace(arn)
+	version, err := d.s.AWS(ctx, "iam", "get-policy", "--policy-arn", arn, "--query", "Policy.DefaultVersionId", "--output", "text")
+	if err != nil {
+		return "", err
+	}
+	return d.s.AWS(ctx, "iam", "get-policy-version", "--policy-arn", arn, "--version-id", strings.TrimSpace(version), "--query", "PolicyVersion.Document")
+}
+
+func (d *demo) policies(ctx context.Context) (string, error) {
+	for _, secret := range []string{d.keys["SourceSecretName"], d.keys["DestinationSecretName"]} {
+		text, err := d.document(ctx, secret)
+		if err != nil {
+			return "", err
+		}
+		var short bytes.Buffer
+		if err := json.Compact(&short, []byte(text)); err != nil {
+			return "", err
+		}
+		fmt.Println("  " + strings.ReplaceAll(short.String(), `{"Sid"`, "\n    "+`{"Sid"`))
+	}
+	return "the guide's permissions, on the named buckets", nil
+}
+
+func (d *demo) secrets(ctx context.Context) (string, error) {
+	var config strings.Builder
+	for profile, name := range map[string]string{"source": d.keys["SourceSecretName"], "destination": d.keys["DestinationSecretName"]} {
+		value, err := d.s.AWS(ctx, "secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString", "--output", "text")
+		if err != nil {
+			return "", err
+		}
+		var stored map[string]any
+		if err := json.Unmarshal([]byte(value), &stored); err != nil {
+			return "", errors.New("the secret's value is no JSON")
+		}
+		fmt.Printf("  %s: {\"Version\": %v, \"AccessKeyId\": \"%v\", \"SecretAccessKey\": \"********\"}\n", name, stored["Version"], stored["AccessKeyId"])
+		fmt.Fprintf(&config, "[profile %s]\ncredential_process = %s secretsmanager get-secret-value --secret-id %s --query SecretString --output text\n",
+			profile, d.s.CLI(), name)
+	}
+	return "read by the AWS CLI through credential_process, as they stand", os.WriteFile(d.profile, []byte(config.String()), 0o600)
+}
+
+// as runs the AWS CLI with an issued key, through credential_process.
+func (d *demo) as(ctx context.Context, profile string, arguments ...string) error {
+	_, err := d.s.AWSWith(ctx, []string{"AWS_CONFIG_FILE=" + d.profile}, append(arguments, "--profile", profile)...)
+	return err
+}
+
+func (d *demo) may(ctx context.Context, profile, what string, arguments ...string) error {
+	if err := d.as(ctx, profile, arguments...); err != nil {
+		return fmt.Errorf("the %s key should %s: %w", profile, what, err)
+	}
+	fmt.Printf("  may      %s\n", what)
+	return nil
+}
+
+func (d *demo) mayNot(ctx context.Context, profile, what string, arguments ...string) error {
+	err := d.as(ctx, profile, arguments...)
+	if err == nil {
+		return fmt.Errorf("the %s key should not %s", profile, what)
+	}
+	if !strings.Contains(err.Error(), "AccessDenied") {
+		return fmt.Errorf("the %s key was not refused but failed to %s: %w", profile, what, err)
+	}
+	fmt.Printf("  may not  %s\n", what)
+	return nil
+}
+
+func (d *demo) source(ctx context.Context) (string, error) {
+	b := sandbox.SourceBucket
+	return "as the guide says", errors.Join(
+		d.may(ctx, "source", "list the bucket", "s3api", "list-objects-v2", "--bucket", b),
+		d.may(ctx, "source", "find its region", "s3api", "get-bucket-location", "--bucket", b),
+		d.may(ctx, "source", "read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
+		d.mayNot(ctx, "source", "write an object", "s3api", "put-object", "--bucket", b, "--key", "new", "--body", body),
+		d.mayNot(ctx, "source", "delete an object", "s3api", "delete-object", "--bucket", b, "--key", object),
+		d.mayNot(ctx, "source", "read another bucket", "s3api", "get-object", "--bucket", sandbox.SecondBucket, "--key", object, os.DevNull),
+	)
+}
+
+func (d *demo) destination(ctx context.Context) (string, error) {
+	b := sandbox.DestinationBucket
+	return "as the guide says", errors.Join(
+		d.may(ctx, "destination", "list the bucket", "s3api", "list-objects-v2", "--bucket", b),
+		d.may(ctx, "destination", "write an object", "s3api", "put-object", "--bucket", b, "--key", object, "--body", body),
+		d.may(ctx, "destination", "write a large object in parts", "s3", "cp", "--only-show-errors", ".aws-sam/build/ProviderFunction/bootstrap", "s3://"+b+"/large"),
+		d.mayNot(ctx, "destination", "read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
+		d.mayNot(ctx, "destination", "delete an object", "s3api", "delete-object", "--bucket", b, "--key", object),
+		d.mayNot(ctx, "destination", "list the source", "s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket),
+	)
+}
+
+// sameKeys fails if the stack's keys are not those of before.
+func (d *demo) sameKeys(ctx context.Context) error {
+	outputs, err := d.s.Outputs(ctx, migration)
+	if err != nil {
+		return err
+	}
+	for name, value := range d.keys {
+		if outputs[name] != value {
+			return fmt.Errorf("%s was %s and is %s", name, value, outputs[name])
+		}
+	}
+	return nil
+}
+
+func (d *demo) addBucket(ctx context.Context) (string, error) {
+	if err := d.deploy(ctx, sandbox.SourceBucket+","+sandbox.SecondBucket, "1"); err != nil {
+		return "", err
+	}
+	return "the same key reads both buckets", errors.Join(
+		d.sameKeys(ctx),
+		d.may(ctx, "source", "read the second bucket", "s3api", "get-object", "--bucket", sandbox.SecondBucket, "--key", object, os.DevNull))
+}
+
+func (d *demo) failingUpdate(ctx context.Context) (string, error) {
+	before, err := d.document(ctx, d.keys["SourceSecretName"])
+	if err != nil {
+		return "", err
+	}
+	failed := d.deploy(ctx, sandbox.SourceBucket+",cloney-sandbox-missing", "1")
+	if failed == nil {
+		return "", errors.New("the update succeeded")
+	}
+	reason, _, _ := strings.Cut(failed.Error(), "\n")
+	fmt.Println("  " + reason)
+	after, err := d.document(ctx, d.keys["SourceSecretName"])
+	if err != nil {
+		return "", err
+	}
+	if before != after {
+		return "", fmt.Errorf("the policy is not as before: %s", after)
+	}
+	return "the policy and the key are as before", d.sameKeys(ctx)
+}
+
+func (d *demo) newKeys(ctx context.Context) (string, error) {
+	// The former key, by name and not through the secret.
+	former, err := d.s.AWS(ctx, "secretsmanager", "get-secret-value", "--secret-id", d.keys["SourceSecretName"], "--query", "SecretString", "--output", "text")
+	if err != nil {
+		return "", err
+	}
+	if err := d.deploy(ctx, sandbox.SourceBucket+","+sandbox.SecondBucket, "2"); err != nil {
+		return "", err
+	}
+	outputs, err := d.s.Outputs(ctx, migration)
+	if err != nil {
+		return "", err
+	}
+	if outputs["SourceAccessKeyId"] == d.keys["SourceAccessKeyId"] {
+		return "", errors.New("the key is the same")
+	}
+	d.keys = outputs
+	var stored struct {
+		AccessKeyID     string `json:"AccessKeyId"`
+		SecretAccessKey string
+	}
+	if err := json.Unmarshal([]byte(former), &stored); err != nil {
+		return "", errors.New("the secret's value is no JSON")
+	}
+	if _, err := d.s.AWSWith(ctx, []string{"AWS_ACCESS_KEY_ID=" + stored.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + stored.SecretAccessKey},
+		"s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket); err != nil {
+		return "", fmt.Errorf("the former key was cut off: %w", err)
+	}
+	return fmt.Sprintf("%s is current, %s still works", outputs["SourceAccessKeyId"], stored.AccessKeyID),
+		d.may(ctx, "source", "read with the new key", "s3api", "get-object", "--bucket", sandbox.SourceBucket, "--key", object, os.DevNull)
+}
+
+func (d *demo) others(ctx context.Context) (string, error) {
+	return "both complete", errors.Join(
+		d.s.Deploy(ctx, "demo-source", "examples/source.yaml", "--parameter-overrides", "BucketNames="+sandbox.SourceBucket),
+		d.s.Deploy(ctx, "demo-destination", "examples/destination.yaml"))
+}
+
+func (d *demo) remove(ctx context.Context) (string, error) {
+	before, err := d.s.Inventory(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, stack := range []string{migration, "demo-source", "demo-destination"} {
+		if err := d.s.DeleteStack(ctx, stack); err != nil {
+			return "", err
+		}
+	}
+	left, err := d.s.Inventory(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(left) > 0 {
+		return "", fmt.Errorf("left in the account: %s", strings.Join(left, ", "))
+	}
+	return fmt.Sprintf("users, keys, policies and secrets in the account: %d before, 0 now", len(before)), d.s.DeleteStack(ctx, sandbox.ProviderStack)
+}
