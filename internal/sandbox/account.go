@@ -104,3 +104,25 @@ func (s *Sandbox) identities(ctx context.Context) (found []string, err error) {
 	}
 	return found, nil
 }
+
+// Documents returns the texts of the policies that are attached to a user.
+func (s *Sandbox) Documents(ctx context.Context, user string) ([]string, error) {
+	client := iam.NewFromConfig(s.Config())
+	attached, err := client.ListAttachedUserPolicies(ctx, &iam.ListAttachedUserPoliciesInput{UserName: &user})
+	if err != nil {
+		return nil, fmt.Errorf("reading the policies of %s: %w", user, err)
+	}
+	var documents []string
+	for _, policy := range attached.AttachedPolicies {
+		about, err := client.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: policy.PolicyArn})
+		if err != nil {
+			return nil, fmt.Errorf("reading the policies of %s: %w", user, err)
+		}
+		version, err := client.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: policy.PolicyArn, VersionId: about.Policy.DefaultVersionId})
+		if err != nil {
+			return nil, fmt.Errorf("reading the policies of %s: %w", user, err)
+		}
+		documents = append(documents, aws.ToString(version.PolicyVersion.Document))
+	}
+	return documents, nil
+}

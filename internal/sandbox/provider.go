@@ -6,6 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // Buckets of a sandbox, for the events and the demo. Responses holds what the
@@ -21,11 +24,20 @@ const (
 // ProviderStack is the name of the provider's own stack.
 const ProviderStack = "cloney-s3-credentials"
 
+// Object is in each of the source buckets.
+const Object = "holiday.jpg"
+
 // MakeBuckets makes the buckets that events and demo name.
 func (s *Sandbox) MakeBuckets(ctx context.Context) error {
+	client := s3.NewFromConfig(s.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	for _, bucket := range []string{SourceBucket, SecondBucket, DestinationBucket, ResponsesBucket, artifactsBucket} {
-		if _, err := s.AWS(ctx, "s3api", "create-bucket", "--bucket", bucket); err != nil {
-			return err
+		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			return fmt.Errorf("making bucket %s: %w", bucket, err)
+		}
+	}
+	for _, bucket := range []string{SourceBucket, SecondBucket} {
+		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(Object), Body: strings.NewReader("sun and sea")}); err != nil {
+			return fmt.Errorf("filling bucket %s: %w", bucket, err)
 		}
 	}
 	return nil

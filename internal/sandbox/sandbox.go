@@ -1,8 +1,8 @@
 // Package sandbox is a local AWS for the demo, the end-to-end tests, and for
 // trying the provider by hand: moto's server plays IAM, STS, S3, Secrets
 // Manager and CloudFormation, Lambda's own runtime emulator runs the bootstrap
-// that `sam build` made, and a launcher in Python closes the gap between them
-// (launcher.py says which).
+// that `sam build` made, and a server in Python closes the gap between them
+// (server.py says which).
 //
 // No container, no account and no network is needed, and nothing listens but
 // on 127.0.0.1. What moto does not keep of AWS's rules, accesstest keeps; what
@@ -82,7 +82,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
-	s.moto, err = start(s.tool("python"), filepath.Join(root, "internal/sandbox/launcher.py"), "--stdin-guard",
+	s.moto, err = start(s.tool("python"), filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
 		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
 	if err != nil {
 		return nil, fmt.Errorf("starting moto: %w", err)

@@ -1,20 +1,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 
 	"cloney-s3-credentials/internal/sandbox"
 )
 
 const (
 	migration = "demo-migration"
-	object    = "holiday.jpg"
+	object    = sandbox.Object
 	body      = "template.yaml" // any small file will do
 )
 
@@ -25,11 +26,6 @@ func (d *demo) start(ctx context.Context) (string, error) {
 	}
 	if err := d.s.MakeBuckets(ctx); err != nil {
 		return "", err
-	}
-	for _, bucket := range []string{sandbox.SourceBucket, sandbox.SecondBucket} {
-		if _, err := d.s.AWS(ctx, "s3api", "put-object", "--bucket", bucket, "--key", object, "--body", body); err != nil {
-			return "", err
-		}
 	}
 	// From here on moto asks IAM whether a key may do what it does.
 	if err := d.s.EnforceIAM(ctx, true); err != nil {
@@ -67,31 +63,15 @@ func (d *demo) migration(ctx context.Context) (string, error) {
 // userOf is the user of a secret: the part of its name after cloney/.
 func userOf(secret string) string { return strings.TrimPrefix(secret, "cloney/") }
 
-// document is the text of the one policy of a user.
-func (d *demo) document(ctx context.Context, secret string) (string, error) {
-	arn, err := d.s.AWS(ctx, "iam", "list-attached-user-policies", "--user-name", userOf(secret), "--query", "AttachedPolicies[].PolicyArn", "--output", "text")
-	if err != nil {
-		return "", err
-	}
-	arn = strings.TrimSpace(arn)
-	version, err := d.s.AWS(ctx, "iam", "get-policy", "--policy-arn", arn, "--query", "Policy.DefaultVersionId", "--output", "text")
-	if err != nil {
-		return "", err
-	}
-	return d.s.AWS(ctx, "iam", "get-policy-version", "--policy-arn", arn, "--version-id", strings.TrimSpace(version), "--query", "PolicyVersion.Document")
-}
-
 func (d *demo) policies(ctx context.Context) (string, error) {
 	for _, secret := range []string{d.keys["SourceSecretName"], d.keys["DestinationSecretName"]} {
-		text, err := d.document(ctx, secret)
+		documents, err := d.s.Documents(ctx, userOf(secret))
 		if err != nil {
 			return "", err
 		}
-		var short bytes.Buffer
-		if err := json.Compact(&short, []byte(text)); err != nil {
-			return "", err
+		for _, text := range documents {
+			fmt.Println("  " + strings.ReplaceAll(text, `{"Sid"`, "\n    "+`{"Sid"`))
 		}
-		fmt.Println("  " + strings.ReplaceAll(short.String(), `{"Sid"`, "\n    "+`{"Sid"`))
 	}
 	return "the guide's permissions, on the named buckets", nil
 }
@@ -120,47 +100,68 @@ func (d *demo) as(ctx context.Context, profile string, arguments ...string) erro
 	return err
 }
 
-func (d *demo) may(ctx context.Context, profile, what string, arguments ...string) error {
-	if err := d.as(ctx, profile, arguments...); err != nil {
-		return fmt.Errorf("the %s key should %s: %w", profile, what, err)
-	}
-	fmt.Printf("  may      %s\n", what)
-	return nil
+// use is one call of the AWS CLI with an issued key, and what is to come of it.
+type use struct {
+	allowed   bool
+	what      string
+	arguments []string
 }
 
-func (d *demo) mayNot(ctx context.Context, profile, what string, arguments ...string) error {
-	err := d.as(ctx, profile, arguments...)
-	if err == nil {
-		return fmt.Errorf("the %s key should not %s", profile, what)
+func may(what string, arguments ...string) use    { return use{true, what, arguments} }
+func mayNot(what string, arguments ...string) use { return use{false, what, arguments} }
+
+// tries makes the calls side by side (the CLI is slow to start), and shows
+// them in order.
+func (d *demo) tries(ctx context.Context, profile string, uses ...use) error {
+	found := make([]error, len(uses))
+	var wait sync.WaitGroup
+	for i, u := range uses {
+		wait.Go(func() { found[i] = d.try(ctx, profile, u) })
 	}
-	if !strings.Contains(err.Error(), "AccessDenied") {
-		return fmt.Errorf("the %s key was not refused but failed to %s: %w", profile, what, err)
+	wait.Wait()
+	for i, u := range uses {
+		verb := map[bool]string{true: "may", false: "may not"}[u.allowed]
+		if found[i] == nil {
+			fmt.Printf("  %-8s %s\n", verb, u.what)
+		}
 	}
-	fmt.Printf("  may not  %s\n", what)
+	return errors.Join(found...)
+}
+
+func (d *demo) try(ctx context.Context, profile string, u use) error {
+	err := d.as(ctx, profile, u.arguments...)
+	switch {
+	case u.allowed && err != nil:
+		return fmt.Errorf("the %s key should %s: %w", profile, u.what, err)
+	case !u.allowed && err == nil:
+		return fmt.Errorf("the %s key should not %s", profile, u.what)
+	case !u.allowed && !strings.Contains(err.Error(), "AccessDenied"):
+		return fmt.Errorf("the %s key was not refused but failed to %s: %w", profile, u.what, err)
+	}
 	return nil
 }
 
 func (d *demo) source(ctx context.Context) (string, error) {
 	b := sandbox.SourceBucket
-	return "as the guide says", errors.Join(
-		d.may(ctx, "source", "list the bucket", "s3api", "list-objects-v2", "--bucket", b),
-		d.may(ctx, "source", "find its region", "s3api", "get-bucket-location", "--bucket", b),
-		d.may(ctx, "source", "read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
-		d.mayNot(ctx, "source", "write an object", "s3api", "put-object", "--bucket", b, "--key", "new", "--body", body),
-		d.mayNot(ctx, "source", "delete an object", "s3api", "delete-object", "--bucket", b, "--key", object),
-		d.mayNot(ctx, "source", "read another bucket", "s3api", "get-object", "--bucket", sandbox.SecondBucket, "--key", object, os.DevNull),
+	return "as the guide says", d.tries(ctx, "source",
+		may("list the bucket", "s3api", "list-objects-v2", "--bucket", b),
+		may("find its region", "s3api", "get-bucket-location", "--bucket", b),
+		may("read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
+		mayNot("write an object", "s3api", "put-object", "--bucket", b, "--key", "new", "--body", body),
+		mayNot("delete an object", "s3api", "delete-object", "--bucket", b, "--key", object),
+		mayNot("read another bucket", "s3api", "get-object", "--bucket", sandbox.SecondBucket, "--key", object, os.DevNull),
 	)
 }
 
 func (d *demo) destination(ctx context.Context) (string, error) {
 	b := sandbox.DestinationBucket
-	return "as the guide says", errors.Join(
-		d.may(ctx, "destination", "list the bucket", "s3api", "list-objects-v2", "--bucket", b),
-		d.may(ctx, "destination", "write an object", "s3api", "put-object", "--bucket", b, "--key", object, "--body", body),
-		d.may(ctx, "destination", "write a large object in parts", "s3", "cp", "--only-show-errors", ".aws-sam/build/ProviderFunction/bootstrap", "s3://"+b+"/large"),
-		d.mayNot(ctx, "destination", "read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
-		d.mayNot(ctx, "destination", "delete an object", "s3api", "delete-object", "--bucket", b, "--key", object),
-		d.mayNot(ctx, "destination", "list the source", "s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket),
+	return "as the guide says", d.tries(ctx, "destination",
+		may("list the bucket", "s3api", "list-objects-v2", "--bucket", b),
+		may("write an object", "s3api", "put-object", "--bucket", b, "--key", object, "--body", body),
+		may("write a large object in parts", "s3", "cp", "--only-show-errors", ".aws-sam/build/ProviderFunction/bootstrap", "s3://"+b+"/large"),
+		mayNot("read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
+		mayNot("delete an object", "s3api", "delete-object", "--bucket", b, "--key", object),
+		mayNot("list the source", "s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket),
 	)
 }
 
@@ -184,11 +185,11 @@ func (d *demo) addBucket(ctx context.Context) (string, error) {
 	}
 	return "the same key reads both buckets", errors.Join(
 		d.sameKeys(ctx),
-		d.may(ctx, "source", "read the second bucket", "s3api", "get-object", "--bucket", sandbox.SecondBucket, "--key", object, os.DevNull))
+		d.tries(ctx, "source", may("read the second bucket", "s3api", "get-object", "--bucket", sandbox.SecondBucket, "--key", object, os.DevNull)))
 }
 
 func (d *demo) failingUpdate(ctx context.Context) (string, error) {
-	before, err := d.document(ctx, d.keys["SourceSecretName"])
+	before, err := d.s.Documents(ctx, userOf(d.keys["SourceSecretName"]))
 	if err != nil {
 		return "", err
 	}
@@ -198,11 +199,11 @@ func (d *demo) failingUpdate(ctx context.Context) (string, error) {
 	}
 	reason, _, _ := strings.Cut(failed.Error(), "\n")
 	fmt.Println("  " + reason)
-	after, err := d.document(ctx, d.keys["SourceSecretName"])
+	after, err := d.s.Documents(ctx, userOf(d.keys["SourceSecretName"]))
 	if err != nil {
 		return "", err
 	}
-	if before != after {
+	if !slices.Equal(before, after) {
 		return "", fmt.Errorf("the policy is not as before: %s", after)
 	}
 	return "the policy and the key are as before", d.sameKeys(ctx)
@@ -237,7 +238,7 @@ func (d *demo) newKeys(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the former key was cut off: %w", err)
 	}
 	return fmt.Sprintf("%s is current, %s still works", outputs["SourceAccessKeyId"], stored.AccessKeyID),
-		d.may(ctx, "source", "read with the new key", "s3api", "get-object", "--bucket", sandbox.SourceBucket, "--key", object, os.DevNull)
+		d.tries(ctx, "source", may("read with the new key", "s3api", "get-object", "--bucket", sandbox.SourceBucket, "--key", object, os.DevNull))
 }
 
 func (d *demo) others(ctx context.Context) (string, error) {

@@ -1,0 +1,65 @@
+"""Start moto's server with what it lacks: an engine for custom resources (cloudformation.py),
+Lambda through the runtime emulator instead of a container, and some of AWS's own rules
+(moto_fixes.py). Listens on 127.0.0.1 only; prints `ready` once it does.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+import threading
+import urllib.request
+
+import cloudformation
+import moto_fixes
+from moto.awslambda.models import LambdaFunction
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+one_at_a_time = threading.Lock()  # as many as the emulator takes
+
+
+def invoke_through(emulator):
+    def invoke(_function, event=None):
+        """In place of moto's, which starts a container: (body, whether it failed, log)."""
+        body = (event if isinstance(event, str) else json.dumps(event or {})).encode()
+        with one_at_a_time, urllib.request.urlopen(urllib.request.Request(emulator, data=body)) as response:
+            answer = response.read().decode()
+        try:
+            failed = "errorType" in json.loads(answer)
+        except (ValueError, TypeError):
+            failed = False
+        return answer, failed, ""
+
+    return invoke
+
+
+def end_with_parent():
+    """Standard input ends when whoever started us does."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(0)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--port", type=int, required=True)
+    options.add_argument("--response-port", type=int, required=True)
+    options.add_argument("--emulator", required=True)
+    options.add_argument("--stdin-guard", action="store_true")
+    chosen = options.parse_args()
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    LambdaFunction._invoke_lambda = invoke_through(chosen.emulator)
+    cloudformation.install()
+    cloudformation.serve_responses(chosen.response_port)
+    moto_fixes.install()
+    server = make_server("127.0.0.1", chosen.port, DomainDispatcherApplication(create_backend_app), threaded=True)
+    if chosen.stdin_guard:
+        threading.Thread(target=end_with_parent, daemon=True).start()
+    print("ready", flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
