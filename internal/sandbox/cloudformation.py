@@ -17,6 +17,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
+import aws_rules
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
@@ -61,6 +62,8 @@ class ResponseBucket(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Not of S3: what the tests ask."""
+        if self.path == "/_sandbox/issued":
+            return self.respond(200, json.dumps(aws_rules.issued).encode())
         if self.path != "/_sandbox/requests":
             return self.respond(404, b"")
         listed = [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests]

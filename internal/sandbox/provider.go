@@ -67,10 +67,14 @@ func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) erro
 	return s.Deploy(ctx, ProviderStack, plain, append([]string{"--capabilities", "CAPABILITY_IAM"}, parameters...)...)
 }
 
+// patience, in seconds, is how long the CLI waits for one answer: the sandbox's
+// CloudFormation answers when the stack is done.
+const patience = "600"
+
 // Deploy creates or updates a stack by the real `aws cloudformation deploy`.
 // When it fails, the error is what the stack's events say.
 func (s *Sandbox) Deploy(ctx context.Context, stack, template string, arguments ...string) error {
-	_, err := s.AWS(ctx, append([]string{"cloudformation", "deploy", "--no-fail-on-empty-changeset",
+	_, err := s.AWS(ctx, append([]string{"cloudformation", "deploy", "--no-fail-on-empty-changeset", "--cli-read-timeout", patience,
 		"--stack-name", stack, "--template-file", template}, arguments...)...)
 	if err == nil {
 		return nil
@@ -85,7 +89,7 @@ func (s *Sandbox) Deploy(ctx context.Context, stack, template string, arguments 
 
 // DeleteStack deletes a stack and waits until it is gone.
 func (s *Sandbox) DeleteStack(ctx context.Context, stack string) error {
-	if _, err := s.AWS(ctx, "cloudformation", "delete-stack", "--stack-name", stack); err != nil {
+	if _, err := s.AWS(ctx, "cloudformation", "delete-stack", "--cli-read-timeout", patience, "--stack-name", stack); err != nil {
 		return err
 	}
 	_, err := s.AWS(ctx, "cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)

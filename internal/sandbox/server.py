@@ -1,6 +1,6 @@
 """Start moto's server with what it lacks: an engine for custom resources (cloudformation.py),
 Lambda through the runtime emulator instead of a container, and some of AWS's own rules
-(moto_fixes.py). Listens on 127.0.0.1 only; prints `ready` once it does.
+(aws_rules.py). Listens on 127.0.0.1 only; prints `ready` once it does.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import threading
 import urllib.request
 
 import cloudformation
-import moto_fixes
+import aws_rules
 from moto.awslambda.models import LambdaFunction
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -53,7 +53,7 @@ def main():
     LambdaFunction._invoke_lambda = invoke_through(chosen.emulator)
     cloudformation.install()
     cloudformation.serve_responses(chosen.response_port)
-    moto_fixes.install()
+    aws_rules.install()
     server = make_server("127.0.0.1", chosen.port, DomainDispatcherApplication(create_backend_app), threaded=True)
     if chosen.stdin_guard:
         threading.Thread(target=end_with_parent, daemon=True).start()

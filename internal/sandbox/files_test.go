@@ -1,0 +1,101 @@
+package sandbox_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/sandbox"
+)
+
+// Every file in events/ is sent to the function, in the order that README
+// gives, and its answer is read back from where its ResponseURL points.
+func TestEvents(t *testing.T) {
+	sequence := []struct{ event, status string }{
+		{"create-source", "SUCCESS"},
+		{"create-destination", "SUCCESS"},
+		{"update-add-bucket", "SUCCESS"},
+		{"update-change-user", "SUCCESS"},
+		{"delete-former-user", "SUCCESS"},
+		{"delete", "SUCCESS"},
+		{"delete-destination", "SUCCESS"},
+		{"create-bad-input", "FAILED"},
+	}
+	files, err := filepath.Glob("../../events/*.json")
+	must(t, err)
+	if len(files) != len(sequence)+1 {
+		t.Errorf("%d events are run, and env.json is no event; events/ has %d files", len(sequence), len(files))
+	}
+	for _, step := range sequence {
+		text, err := os.ReadFile("../../events/" + step.event + ".json")
+		must(t, err)
+		if !json.Valid(text) || !strings.Contains(string(text), "http://127.0.0.1:4599/cloney-responses/"+step.event+".json?") {
+			t.Fatalf("%s does not answer to the sandbox's own bucket", step.event)
+		}
+		// The one thing that differs from `make sandbox`: the port.
+		event := strings.ReplaceAll(string(text), "http://127.0.0.1:4599", account.Endpoint)
+		failed, err := account.Invoke(ctxOf(t), event)
+		if err != nil || strings.TrimSpace(failed) != "None" {
+			t.Errorf("%s: %s %v", step.event, failed, err)
+		}
+		answer, err := account.AWS(ctxOf(t), "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/"+step.event+".json", "-")
+		must(t, err)
+		var response struct{ Status, Reason, PhysicalResourceId string }
+		must(t, json.Unmarshal([]byte(answer), &response))
+		if response.Status != step.status || response.PhysicalResourceId == "" {
+			t.Errorf("%s was answered %s", step.event, answer)
+		}
+	}
+	empty(t)
+}
+
+// sam local invoke sets only variables that the template declares.
+func TestEnvFileNamesTheTemplatesVariables(t *testing.T) {
+	text, err := os.ReadFile("../../events/env.json")
+	must(t, err)
+	var env map[string]map[string]string
+	must(t, json.Unmarshal(text, &env))
+	template, err := os.ReadFile("../../template.yaml")
+	must(t, err)
+	for function, variables := range env {
+		if !strings.Contains(string(template), "\n  "+function+":\n") {
+			t.Errorf("the template has no %s", function)
+		}
+		for variable := range variables {
+			if !strings.Contains(string(template), "\n          "+variable+": ") {
+				t.Errorf("the template does not declare %s", variable)
+			}
+		}
+	}
+}
+
+// Every file in examples/ is deployed as it stands, and leaves nothing.
+func TestExamples(t *testing.T) {
+	parameters := map[string][]string{
+		"source.yaml":      {"BucketNames=" + sandbox.SourceBucket + "," + sandbox.SecondBucket},
+		"destination.yaml": nil,
+		"migration.yaml":   {"SourceBucketNames=" + sandbox.SourceBucket, "DestinationBucketNames=" + sandbox.DestinationBucket},
+	}
+	files, err := filepath.Glob("../../examples/*")
+	must(t, err)
+	if len(files) != len(parameters) {
+		t.Errorf("%d of %d examples are run", len(parameters), len(files))
+	}
+	for file, overrides := range parameters {
+		stack := "example-" + strings.TrimSuffix(file, ".yaml")
+		var arguments []string
+		if overrides != nil {
+			arguments = append([]string{"--parameter-overrides"}, overrides...)
+		}
+		must(t, account.Deploy(ctxOf(t), stack, "examples/"+file, arguments...))
+		for name, value := range outputs(t, stack) {
+			if value == "" || value == "None" {
+				t.Errorf("%s: output %s is empty", file, name)
+			}
+		}
+		remove(t, stack)
+		empty(t)
+	}
+}

@@ -1,0 +1,226 @@
+package sandbox_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/sandbox"
+)
+
+// A life: Create, the same Create again, twelve Updates, one that fails and is
+// rolled back, a replacement, Delete, the same Delete again.
+func TestLife(t *testing.T) {
+	const stack = "life"
+	source := fmt.Sprintf("Access: Source, Buckets: [%s", sandbox.SourceBucket)
+	must(t, deploy(t, stack, source+"]"))
+	first := outputs(t, stack)
+	again(t, "Create")
+	one(t)
+	for i := range 12 {
+		buckets := []string{"]", ", " + sandbox.SecondBucket + "]", ", " + sandbox.DestinationBucket + "]"}[i%3]
+		must(t, deploy(t, stack, source+buckets+fmt.Sprintf(", Tags: [{Key: round, Value: '%d'}]", i)))
+		if now := outputs(t, stack); now["AccessKeyId"] != first["AccessKeyId"] || now["UserName"] != first["UserName"] {
+			t.Fatalf("update %d changed %v to %v", i, first, now)
+		}
+		one(t)
+	}
+	again(t, "Update")
+	one(t)
+
+	err := deploy(t, stack, source+", cloney-sandbox-missing]")
+	if err == nil || !strings.Contains(err.Error(), "cloney-sandbox-missing: there is no such bucket") {
+		t.Errorf("the failed update said: %v", err)
+	}
+	if status := statusOf(t, stack); status != "UPDATE_ROLLBACK_COMPLETE" {
+		t.Errorf("the stack is %s", status)
+	}
+	one(t)
+
+	must(t, deploy(t, stack, source+"], UserName: another-user"))
+	if now := outputs(t, stack); now["UserName"] != "another-user" || now["AccessKeyId"] == first["AccessKeyId"] {
+		t.Errorf("the replacement gave %v", now)
+	}
+	one(t)
+
+	if err := deploy(t, stack, "Access: Source, Buckets: [cloney-sandbox-missing], UserName: third-user"); err == nil {
+		t.Error("a replacement without a bucket succeeded")
+	}
+	one(t)
+	if now := outputs(t, stack); now["UserName"] != "another-user" {
+		t.Errorf("the rolled back replacement left %v", now)
+	}
+
+	remove(t, stack)
+	empty(t)
+	again(t, "Delete")
+	empty(t)
+}
+
+// one fails unless there is exactly one of each.
+func one(t *testing.T) {
+	t.Helper()
+	for _, kind := range []string{"user ", "key ", "policy ", "secret "} {
+		if found := having(t, kind); len(found) != 1 {
+			t.Errorf("%d of %q: %v", len(found), kind, found)
+		}
+	}
+}
+
+// again delivers the last event of a kind once more, as Lambda does.
+func again(t *testing.T, requestType string) {
+	t.Helper()
+	requests, err := account.Requests(ctxOf(t))
+	must(t, err)
+	for i := len(requests) - 1; i >= 0; i-- {
+		var event struct{ RequestType string }
+		must(t, json.Unmarshal(requests[i].Event, &event))
+		if event.RequestType != requestType {
+			continue
+		}
+		before := inventory(t)
+		failed, err := account.Invoke(ctxOf(t), string(requests[i].Event))
+		if err != nil || strings.TrimSpace(failed) != "None" {
+			t.Errorf("delivered again: %s %v", failed, err)
+		}
+		if after := inventory(t); strings.Join(after, "\n") != strings.Join(before, "\n") {
+			t.Errorf("%s again changed\n%v\nto\n%v", requestType, before, after)
+		}
+		return
+	}
+	t.Fatalf("no %s was sent", requestType)
+}
+
+func statusOf(t *testing.T, stack string) string {
+	t.Helper()
+	status, err := account.AWS(ctxOf(t), "cloudformation", "describe-stacks", "--stack-name", stack, "--query", "Stacks[0].StackStatus", "--output", "text")
+	must(t, err)
+	return strings.TrimSpace(status)
+}
+
+func TestEveryRequestIsAnsweredOnce(t *testing.T) {
+	const stack = "answers"
+	must(t, deploy(t, stack, "Access: Source, Buckets: "+sandbox.SourceBucket))
+	if err := deploy(t, stack, "Access: Source, Buckets: "+sandbox.SourceBucket+", Serial: 0"); err == nil {
+		t.Error("Serial 0 was accepted")
+	}
+	remove(t, stack)
+	requests, err := account.Requests(ctxOf(t))
+	must(t, err)
+	for _, r := range requests {
+		// What a test delivered again was answered again; nothing else may be.
+		if len(r.Answers) == 0 || r.Answers[0].Status != 200 || len(r.Answers[0].Body) > 4096 {
+			t.Errorf("answered %d times: %s", len(r.Answers), r.Event)
+		}
+	}
+}
+
+// What Create refuses leaves nothing behind, and says why where it is seen.
+func TestBadInput(t *testing.T) {
+	for name, c := range map[string]struct{ properties, says string }{
+		"all at once":    {"Acces: Source, Buckets: [My_Bucket, arn:aws:s3:::ok-bucket/*], Serial: x", "did you mean Access?"},
+		"no such bucket": {"Access: Destination, Buckets: [cloney-sandbox-missing]", "there is no such bucket"},
+		"secret name":    {"Access: Source, Buckets: [" + sandbox.SourceBucket + "], SecretName: elsewhere", "does not begin with cloney/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := "bad-" + strings.ReplaceAll(name, " ", "-")
+			err := deploy(t, stack, c.properties)
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("%v does not say %q", err, c.says)
+			}
+			if status := statusOf(t, stack); status != "ROLLBACK_COMPLETE" {
+				t.Errorf("the stack is %s", status)
+			}
+			empty(t)
+			remove(t, stack)
+		})
+	}
+}
+
+// What is someone else's is neither taken nor touched, also by the Delete that
+// follows the refusal.
+func TestForeignEntities(t *testing.T) {
+	ctx := ctxOf(t)
+	_, err := account.AWS(ctx, "iam", "create-user", "--user-name", "their-reader-user")
+	must(t, err)
+	_, err = account.AWS(ctx, "secretsmanager", "create-secret", "--name", "cloney/their-secret-value", "--secret-string", "theirs")
+	must(t, err)
+	before := inventory(t)
+	for property, properties := range map[string]string{
+		"UserName":   "UserName: their-reader-user, SecretName: cloney/ours",
+		"SecretName": "SecretName: cloney/their-secret-value",
+	} {
+		err := deploy(t, "foreign", "Access: Source, Buckets: ["+sandbox.SourceBucket+"], "+properties)
+		if err == nil || !strings.Contains(err.Error(), "does not belong to this resource") || !strings.Contains(err.Error(), property) {
+			t.Errorf("%s: %v", property, err)
+		}
+		remove(t, "foreign")
+		if after := inventory(t); strings.Join(after, "\n") != strings.Join(before, "\n") {
+			t.Errorf("%s: the account was\n%v\nand is\n%v", property, before, after)
+		}
+	}
+	_, err = account.AWS(ctx, "iam", "delete-user", "--user-name", "their-reader-user")
+	must(t, err)
+	_, err = account.AWS(ctx, "secretsmanager", "delete-secret", "--secret-id", "cloney/their-secret-value", "--force-delete-without-recovery")
+	must(t, err)
+	empty(t)
+}
+
+// Two resources that want one user: the second is refused, the first untouched.
+func TestTwoResourcesOneUser(t *testing.T) {
+	const stack = "two"
+	common := "Access: Source, Buckets: [" + sandbox.SourceBucket + "], UserName: shared-by-two, SecretName: cloney/shared-by-two-"
+	first := resource("First", common+"first-key") + "    DependsOn: []\n"
+	must(t, deployTemplate(t, stack, "Resources:\n"+first))
+	before := inventory(t)
+	if err := deployTemplate(t, stack, "Resources:\n"+first+resource("Second", common+"second-key")); err == nil {
+		t.Error("the second was accepted")
+	}
+	if after := inventory(t); strings.Join(after, "\n") != strings.Join(before, "\n") {
+		t.Errorf("the account was\n%v\nand is\n%v", before, after)
+	}
+	remove(t, stack)
+	empty(t)
+}
+
+// The provider cannot go while a stack uses it: nobody would answer its Delete.
+func TestProviderOutlivesItsStacks(t *testing.T) {
+	must(t, deploy(t, "user-of-it", "Access: Source, Buckets: "+sandbox.SourceBucket))
+	_, err := account.AWS(ctxOf(t), "cloudformation", "delete-stack", "--stack-name", sandbox.ProviderStack)
+	must(t, err)
+	if status := statusOf(t, sandbox.ProviderStack); status != "DELETE_FAILED" {
+		t.Errorf("the provider's stack is %s", status)
+	}
+	remove(t, "user-of-it")
+	empty(t)
+}
+
+// More buckets than one policy holds.
+func TestManyBuckets(t *testing.T) {
+	const stack = "many"
+	list := func(n int) string {
+		var names []string
+		for i := range n {
+			names = append(names, fmt.Sprintf("%s-%03d", strings.Repeat("long-bucket-name-", 3), i))
+		}
+		return strings.Join(names, ",")
+	}
+	must(t, deploy(t, stack, "Access: Source, Verify: false, Buckets: '"+list(120)+"'"))
+	key := outputs(t, stack)["AccessKeyId"]
+	if policies := having(t, "policy "); len(policies) < 3 {
+		t.Errorf("%d policies", len(policies))
+	}
+	must(t, deploy(t, stack, "Access: Source, Verify: false, Buckets: '"+list(20)+"'"))
+	if policies := having(t, "policy "); len(policies) != 1 {
+		t.Errorf("%d policies", len(policies))
+	}
+	if err := deploy(t, stack, "Access: Source, Verify: false, Buckets: '"+list(600)+"'"); err == nil || !strings.Contains(err.Error(), "more than the 10 managed policies") {
+		t.Errorf("600 buckets: %v", err)
+	}
+	if now := outputs(t, stack)["AccessKeyId"]; now != key {
+		t.Errorf("the key was %s and is %s", key, now)
+	}
+	remove(t, stack)
+	empty(t)
+}
