@@ -187,6 +187,34 @@ func TestSpreadingOverPolicies(t *testing.T) {
 	}
 }
 
+// README tells these numbers.
+func TestCapacity(t *testing.T) {
+	for _, c := range []struct {
+		scope       access.Scope
+		length, fit int
+	}{
+		{access.Scope{Source: true}, 20, 790},
+		{access.Scope{Source: true}, 63, 360},
+		{access.Scope{Destination: true}, 20, 780},
+		{access.Scope{Destination: true}, 63, 360},
+		{access.Scope{Source: true, Destination: true}, 20, 370},
+		{access.Scope{Source: true, Destination: true}, 63, 170},
+	} {
+		for i := range 1000 {
+			c.scope.Buckets = append(c.scope.Buckets, fmt.Sprintf("%03d%s", i, strings.Repeat("x", c.length-3)))
+		}
+		_, err := policy.Documents(c.scope, "aws", nil)
+		var tooMany policy.TooManyError
+		if !errors.As(err, &tooMany) || tooMany.Fit != c.fit {
+			t.Errorf("of names with %d characters: %v, want %d to fit", c.length, err, c.fit)
+		}
+		c.scope.Buckets = c.scope.Buckets[:c.fit]
+		if _, err := policy.Documents(c.scope, "aws", nil); err != nil {
+			t.Errorf("%d do not fit: %v", c.fit, err)
+		}
+	}
+}
+
 // A policy is replaced whole, one after the other, in the given order. At no
 // moment may a bucket that is wanted before and after be without its policy.
 func TestChangesLeaveNoGap(t *testing.T) {

@@ -10,20 +10,16 @@
 package sandbox
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -196,18 +192,6 @@ func (s *Sandbox) Close() error {
 	return errors.Join(s.function.stop(), s.moto.stop())
 }
 
-func run(ctx context.Context, dir string, env []string, name string, arguments ...string) (string, error) {
-	command := exec.CommandContext(ctx, name, arguments...)
-	command.Dir = dir
-	command.Env = env
-	var out, complaints strings.Builder
-	command.Stdout, command.Stderr = &out, &complaints
-	if err := command.Run(); err != nil {
-		return out.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(arguments[:min(2, len(arguments))], " "), err, strings.TrimSpace(complaints.String()))
-	}
-	return out.String(), nil
-}
-
 func local(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
 
 func hostOf(url string) string { return strings.TrimPrefix(url, "http://") }
@@ -243,93 +227,6 @@ func listening(ctx context.Context, url string) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// process is a program that runs until it is stopped. Its standard input stays
-// open as long as we live: with --stdin-guard it ends when we do.
-type process struct {
-	command *exec.Cmd
-	stdin   io.WriteCloser
-	lines   chan string
-	ended   chan struct{}
-
-	mu  sync.Mutex
-	out strings.Builder
-}
-
-func start(name string, arguments ...string) (*process, error) {
-	return startWith(inherited(), name, arguments...)
-}
-
-func startWith(env []string, name string, arguments ...string) (*process, error) {
-	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64), ended: make(chan struct{})}
-	p.command.Env = env
-	isolate(p.command)
-	var err error
-	if p.stdin, err = p.command.StdinPipe(); err != nil {
-		return nil, err
-	}
-	reader, writer := io.Pipe()
-	p.command.Stdout, p.command.Stderr = writer, writer
-	if err := p.command.Start(); err != nil {
-		return nil, err
-	}
-	go p.read(reader)
-	go func() {
-		_ = p.command.Wait()
-		_ = writer.Close()
-		close(p.ended)
-	}()
-	return p, nil
-}
-
-func (p *process) read(from io.Reader) {
-	scanner := bufio.NewScanner(from)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		p.mu.Lock()
-		p.out.WriteString(scanner.Text() + "\n")
-		p.mu.Unlock()
-		select {
-		case p.lines <- scanner.Text():
-		default: // nobody waits for lines any more
-		}
-	}
-	_, _ = io.Copy(io.Discard, from)
-}
-
-func (p *process) printed() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()
-}
-
-// waitFor waits until the process prints the line.
-func (p *process) waitFor(ctx context.Context, line string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	for {
-		select {
-		case printed := <-p.lines:
-			if printed == line {
-				return nil
-			}
-		case <-p.ended:
-			return fmt.Errorf("it ended; it printed:\n%s", p.printed())
-		case <-ctx.Done():
-			return fmt.Errorf("%w; it printed:\n%s", ctx.Err(), p.printed())
-		}
-	}
-}
-
-func (p *process) stop() error {
-	if p == nil {
-		return nil
-	}
-	_ = p.stdin.Close()
-	terminate(p.command)
-	<-p.ended
-	return nil
 }
 
 // post sends a body to an endpoint of moto's own or the launcher's.

@@ -1,0 +1,116 @@
+package sandbox
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+func run(ctx context.Context, dir string, env []string, name string, arguments ...string) (string, error) {
+	command := exec.CommandContext(ctx, name, arguments...)
+	command.Dir = dir
+	command.Env = env
+	var out, complaints strings.Builder
+	command.Stdout, command.Stderr = &out, &complaints
+	if err := command.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(arguments[:min(2, len(arguments))], " "), err, strings.TrimSpace(complaints.String()))
+	}
+	return out.String(), nil
+}
+
+// process is a program that runs until it is stopped. Its standard input stays
+// open as long as we live: with --stdin-guard it ends when we do.
+type process struct {
+	command *exec.Cmd
+	stdin   io.WriteCloser
+	lines   chan string
+	ended   chan struct{}
+
+	mu  sync.Mutex
+	out strings.Builder
+}
+
+func start(name string, arguments ...string) (*process, error) {
+	return startWith(inherited(), name, arguments...)
+}
+
+func startWith(env []string, name string, arguments ...string) (*process, error) {
+	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64), ended: make(chan struct{})}
+	p.command.Env = env
+	// A group of its own, so that what it starts (the bootstrap under the
+	// emulator) ends with it.
+	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	var err error
+	if p.stdin, err = p.command.StdinPipe(); err != nil {
+		return nil, err
+	}
+	reader, writer := io.Pipe()
+	p.command.Stdout, p.command.Stderr = writer, writer
+	if err := p.command.Start(); err != nil {
+		return nil, err
+	}
+	go p.read(reader)
+	go func() {
+		_ = p.command.Wait()
+		_ = writer.Close()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+func (p *process) read(from io.Reader) {
+	scanner := bufio.NewScanner(from)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		p.mu.Lock()
+		p.out.WriteString(scanner.Text() + "\n")
+		p.mu.Unlock()
+		select {
+		case p.lines <- scanner.Text():
+		default: // nobody waits for lines any more
+		}
+	}
+	_, _ = io.Copy(io.Discard, from)
+}
+
+func (p *process) printed() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// waitFor waits until the process prints the line.
+func (p *process) waitFor(ctx context.Context, line string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		select {
+		case printed := <-p.lines:
+			if printed == line {
+				return nil
+			}
+		case <-p.ended:
+			return fmt.Errorf("it ended; it printed:\n%s", p.printed())
+		case <-ctx.Done():
+			return fmt.Errorf("%w; it printed:\n%s", ctx.Err(), p.printed())
+		}
+	}
+}
+
+func (p *process) stop() error {
+	if p == nil {
+		return nil
+	}
+	_ = p.stdin.Close()
+	_ = syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL)
+	<-p.ended
+	return nil
+}
+
