@@ -7,6 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"cloney-s3-credentials/internal/sandbox"
 )
 
@@ -28,6 +31,7 @@ func TestEvents(t *testing.T) {
 	if len(files) != len(sequence)+1 {
 		t.Errorf("%d events are run, and env.json is no event; events/ has %d files", len(sequence), len(files))
 	}
+	client := s3.NewFromConfig(account.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	for _, step := range sequence {
 		text, err := os.ReadFile("../../events/" + step.event + ".json")
 		must(t, err)
@@ -40,14 +44,17 @@ func TestEvents(t *testing.T) {
 		if err != nil || strings.TrimSpace(failed) != "None" {
 			t.Errorf("%s: %s %v", step.event, failed, err)
 		}
-		answer, err := account.AWS(ctxOf(t), "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/"+step.event+".json", "-")
+		answer, err := client.GetObject(ctxOf(t), &s3.GetObjectInput{Bucket: aws.String(sandbox.ResponsesBucket), Key: aws.String(step.event + ".json")})
 		must(t, err)
 		var response struct{ Status, Reason, PhysicalResourceId string }
-		must(t, json.Unmarshal([]byte(answer), &response))
+		must(t, json.NewDecoder(answer.Body).Decode(&response))
 		if response.Status != step.status || response.PhysicalResourceId == "" {
-			t.Errorf("%s was answered %s", step.event, answer)
+			t.Errorf("%s was answered %+v", step.event, response)
 		}
 	}
+	// As README says.
+	_, err = account.AWS(ctxOf(t), "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/create-source.json", "-")
+	must(t, err)
 	empty(t)
 }
 

@@ -113,4 +113,3 @@ func (p *process) stop() error {
 	<-p.ended
 	return nil
 }
-
