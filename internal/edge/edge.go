@@ -2,8 +2,9 @@
 // the SDK, and the translation of its errors into the outcomes of package
 // access, by type and code and never by text.
 //
-// It refuses to let an SDK error through as such: what comes out is an outcome
-// and AWS's own sentence, without request, endpoint or body.
+// What AWS refused comes out as an outcome and AWS's own sentence, without the
+// request. What failed on the way comes out as it is: it names an endpoint at
+// the most, for the SDK puts no body into its errors.
 package edge
 
 import (

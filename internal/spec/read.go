@@ -128,7 +128,7 @@ func (r *reader) unknown() {
 			r.refuse(property, "is not supported by this version of the provider; leave it out, or update the provider")
 			continue
 		}
-		r.refuse(quote(property), "is no property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, known))
+		r.refuse(quote(property), "is no property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, slices.Concat(known, later)))
 	}
 }
 

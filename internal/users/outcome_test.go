@@ -51,16 +51,16 @@ func TestWhatIAMsErrorsMean(t *testing.T) {
 		{400, "RequestLimitExceeded", access.ErrThrottled},
 	} {
 		// The calls that answer the code, as AWS's own list of errors says.
-		calls := map[string]func(*users.Client) error{
-			"CreateUser": func(u *users.Client) error { _, err := u.CreateUser(t.Context(), "x", nil); return err },
-			"CreatePolicy": func(u *users.Client) error {
-				_, err := u.CreatePolicy(t.Context(), "x", "{}", nil)
+		calls := map[string]func(context.Context, *users.Client) error{
+			"CreateUser": func(ctx context.Context, u *users.Client) error { _, err := u.CreateUser(ctx, "x", nil); return err },
+			"CreatePolicy": func(ctx context.Context, u *users.Client) error {
+				_, err := u.CreatePolicy(ctx, "x", "{}", nil)
 				return err
 			},
-			"CreatePolicyVersion": func(u *users.Client) error { return u.UpdatePolicy(t.Context(), "x", "{}") },
-			"AttachUserPolicy":    func(u *users.Client) error { return u.AttachPolicy(t.Context(), "x", "x-1") },
-			"DeleteUser":          func(u *users.Client) error { return u.DeleteUser(t.Context(), "x") },
-			"DetachUserPolicy":    func(u *users.Client) error { return u.DeletePolicy(t.Context(), "x", "x-1") },
+			"CreatePolicyVersion": func(ctx context.Context, u *users.Client) error { return u.UpdatePolicy(ctx, "x", "{}") },
+			"AttachUserPolicy":    func(ctx context.Context, u *users.Client) error { return u.AttachPolicy(ctx, "x", "x-1") },
+			"DeleteUser":          func(ctx context.Context, u *users.Client) error { return u.DeleteUser(ctx, "x") },
+			"DetachUserPolicy":    func(ctx context.Context, u *users.Client) error { return u.DeletePolicy(ctx, "x", "x-1") },
 		}
 		among := map[string][]string{
 			"NoSuchEntity":            {"CreateUser", "AttachUserPolicy", "CreatePolicyVersion"},
@@ -81,7 +81,7 @@ func TestWhatIAMsErrorsMean(t *testing.T) {
 				}
 				return listing(call)
 			}, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
-				err := call(u)
+				err := call(t.Context(), u)
 				if !errors.Is(err, c.outcome) || !access.Definite(err) {
 					t.Errorf("%s, %s: %v", operation, c.code, err)
 				} else if !strings.Contains(err.Error(), "AWS says why.") || !strings.Contains(err.Error(), c.code) {

@@ -1,0 +1,271 @@
+package probe_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/probe"
+)
+
+var (
+	source      = access.Scope{Source: true, Buckets: []string{"data"}}
+	destination = access.Scope{Destination: true, Buckets: []string{"data"}}
+	both        = access.Scope{Source: true, Destination: true, Buckets: []string{"data"}}
+)
+
+// prove proves the key in made-up time, and returns how long that took.
+func prove(t *testing.T, c *cloud, scope access.Scope) (took time.Duration, err error) {
+	t.Helper()
+	c.t = t
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		err = probe.New(config(c)).Prove(t.Context(), key(), scope)
+		took = time.Since(started)
+	})
+	if len(c.live) > 0 {
+		t.Errorf("uploads are left: %v", c.live)
+	}
+	if err != nil && (strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "AWS's own words")) {
+		t.Errorf("the error says too much: %v", err)
+	}
+	return took, err
+}
+
+func TestWhatIsSentForEachRole(t *testing.T) {
+	for label, c := range map[string]struct {
+		scope access.Scope
+		want  []string
+	}{
+		"Source":      {source, []string{"list data", "read data"}},
+		"Destination": {destination, []string{"list data", "begin data", "abort data"}},
+		"both":        {both, []string{"list data", "read data", "begin data", "abort data"}},
+	} {
+		var fake cloud
+		took, err := prove(t, &fake, c.scope)
+		want := append([]string{"identity", "identity", "identity"}, c.want...)
+		if diff := cmp.Diff(want, fake.calls); err != nil || diff != "" || took > 5*time.Second {
+			t.Errorf("%s: %v after %v\n%s", label, err, took, diff)
+		}
+	}
+}
+
+// One place that knows the key does not mean that the next one does.
+func TestThreeTimesInARow(t *testing.T) {
+	fake := cloud{say: func(kind, _ string, n int) *answer {
+		if kind == "identity" && (n < 3 || n == 5) {
+			return unknownKey()
+		}
+		return nil
+	}}
+	if took, err := prove(t, &fake, source); err != nil || took > 30*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+	if got := fake.counts["identity "]; got != 8 {
+		t.Errorf("asked %d times, want 2 refusals, 2 successes, 1 refusal, 3 successes", got)
+	}
+}
+
+func TestAKeyThatNeverAuthenticates(t *testing.T) {
+	fake := cloud{say: func(kind, _ string, _ int) *answer { return unknownKey() }}
+	took, err := prove(t, &fake, both)
+	if err == nil || took != 90*time.Second {
+		t.Fatalf("%v after %v", err, took)
+	}
+	for _, word := range []string{keyID, "did not authenticate within 90 seconds", "InvalidClientTokenId", "try again"} {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%v does not say %q", err, word)
+		}
+	}
+	if slices.ContainsFunc(fake.calls, func(call string) bool { return call != "identity" }) {
+		t.Errorf("a bucket was asked with a key that does not work: %v", fake.calls)
+	}
+}
+
+// What a new key and its policy are answered with until S3 knows them.
+func TestWaitingForS3(t *testing.T) {
+	for _, code := range []string{"InvalidAccessKeyId", "AccessDenied", "SignatureDoesNotMatch", "SlowDown", "InternalError", "ServiceUnavailable"} {
+		for _, slow := range []string{"list", "read", "begin", "abort"} {
+			fake := cloud{say: func(kind, _ string, n int) *answer {
+				if kind == slow && n < 4 {
+					return failing(403, code)
+				}
+				return nil
+			}}
+			if took, err := prove(t, &fake, both); err != nil || took < 3*time.Second || took > 30*time.Second {
+				t.Errorf("%s, %s: %v after %v", slow, code, err, took)
+			}
+			if fake.counts["begin data"] > 1 && slow != "begin" {
+				t.Errorf("%s, %s: %d uploads were begun", slow, code, fake.counts["begin data"])
+			}
+		}
+	}
+}
+
+// An abort that worked although its answer was lost.
+func TestAnAbortWhoseAnswerIsLost(t *testing.T) {
+	var fake cloud
+	fake.say = func(kind, _ string, n int) *answer {
+		if kind == "abort" && n == 1 {
+			clear(fake.live)
+			return failing(500, "InternalError")
+		}
+		return nil
+	}
+	if took, err := prove(t, &fake, destination); err != nil || took > 10*time.Second {
+		t.Errorf("%v after %v", err, took)
+	}
+}
+
+// Time is up between the two calls.
+func TestAnUploadIsAbortedWhenTimeIsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		fake := cloud{t: t, say: func(kind, _ string, _ int) *answer {
+			if kind == "begin" {
+				cancel()
+			}
+			return nil
+		}}
+		_ = probe.New(config(&fake)).Prove(ctx, key(), destination)
+		if fake.counts["begin data"] != 1 || len(fake.live) > 0 {
+			t.Errorf("%v, left: %v", fake.calls, fake.live)
+		}
+	})
+}
+
+func TestNoSuchBucketIsFinal(t *testing.T) {
+	fake := cloud{say: func(kind, bucket string, _ int) *answer {
+		if bucket == "gone" {
+			return failing(404, "NoSuchBucket")
+		}
+		return nil
+	}}
+	took, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Buckets: []string{"data", "gone", "logs"}})
+	if err == nil || took > 5*time.Second || fake.counts["list gone"] != 1 {
+		t.Fatalf("%v after %v, %v", err, took, fake.counts)
+	}
+	if want := "1 of 3 buckets cannot be used: gone: there is no such bucket; create it first, or correct the name"; err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}
+
+// A Deny in the way of good is told once waiting has not helped.
+func TestDeniedForGood(t *testing.T) {
+	for denied, purpose := range map[string]string{"list": "list it", "read": "read from it", "begin": "write to it"} {
+		fake := cloud{say: func(kind, bucket string, _ int) *answer {
+			if kind == denied && bucket == "shut" {
+				return failing(403, "AccessDenied")
+			}
+			return nil
+		}}
+		took, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Buckets: []string{"data", "shut"}})
+		if err == nil || took != 90*time.Second {
+			t.Fatalf("%s: %v after %v", denied, err, took)
+		}
+		for _, word := range []string{"1 of 2 buckets", "shut: the key may not " + purpose, "Deny in the bucket's policy", "another account owns the bucket", "KMS key"} {
+			if !strings.Contains(err.Error(), word) {
+				t.Errorf("%s: %v does not say %q", denied, err, word)
+			}
+		}
+	}
+}
+
+func TestABucketElsewhere(t *testing.T) {
+	for _, status := range []int{301, 400} {
+		code := map[int]string{301: "PermanentRedirect", 400: "AuthorizationHeaderMalformed"}[status]
+		fake := cloud{home: "ap-southeast-2"}
+		fake.say = func(kind, _ string, n int) *answer {
+			if kind == "list" && n == 1 {
+				a := failing(status, code)
+				a.region = fake.home
+				return a
+			}
+			return nil
+		}
+		took, err := prove(t, &fake, both)
+		want := []string{"identity", "identity", "identity", "list data", "list data", "read data", "begin data", "abort data"}
+		if diff := cmp.Diff(want, fake.calls); err != nil || diff != "" || took > 5*time.Second {
+			t.Errorf("%s: %v after %v\n%s", code, err, took, diff)
+		}
+	}
+}
+
+// Two regions that point at each other, and one that is not told.
+func TestABucketNowhere(t *testing.T) {
+	fake := cloud{say: func(kind, _ string, n int) *answer {
+		if kind == "identity" {
+			return nil
+		}
+		a := failing(301, "PermanentRedirect")
+		a.region = fmt.Sprintf("us-west-%d", 1+n%2)
+		return a
+	}}
+	took, err := prove(t, &fake, source)
+	if err == nil || took != 90*time.Second || !strings.Contains(err.Error(), "does not answer there") || fake.counts["list data"] > 100 {
+		t.Errorf("%v after %v and %d calls", err, took, fake.counts["list data"])
+	}
+	fake = cloud{say: func(kind, _ string, _ int) *answer {
+		if kind == "identity" {
+			return nil
+		}
+		return failing(301, "PermanentRedirect")
+	}}
+	if took, err := prove(t, &fake, source); err == nil || took > 5*time.Second || !strings.Contains(err.Error(), "another region") {
+		t.Errorf("%v after %v", err, took)
+	}
+}
+
+// The caller's time may be shorter than the prober's patience.
+func TestProvingEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for kind, a := range map[string]*answer{"identity": unknownKey(), "list": failing(503, "SlowDown"), "begin": failing(503, "SlowDown")} {
+			fake := cloud{t: t, say: func(k, _ string, _ int) *answer {
+				if k == kind {
+					return a
+				}
+				return nil
+			}}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			started := time.Now()
+			err := probe.New(config(&fake)).Prove(ctx, key(), both)
+			if took := time.Since(started); err == nil || took != 20*time.Second {
+				t.Errorf("%s: %v after %v", kind, err, took)
+			}
+			cancel()
+		}
+	})
+}
+
+// Hundreds of buckets: all are asked, and the error fits an answer.
+func TestManyBuckets(t *testing.T) {
+	scope := access.Scope{Source: true}
+	for i := range 200 {
+		scope.Buckets = append(scope.Buckets, fmt.Sprintf("bucket-%03d", i))
+	}
+	var fake cloud
+	if took, err := prove(t, &fake, scope); err != nil || len(fake.calls) != 3+2*200 || took > 5*time.Second {
+		t.Errorf("%v after %v and %d calls", err, took, len(fake.calls))
+	}
+	fake = cloud{say: func(kind, bucket string, _ int) *answer {
+		if kind == "identity" || bucket == "bucket-007" {
+			return nil
+		}
+		return failing(404, "NoSuchBucket")
+	}}
+	_, err := prove(t, &fake, scope)
+	if err == nil || len(err.Error()) > 3000 || !strings.HasPrefix(err.Error(), "199 of 200 buckets cannot be used: bucket-000: there is no such bucket") {
+		t.Fatal(err)
+	}
+	shown := strings.Count(err.Error(), "there is no such bucket")
+	if !strings.HasSuffix(err.Error(), fmt.Sprintf("and %d more", 199-shown)) {
+		t.Errorf("%d shown: %v", shown, err)
+	}
+}

@@ -1,0 +1,128 @@
+package resource_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/reply"
+)
+
+// secret stands for what a panic may carry and nobody may read.
+const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+
+func TestAPanicIsAnswered(t *testing.T) {
+	for label, value := range map[string]any{
+		"string": secret,
+		"error":  errors.New(secret),
+		"struct": struct{ Secret string }{secret},
+		"nil":    nil,
+	} {
+		explode := func() { panic(value) }
+		w := world{
+			create: func(context.Context, plan.Desired) (provision.Result, error) {
+				explode()
+				return provision.Result{}, nil
+			},
+			delete: func(context.Context, provision.Target) error { explode(); return nil },
+		}
+		isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), physicalID, "the provider failed inside")
+		w.sent = nil
+		isFailed(t, w.answered(t, t.Context(), event(t, "Delete", nil)), "the-id-that-came-in", "the provider failed inside")
+		log := w.log.String()
+		if strings.Contains(log, secret) || strings.Contains(log, fmt.Sprintf("%x", secret)) {
+			t.Errorf("%s: the log holds the value:\n%s", label, log)
+		}
+		if !strings.Contains(log, `"msg":"panic"`) || !strings.Contains(log, "deadline_test.go") {
+			t.Errorf("%s: the log does not say where:\n%s", label, log)
+		}
+	}
+}
+
+// The answer leaves early enough to be sent again and again, however little
+// time there was.
+func TestAProvisionerThatHangsIsLeftBehind(t *testing.T) {
+	for total, most := range map[time.Duration]time.Duration{
+		300 * time.Second: 290 * time.Second,
+		40 * time.Second:  30 * time.Second,
+		8 * time.Second:   6 * time.Second,
+		time.Millisecond:  time.Millisecond,
+	} {
+		for _, requestType := range []string{"Create", "Update", "Delete"} {
+			synctest.Test(t, func(t *testing.T) {
+				released := make(chan struct{})
+				defer close(released)
+				started := time.Now()
+				w := world{
+					create: func(context.Context, plan.Desired) (provision.Result, error) {
+						<-released
+						return provision.Result{}, nil
+					},
+					update: func(context.Context, plan.Desired, provision.Target) (provision.Result, error) {
+						<-released
+						return provision.Result{}, nil
+					},
+					delete: func(context.Context, provision.Target) error { <-released; return nil },
+					send: func(ctx context.Context, _ reply.Response) error {
+						if took := time.Since(started); took > most || ctx.Err() != nil {
+							t.Errorf("%v of %v: answered after %v, context %v", requestType, total, took, ctx.Err())
+						}
+						return nil
+					},
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), total)
+				defer cancel()
+				got := w.answered(t, ctx, event(t, requestType, nil))
+				if got.Status != "FAILED" || !strings.Contains(got.Reason, "ran out of time") {
+					t.Errorf("%+v", got)
+				}
+			})
+		}
+	}
+}
+
+// A provisioner that heeds its context has the word: it says what it waited for.
+func TestWhatTheTimeWentInto(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world{create: func(ctx context.Context, _ plan.Desired) (provision.Result, error) {
+			deadline, _ := ctx.Deadline()
+			time.Sleep(time.Until(deadline) - time.Second)
+			return provision.Result{}, fmt.Errorf("creating the user: %w", context.DeadlineExceeded)
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		isFailed(t, w.answered(t, ctx, event(t, "Create", nil)), physicalID, "the provider ran out of time: creating the user")
+	})
+}
+
+// The log is kept by others: no properties, no URL, one line.
+func TestTheLogSaysNoMoreThanTheAnswer(t *testing.T) {
+	const private = "not-for-the-log"
+	w := world{}
+	got := w.answered(t, t.Context(), event(t, "Update", map[string]any{
+		"ResourceProperties":    properties(map[string]any{"Tags": []any{map[string]string{"Key": private, "Value": private}}, "Buckets": []string{private}, "SecretKmsKeyId": "alias/" + private}),
+		"OldResourceProperties": properties(map[string]any{"UserName": private, "SecretName": "cloney/" + private}),
+		"Also":                  private,
+	}))
+	if got.Status != "SUCCESS" {
+		t.Fatal(got.Reason)
+	}
+	bad := world{}
+	bad.answered(t, t.Context(), event(t, "Create", map[string]any{"ResourceProperties": properties(map[string]any{"SecretAccessKey": private, "SourceIps": private})}))
+	for _, log := range []string{w.log.String(), bad.log.String()} {
+		if strings.Contains(log, private) || strings.Contains(log, "X-Amz") || strings.Count(log, "\n") != 1 {
+			t.Errorf("the log says:\n%s", log)
+		}
+		for _, field := range []string{stackID, `"logicalId":"Source"`, `"outcome":`} {
+			if !strings.Contains(log, field) {
+				t.Errorf("the log does not say %s:\n%s", field, log)
+			}
+		}
+	}
+}

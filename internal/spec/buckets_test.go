@@ -1,0 +1,148 @@
+package spec_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/spec"
+)
+
+func bucket(t *testing.T, entry string) string {
+	t.Helper()
+	text, err := json.Marshal([]string{entry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return `{"Access": "Source", "Buckets": ` + string(text) + `}`
+}
+
+func TestBucketNamesThatS3Gives(t *testing.T) {
+	for entry, want := range map[string]string{
+		"abc":                   "abc",
+		"0-0":                   "0-0",
+		"my.bucket-1":           "my.bucket-1",
+		strings.Repeat("a", 63): strings.Repeat("a", 63),
+		"192.168.5.4.example":   "192.168.5.4.example",
+		// March 2026: buckets in an account's regional namespace.
+		"data-123456789012-eu-west-1-an": "data-123456789012-eu-west-1-an",
+		"arn:aws:s3:::abc":               "abc",
+		"abc/":                           "abc",
+		"arn:aws:s3:::abc/":              "abc",
+		// Begins as an access point's ARN goes on.
+		"accesspoint-logs":              "accesspoint-logs",
+		"arn:aws:s3:::accesspoint-logs": "accesspoint-logs",
+		"s3-logs":                       "s3-logs",
+		"arn-of-noah":                   "arn-of-noah",
+	} {
+		got, err := spec.Parse(properties(t, bucket(t, entry)), rules(t))
+		if diff := cmp.Diff([]string{want}, got.Scope.Buckets); err != nil || diff != "" {
+			t.Errorf("%q: %v\n%s", entry, err, diff)
+		}
+	}
+}
+
+func TestBucketsThatAreNone(t *testing.T) {
+	for entry, advice := range map[string]string{
+		"ab":                             "3 to 63 characters",
+		strings.Repeat("a", 64):          "3 to 63 characters",
+		strings.Repeat("a", 100_000):     "3 to 63 characters",
+		"/":                              "3 to 63 characters",
+		"My-Bucket":                      "use a–z, 0–9, dots and hyphens",
+		"my_bucket":                      "use a–z",
+		"-abc":                           "letter or digit at both ends",
+		"abc-":                           "letter or digit at both ends",
+		".abc":                           "letter or digit at both ends",
+		"abc.":                           "letter or digit at both ends",
+		"abc\n":                          "use a–z",
+		" abc":                           "use a–z",
+		"bücket":                         "use a–z",
+		"${Bucket}":                      "use a–z",
+		"a..b":                           "no two dots in a row",
+		"192.168.5.4":                    "is an IP address",
+		"xn--abc":                        "begins with xn--, which S3 reserves",
+		"sthree-abc":                     "begins with sthree-, which S3 reserves",
+		"sthree-configurator-abc":        "begins with sthree-",
+		"amzn-s3-demo-bucket":            "begins with amzn-s3-demo-, which S3 reserves",
+		"my-point-abcdef123-s3alias":     "access point's alias; name the bucket behind it",
+		"my-point-abcdef123--ol-s3":      "Object Lambda access point's alias; name the bucket behind it",
+		"mfzwi23gnjvgw.mrap":             "multi-region access point's alias; name the bucket behind it",
+		"fast--euw1-az1--x-s3":           "directory bucket",
+		"table--table-s3":                "table bucket",
+		"abc/in":                         "has a prefix, which this version does not support; name the bucket alone",
+		"abc//":                          "has a prefix",
+		"arn:aws:s3:::abc/in":            "has a prefix",
+		"arn:aws:s3:::abc/*":             "has a wildcard; name each bucket",
+		"*":                              "has a wildcard; name each bucket",
+		"abc-*":                          "has a wildcard",
+		"abc-?":                          "has a wildcard",
+		"arn:aws:s3:::*":                 "has a wildcard",
+		"s3://abc/in":                    `is a URL; write the bucket's name alone, "abc"`,
+		"s3://abc":                       `is a URL; write the bucket's name alone, "abc"`,
+		"https://abc.s3.amazonaws.com/x": "is a URL; write the bucket's name alone",
+		"arn:aws:s3:eu-west-1:123456789012:accesspoint/p":                      "is an access point; name the bucket behind it",
+		"arn:aws:s3:eu-west-1:123456789012:accesspoint:p":                      "is an access point; name the bucket behind it",
+		"arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap":              "is an access point; name the bucket behind it",
+		"arn:aws:s3-object-lambda:eu-west-1:123456789012:accesspoint/p":        "write arn:aws:s3:::NAME or the name alone",
+		"arn:aws:s3express:eu-west-1:123456789012:bucket/fast--euw1-az1--x-s3": "write arn:aws:s3:::NAME or the name alone",
+		"arn:aws:s3:::fast--euw1-az1--x-s3":                                    "directory bucket",
+		"arn:aws:s3:eu-west-1::abc":                                            "it has neither region nor account: arn:aws:s3:::NAME",
+		"arn:aws:s3::123456789012:abc":                                         "it has neither region nor account",
+		"arn:aws:iam::123456789012:user/abc":                                   "write arn:aws:s3:::NAME or the name alone",
+		"arn:aws-cn:s3:::abc":                                                  "is of another partition than the stack; write arn:aws:s3:::NAME",
+		"arn:aws:s3:::":                                                        "3 to 63 characters",
+		"arn:aws:s3:::My-Bucket":                                               "use a–z",
+		"arn:":                                                                 "write arn:aws:s3:::NAME",
+	} {
+		only(t, bucket(t, entry), "Buckets[0]", advice, rules(t))
+	}
+}
+
+func TestPartitionsOfBucketARNs(t *testing.T) {
+	china := spec.Rules{Owner: owner(t, "aws-cn", "cn-north-1")}
+	got, err := spec.Parse(properties(t, bucket(t, "arn:aws-cn:s3:::abc")), china)
+	if err != nil || !cmp.Equal(got.Scope.Buckets, []string{"abc"}) {
+		t.Errorf("%v, %v", got.Scope.Buckets, err)
+	}
+	only(t, bucket(t, "arn:aws:s3:::abc"), "Buckets[0]", "write arn:aws-cn:s3:::NAME", china)
+}
+
+func TestAllowedBuckets(t *testing.T) {
+	for _, c := range []struct {
+		patterns, bucket string
+		allowed          bool
+	}{
+		{"", "any", true},
+		{" , ", "any", true},
+		{"*", "any", true},
+		{"data", "data", true},
+		{"data", "data2", false},
+		{"data", "adata", false},
+		{"data-*", "data-", false}, // not a bucket's name, see below
+		{"data-*", "data-1", true},
+		{"data-*", "my-data-1", false},
+		{"*-data", "my-data", true},
+		{"*-data", "my-data-1", false},
+		{"a*b*c", "a-b-c", true},
+		{"a*b*c", "abc", true},
+		{"a*b*c", "acb", false},
+		{"logs , data-*", "data-x", true},
+		{"logs,data", "other", false},
+		{"d?ta", "data", false},
+		{"d.ta", "data", false},
+	} {
+		given := rules(t)
+		given.AllowedBuckets = spec.Patterns(c.patterns)
+		_, err := spec.Parse(properties(t, bucket(t, c.bucket)), given)
+		if (err == nil) != c.allowed {
+			t.Errorf("%q, %q: %v", c.patterns, c.bucket, err)
+		}
+	}
+	given := rules(t)
+	given.AllowedBuckets = []string{"logs", "data-*"}
+	only(t, bucket(t, "other"), "Buckets[0]", "(its AllowedBuckets: logs, data-*); ask the owner of the provider's stack", given)
+	// By its ARN it is the same bucket.
+	only(t, bucket(t, "arn:aws:s3:::other"), "Buckets[0]", "is not among the buckets", given)
+}

@@ -1,0 +1,105 @@
+package spec_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/spec"
+)
+
+// FuzzParse: whatever the properties, there is either a zero Spec with
+// problems that fit an answer, or a Spec that AWS takes and that Peek agrees
+// with.
+func FuzzParse(f *testing.F) {
+	for _, text := range []string{
+		`{"Access": "Source", "Buckets": ["data"]}`,
+		`{"Access": "Source,Destination", "Buckets": "data, arn:aws:s3:::logs,data/"}`,
+		`{"Access": ["Destination"], "Buckets": ["data"], "UserName": "x", "SecretName": "cloney/y", "Serial": 2, "Verify": "FALSE"}`,
+		`{"Access": "Source", "Buckets": "data", "Tags": [{"Key": "a", "Value": "b"}, {"Key": "A", "Value": "b"}]}`,
+		`{"Access": "Source", "Buckets": "data", "SecretKmsKeyId": "alias/x", "ServiceTimeout": "330"}`,
+		`{"Acess": null, "Buckets": [[], {}, null, 1e99, "\u0000", "*", "s3://x"], "Serial": -0.1, "": ""}`,
+		`{"Access": "Source", "Buckets": ["arn:aws:s3:eu-west-1:123456789012:accesspoint/x", "1.2.3.4", "a..b", "x--x-s3"]}`,
+	} {
+		f.Add([]byte(text), "")
+		f.Add([]byte(text), "data*,l*s")
+	}
+	f.Fuzz(func(t *testing.T, text []byte, allowed string) {
+		var given map[string]any
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.UseNumber()
+		if decoder.Decode(&given) != nil || strings.Count(allowed, "*") > 4 || !utf8.ValidString(allowed) {
+			return
+		}
+		rules := rules(t)
+		rules.AllowedBuckets = spec.Patterns(allowed)
+		got, err := spec.Parse(given, rules)
+		again, errAgain := spec.Parse(given, rules)
+		if !cmp.Equal(got, again) || !cmp.Equal(err, errAgain) {
+			t.Errorf("differs the second time: %v, %v, %v, %v", got, again, err, errAgain)
+		}
+		if err != nil {
+			var problems spec.Problems
+			if !errors.As(err, &problems) || len(problems) == 0 || !cmp.Equal(got, spec.Spec{}) {
+				t.Errorf("%+v with %#v", got, err)
+			}
+			if text := err.Error(); len(text) > most || !utf8.ValidString(text) {
+				t.Errorf("%d bytes: %q", len(text), text)
+			}
+			spec.Peek(given, rules.Owner)
+			return
+		}
+		valid(t, got, rules)
+		names := spec.Peek(given, rules.Owner)
+		slices.Sort(names.TagKeys)
+		if diff := cmp.Diff(spec.Names{UserName: got.UserName, SecretName: got.SecretName, TagKeys: slices.Sorted(maps.Keys(got.Tags))}, names); diff != "" {
+			t.Errorf("a Delete would look elsewhere:\n%s", diff)
+		}
+	})
+}
+
+var (
+	bucketRule = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	secretRule = regexp.MustCompile(`^cloney/[A-Za-z0-9/_+=.@-]{1,505}$`)
+	suffixRule = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+)
+
+func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
+	t.Helper()
+	if !name.IsUser(s.UserName) {
+		t.Errorf("user %q", s.UserName)
+	}
+	if !secretRule.MatchString(s.SecretName) || suffixRule.MatchString(s.SecretName) {
+		t.Errorf("secret %q", s.SecretName)
+	}
+	if !s.Scope.Source && !s.Scope.Destination || s.Serial < 1 || len(s.KMSKey) > 256 {
+		t.Errorf("%+v", s)
+	}
+	buckets := s.Scope.Buckets
+	if len(buckets) == 0 || !slices.IsSorted(buckets) || len(slices.Compact(slices.Clone(buckets))) != len(buckets) {
+		t.Errorf("buckets %q", buckets)
+	}
+	for _, bucket := range buckets {
+		permitted := len(rules.AllowedBuckets) == 0 || slices.ContainsFunc(rules.AllowedBuckets, func(pattern string) bool { return spec.Match(pattern, bucket) })
+		if !bucketRule.MatchString(bucket) || strings.Contains(bucket, "..") || !permitted {
+			t.Errorf("bucket %q", bucket)
+		}
+	}
+	if len(s.Tags) > spec.MaxTags {
+		t.Errorf("%d tags", len(s.Tags))
+	}
+	for key := range s.Tags {
+		if lower := strings.ToLower(key); key == "" || strings.HasPrefix(lower, "aws:") || strings.HasPrefix(lower, "cloney:") {
+			t.Errorf("tag %q", key)
+		}
+	}
+}

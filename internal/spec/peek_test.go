@@ -1,0 +1,46 @@
+package spec_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/spec"
+)
+
+// A Delete, and the former properties of an Update, are read whatever state
+// they are in.
+func TestPeekReadsNamesFromAnything(t *testing.T) {
+	usual := spec.Names{UserName: defaultUser, SecretName: "cloney/" + defaultUser}
+	for text, want := range map[string]spec.Names{
+		`{}`:                      usual,
+		with(""):                  usual,
+		`{"UserName": "x"}`:       {UserName: "x", SecretName: "cloney/x"},
+		`{"UserName": 7}`:         {UserName: "7", SecretName: "cloney/7"},
+		`{"UserName": "a b"}`:     usual,
+		`{"UserName": ["x"]}`:     usual,
+		`{"UserName": null}`:      usual,
+		`{"UserName": ""}`:        usual,
+		`{"SecretName": {}}`:      usual,
+		`{"SecretName": "other"}`: usual,
+		`{"UserName": "x", "SecretName": "other"}`:                     {UserName: "x", SecretName: "cloney/x"},
+		`{"UserName": "x", "SecretName": "cloney/y"}`:                  {UserName: "x", SecretName: "cloney/y"},
+		`{"Acess": 1, "Buckets": {"x": []}, "SecretName": "cloney/y"}`: {UserName: defaultUser, SecretName: "cloney/y"},
+		`{"Tags": "x"}`:                          usual,
+		`{"Tags": [1, {"Key": "a"}, null, [2]]}`: usual,
+		`{"Tags": [{"Key": "a", "Value": "1"}, {"Key": "aws:x", "Value": ""}, {"Key": "b", "Value": ""}]}`: {UserName: defaultUser, SecretName: "cloney/" + defaultUser, TagKeys: []string{"a", "b"}},
+		`{"Serial": "x", "Verify": [], "RotationGraceDays": 7}`:                                            usual,
+		`{"UserName": "` + strings.Repeat("u", 1_000_000) + `"}`:                                           usual,
+	} {
+		got := spec.Peek(properties(t, text), owner(t, "aws", "eu-west-1"))
+		slices.Sort(got.TagKeys)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%.200s\n%s", text, diff)
+		}
+	}
+	if diff := cmp.Diff(usual, spec.Peek(nil, owner(t, "aws", "eu-west-1"))); diff != "" {
+		t.Error(diff)
+	}
+}

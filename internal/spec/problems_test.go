@@ -1,0 +1,94 @@
+package spec_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/spec"
+)
+
+// most is what a message may have: a response has room for 4,096 bytes.
+const most = 3000
+
+func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
+	found := problems(t, `{
+		"Zone": "x", "Acess": "x", "SourceIps": "192.0.2.1",
+		"Tags": [{"Key": "aws:x", "Value": ""}, {"Key": "ok", "Value": ""}, 7],
+		"Verify": "maybe", "Serial": "none", "SecretKmsKeyId": "?", "SecretName": "x", "UserName": "a b",
+		"Buckets": ["data", "My", "logs", "s3://x-x"], "Access": ["Source", "Sink"]
+	}`, rules(t))
+	var order []string
+	for _, problem := range found {
+		order = append(order, problem.Property)
+	}
+	want := []string{"Access[1]", "Buckets[1]", "Buckets[3]", "UserName", "SecretName", "SecretKmsKeyId", "Serial", "Verify", "Tags[0]", "Tags[2]", `"Acess"`, "SourceIps", `"Zone"`}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Error(diff)
+	}
+	text := found.Error()
+	at := 0
+	for _, property := range want {
+		next := strings.Index(text[at:], property+": ")
+		if next < 0 {
+			t.Fatalf("%s does not follow in %s", property, text)
+		}
+		at += next
+	}
+	if !strings.HasPrefix(text, "13 problems: Access[1]: ") {
+		t.Error(text)
+	}
+}
+
+func TestOneProblemIsOneSentence(t *testing.T) {
+	if got := problems(t, with(`"Serial": "0"`), rules(t)).Error(); !strings.HasPrefix(got, `Serial: "0" is no whole number`) {
+		t.Error(got)
+	}
+}
+
+func TestTooManyProblemsAreCounted(t *testing.T) {
+	entries := make([]string, 500)
+	for i := range entries {
+		entries[i] = fmt.Sprintf(`"NO-%d"`, i)
+	}
+	found := problems(t, `{"Access": "Source", "Buckets": [`+strings.Join(entries, ",")+`]}`, rules(t))
+	text := found.Error()
+	if !strings.HasPrefix(text, `500 problems: Buckets[0]: "NO-0" `) || len(text) > most || len(text) < most/2 {
+		t.Errorf("%d bytes: %s", len(text), text)
+	}
+	shown := strings.Count(text, "is no bucket name")
+	if want := fmt.Sprintf(" … and %d more", 500-shown); shown == 0 || !strings.HasSuffix(text, want) {
+		t.Errorf("%d shown, want%s at the end of %s", shown, want, text)
+	}
+}
+
+// However long the words of one problem are, the message fits.
+func TestLongValuesAreCut(t *testing.T) {
+	long := strings.Repeat("é", 50_000)
+	control := strings.Repeat("\x00", 5000)
+	wide := rules(t)
+	for i := range 400 {
+		wide.AllowedBuckets = append(wide.AllowedBuckets, fmt.Sprintf("a-pattern-of-the-owner-%d-*", i))
+	}
+	for label, given := range map[string]map[string]any{
+		"bucket":       {"Access": "Source", "Buckets": long},
+		"control":      {"Access": "Source", "Buckets": []any{control, control, control}},
+		"user":         {"Access": "Source", "Buckets": "data", "UserName": control},
+		"secret":       {"Access": "Source", "Buckets": "data", "SecretName": long},
+		"serial":       {"Access": "Source", "Buckets": "data", "Serial": strings.Repeat("9", 100_000)},
+		"unknown":      {"Access": "Source", "Buckets": "data", long: "x"},
+		"tag":          {"Access": "Source", "Buckets": "data", "Tags": []any{map[string]any{"Key": long, "Value": ""}}},
+		"allowed":      {"Access": "Source", "Buckets": "data"},
+		"allowed many": {"Access": "Source", "Buckets": "data,logs,other"},
+	} {
+		_, err := spec.Parse(given, wide)
+		if err == nil {
+			t.Errorf("%s: no problem", label)
+		} else if text := err.Error(); len(text) > most || !utf8.ValidString(text) {
+			t.Errorf("%s: %d bytes: %.200s", label, len(text), text)
+		}
+	}
+}
