@@ -1,4 +1,4 @@
-# make demo: see it work. make test: all checks. make invoke: try one event.
+# make demo: see it work. make test: all checks. make sandbox: try it by hand.
 # Everything that they need beside Go, Python 3 and make is installed, pinned,
 # into .tools/ of this checkout. Nothing needs an AWS account or a container.
 
@@ -11,12 +11,14 @@ BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-l
 
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 
-.PHONY: demo test build build-local sandbox invoke tools lint unit e2e clean
+.PHONY: demo test build build-local sandbox tools lint oracle clean
 
 demo: build-local ## show the provider at work in a local AWS
 	@go run ./internal/sandbox/demo
 
-test: lint build unit build-local e2e ## everything that CI checks
+# The end-to-end tests wait a good deal, so they run beside the others.
+test: lint build build-local oracle ## everything that CI checks
+	go test -race -timeout 9m ./...
 
 build: $(TOOLS) ## the bootstrap for AWS, by the template's own architecture
 	$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release
@@ -41,11 +43,7 @@ lint: $(TOOLS)
 	$(VENV)/bin/cfn-lint $(TEMPLATES)
 	@for t in $(TEMPLATES); do AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --template-file $$t || exit 1; done
 
-unit:
-	go test -race $$(go list ./... | grep -v /internal/sandbox)
-
-e2e: .tools/oracle/node_modules .tools/oracle/oracle.mjs
-	go test -race -timeout 4m ./internal/sandbox/...
+oracle: .tools/oracle/node_modules .tools/oracle/oracle.mjs
 
 # The IAM oracle is a separate process at test time, never linked or shipped.
 .tools/oracle/node_modules: internal/sandbox/oracle/package-lock.json $(TOOLS)

@@ -21,7 +21,7 @@ var account *sandbox.Sandbox
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	var err error
 	if account, err = sandbox.Start(ctx, sandbox.Options{Root: "../.."}); err == nil {
