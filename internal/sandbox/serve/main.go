@@ -39,8 +39,8 @@ func serve(ctx context.Context) error {
 	}
 	fmt.Printf(`A local AWS with the provider runs at %s. Ctrl-C ends it. In another shell:
 
-  export PATH="$PWD/.tools/venv/bin:$PATH" AWS_ENDPOINT_URL=%s AWS_REGION=%s AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox
-  aws lambda invoke --function-name cloney-s3-credentials --payload file://events/create-source.json /dev/stdout
+  export PATH="$PWD/.tools/venv/bin:$PATH" AWS_ENDPOINT_URL=%s AWS_DEFAULT_REGION=%s AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox
+  aws lambda invoke --function-name cloney-s3-credentials --payload file://events/create-source.json /dev/null
   aws s3 cp s3://%s/create-source.json -
 `, s.Endpoint, s.Endpoint, sandbox.Region, sandbox.ResponsesBucket)
 	<-ctx.Done()
