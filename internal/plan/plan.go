@@ -350,16 +350,18 @@ func (p *planner) moved() []access.Version {
 	}
 	moved := []access.Version{}
 	if previous, ok := p.seen.Former.Labelled(access.Previous); ok {
-		moved = append(moved, previous)
+		// It is AWSCURRENT there until its successor is: only a key that lives.
+		if _, lives := p.find(KeyOf(previous)); lives {
+			moved = append(moved, previous)
+		}
 	}
 	return append(moved, current)
 }
 
 // versions are the secret's versions as they will be once CopyVersions has run.
 func (p *planner) versions() []access.Version {
-	if len(p.moved()) > 0 {
+	if versions := slices.Clone(p.moved()); len(versions) > 0 {
 		// Ids differ in the new place: they derive from the old ones.
-		versions := slices.Clone(p.seen.Former.Versions)
 		for i := range versions {
 			versions[i].ID = CopiedID(p.want.Spec.SecretName, versions[i].ID)
 		}

@@ -140,7 +140,12 @@ func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 // lost sorts out a name that was taken since it was looked for: by another run
 // of the same event, which is no matter, or by someone else.
 func (r *run) lost(ctx context.Context, cause error, tags func() (map[string]string, error), foreign string) error {
-	existing, err := tags()
+	var existing map[string]string
+	// What another run has just made may not be seen yet.
+	err := settle(ctx, true, func() (err error) {
+		existing, err = tags()
+		return err
+	})
 	switch {
 	case err == nil && r.want.Owner.Owns(existing):
 		return errRaced
@@ -172,14 +177,22 @@ func (r *run) createPolicy(ctx context.Context, s plan.CreatePolicy) error {
 
 // adoptPolicy takes over the policy of that name if it is this user's own.
 func (r *run) adoptPolicy(ctx context.Context, s plan.CreatePolicy) (access.Policy, error) {
-	existing, err := r.Policies.Policy(ctx, s.Name)
+	var existing access.Policy
+	// What another run has just made may not be seen yet.
+	err := settle(ctx, true, func() (err error) {
+		existing, err = r.Policies.Policy(ctx, s.Name)
+		return err
+	})
 	if err != nil && !errors.Is(err, access.ErrNotFound) && !errors.Is(err, access.ErrDenied) {
 		return access.Policy{}, err
 	}
 	if err != nil || !r.want.Owner.OwnsAs(s.User, existing.Tags) {
 		return access.Policy{}, plan.Refused(fmt.Sprintf("a policy %q exists and does not belong to this resource; it was not touched. Choose another UserName, or delete that policy", s.Name))
 	}
-	return existing, r.settle(ctx, func() error { return r.Policies.UpdatePolicy(ctx, s.Name, s.Text) })
+	if err := r.settle(ctx, func() error { return r.Policies.UpdatePolicy(ctx, s.Name, s.Text) }); err != nil {
+		return access.Policy{}, err
+	}
+	return existing, r.settle(ctx, func() error { return r.Policies.TagPolicy(ctx, s.Name, s.Tags, nil) })
 }
 
 func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {
@@ -200,7 +213,7 @@ func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {
 
 func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
 	for _, version := range s.Versions {
-		value, err := r.Secrets.Value(ctx, s.From, version.ID)
+		value, err := ask(ctx, func() (access.Secret, error) { return r.Secrets.Value(ctx, s.From, version.ID) })
 		if err != nil {
 			return fmt.Errorf("reading version %s: %w", version.ID, err)
 		}
@@ -213,7 +226,7 @@ func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
 		// A crash after this: the next run copies again, which stores nothing
 		// twice, and goes on with the version that follows. Until then the
 		// former secret stands.
-		if err := r.Secrets.PutVersion(ctx, s.To, plan.CopiedID(s.To, version.ID), value, labels); err != nil {
+		if err := r.settle(ctx, func() error { return r.Secrets.PutVersion(ctx, s.To, plan.CopiedID(s.To, version.ID), value, labels) }); err != nil {
 			return fmt.Errorf("storing version %s: %w", version.ID, err)
 		}
 		r.result.AccessKeyID = plan.KeyOf(version)
@@ -224,7 +237,7 @@ func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
 func (r *run) prove(ctx context.Context, s plan.Prove) error {
 	credentials := r.minted
 	if s.Version != "" {
-		value, err := r.Secrets.Value(ctx, s.Secret, s.Version)
+		value, err := ask(ctx, func() (access.Secret, error) { return r.Secrets.Value(ctx, s.Secret, s.Version) })
 		if err != nil {
 			return fmt.Errorf("reading the stored key: %w", err)
 		}

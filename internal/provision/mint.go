@@ -22,6 +22,11 @@ func (r *run) mint(ctx context.Context, s plan.Mint) error {
 		r.minted, err = r.Keys.CreateKey(ctx, s.User)
 		return err
 	})
+	if errors.Is(err, access.ErrLimit) {
+		// The plan saw room: another run of the same event has taken it since,
+		// or the list of keys was late.
+		return fmt.Errorf("creating an access key: %w: %w", errRaced, err)
+	}
 	if err != nil {
 		if !access.Definite(err) {
 			r.dropUnknown(ctx, s, started)
@@ -98,7 +103,7 @@ const clockSkew = time.Minute
 func (r *run) dropUnknown(ctx context.Context, s plan.Mint, started time.Time) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	keys, err := r.Keys.Keys(ctx, s.User)
+	keys, err := r.keys(ctx, s.User)
 	if err != nil {
 		r.Log.Warn("after an unclear answer the keys could not be listed; the next run or the Delete looks again", "user", s.User, "error", err.Error())
 		return

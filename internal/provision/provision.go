@@ -104,7 +104,7 @@ func (p *Provisioner) Delete(ctx context.Context, target Target) error {
 	if target.UserName == target.PhysicalID {
 		return nil
 	}
-	user, err := p.Users.User(ctx, target.UserName)
+	user, err := p.user(ctx, target.UserName)
 	if errors.Is(err, access.ErrNotFound) {
 		return nil
 	}
@@ -156,12 +156,24 @@ func (p *Provisioner) stillThere(ctx context.Context, want plan.Desired) error {
 	return err
 }
 
-// observe looks at what is there, as far as planning needs it.
+// listLag is how long a key may be missing from the list of keys though
+// AWSCURRENT names it, or be unknown to the secret though it was just made,
+// before that is believed. Believed too soon, a key that someone has just been
+// given would be replaced, or one be deleted that another run is storing.
+const listLag = 10 * time.Second
+
+// observe looks at what is there, as far as planning needs it. Keys and secret
+// have to be of one moment: a key that another run of the same event stores in
+// between would look like one that is gone, or like one that is nobody's.
 func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Observed, error) {
+	started := time.Now()
 	var seen plan.Observed
 	err := settle(ctx, false, func() (err error) {
 		seen = plan.Observed{Policies: map[int]access.Policy{}, LastUse: map[string]access.LastUse{}}
-		user, err := p.Users.User(ctx, want.Spec.UserName)
+		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
+			return err
+		}
+		user, err := p.user(ctx, want.Spec.UserName)
 		if err != nil && !errors.Is(err, access.ErrNotFound) {
 			return fmt.Errorf("looking for the user: %w", err)
 		}
@@ -172,10 +184,10 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 				if err := p.observeUser(ctx, user.Name, &seen); err != nil {
 					return err
 				}
+				if err := p.sameMoment(ctx, want, seen, time.Since(started) < listLag); err != nil {
+					return err
+				}
 			}
-		}
-		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
-			return err
 		}
 		if want.FormerSecret == "" {
 			return nil
@@ -189,18 +201,55 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 	return seen, err
 }
 
+// sameMoment returns access.ErrBusy if the secret has changed since it was
+// seen, or if keys and secret may yet come to agree.
+func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen plan.Observed, mayAgree bool) error {
+	secret, err := p.findSecret(ctx, want.Spec.SecretName)
+	if err != nil {
+		return err
+	}
+	if secret == nil {
+		secret = &access.SecretInfo{}
+	}
+	var before []access.Version
+	if seen.Secret != nil {
+		before = seen.Secret.Versions
+	}
+	if !slices.EqualFunc(secret.Versions, before, sameVersion) {
+		return fmt.Errorf("secret %s is being changed: %w", want.Spec.SecretName, access.ErrBusy)
+	}
+	if !mayAgree {
+		return nil
+	}
+	for _, key := range seen.Keys {
+		recorded := slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == key.ID })
+		if !recorded && time.Since(key.Created) < listLag {
+			return fmt.Errorf("key %s is not stored: %w", key.ID, access.ErrBusy)
+		}
+	}
+	current, _ := secret.Labelled(access.Current)
+	if key := plan.KeyOf(current); key != "" && want.Owner.OwnsAs(want.Spec.UserName, secret.Tags) && !slices.ContainsFunc(seen.Keys, func(k access.Key) bool { return k.ID == key }) {
+		return fmt.Errorf("key %s is not listed: %w", key, access.ErrBusy)
+	}
+	return nil
+}
+
+func sameVersion(a, b access.Version) bool {
+	return a.ID == b.ID && len(a.Labels) == len(b.Labels) && !slices.ContainsFunc(a.Labels, func(label string) bool { return !b.Has(label) })
+}
+
 func (p *Provisioner) observeUser(ctx context.Context, user string, seen *plan.Observed) (err error) {
-	if seen.Keys, err = p.Keys.Keys(ctx, user); err != nil {
+	if seen.Keys, err = p.keys(ctx, user); err != nil {
 		return fmt.Errorf("listing the user's keys: %w", err)
 	}
 	if len(seen.Keys) > 1 {
 		for _, key := range seen.Keys {
-			if seen.LastUse[key.ID], err = p.Keys.LastUse(ctx, key.ID); err != nil {
+			if seen.LastUse[key.ID], err = ask(ctx, func() (access.LastUse, error) { return p.Keys.LastUse(ctx, key.ID) }); err != nil {
 				return fmt.Errorf("asking when key %s was last used: %w", key.ID, err)
 			}
 		}
 	}
-	attached, err := p.Policies.Attached(ctx, user)
+	attached, err := ask(ctx, func() ([]string, error) { return p.Policies.Attached(ctx, user) })
 	if err != nil {
 		return fmt.Errorf("listing the user's policies: %w", err)
 	}
@@ -209,15 +258,28 @@ func (p *Provisioner) observeUser(ctx context.Context, user string, seen *plan.O
 		if !ours {
 			continue
 		}
-		if seen.Policies[number], err = p.Policies.Policy(ctx, policy); err != nil {
+		if seen.Policies[number], err = p.policy(ctx, policy); err != nil {
 			return fmt.Errorf("reading policy %s: %w", policy, err)
 		}
 	}
 	return nil
 }
 
+func (p *Provisioner) user(ctx context.Context, name string) (access.User, error) {
+	return ask(ctx, func() (access.User, error) { return p.Users.User(ctx, name) })
+}
+
+func (p *Provisioner) keys(ctx context.Context, user string) ([]access.Key, error) {
+	return ask(ctx, func() ([]access.Key, error) { return p.Keys.Keys(ctx, user) })
+}
+
+func (p *Provisioner) policy(ctx context.Context, name string) (access.Policy, error) {
+	return ask(ctx, func() (access.Policy, error) { return p.Policies.Policy(ctx, name) })
+}
+
+// findSecret returns the secret, or nil if there is none.
 func (p *Provisioner) findSecret(ctx context.Context, secret string) (*access.SecretInfo, error) {
-	info, err := p.Secrets.Secret(ctx, secret)
+	info, err := ask(ctx, func() (access.SecretInfo, error) { return p.Secrets.Secret(ctx, secret) })
 	if errors.Is(err, access.ErrNotFound) {
 		return nil, nil
 	}

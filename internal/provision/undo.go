@@ -22,7 +22,7 @@ func (p *Provisioner) undo(ctx context.Context, want plan.Desired, f func() erro
 // removeUnfinished takes away what this Create made, unless another delivery
 // of the same event has finished it meanwhile.
 func (p *Provisioner) removeUnfinished(ctx context.Context, want plan.Desired) error {
-	user, err := p.Users.User(ctx, want.Spec.UserName)
+	user, err := p.user(ctx, want.Spec.UserName)
 	if err == nil && user.Tags[name.TagCompleted] != "" {
 		return nil
 	}
@@ -51,14 +51,14 @@ func (p *Provisioner) undoReplacement(ctx context.Context, want plan.Desired, fo
 // giveBack makes the secret the former user's again if it holds a live key of
 // that user. A secret that was made for the new user does not.
 func (p *Provisioner) giveBack(ctx context.Context, owner name.Owner, secret access.SecretInfo, former string) error {
-	user, err := p.Users.User(ctx, former)
+	user, err := p.user(ctx, former)
 	if errors.Is(err, access.ErrNotFound) || err == nil && !owner.OwnsAs(former, user.Tags) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	keys, err := p.Keys.Keys(ctx, former)
+	keys, err := p.keys(ctx, former)
 	if err != nil {
 		return err
 	}
@@ -71,13 +71,13 @@ func (p *Provisioner) giveBack(ctx context.Context, owner name.Owner, secret acc
 		if version.ID != current.ID {
 			// A crash after this: AWSCURRENT names the former user's live key,
 			// and the rollback Update does the rest.
-			if err := p.Secrets.Promote(ctx, secret.Name, version.ID, current.ID); err != nil {
+			if err := settle(ctx, false, func() error { return p.Secrets.Promote(ctx, secret.Name, version.ID, current.ID) }); err != nil {
 				return fmt.Errorf("giving the secret back: %w", err)
 			}
 		}
 		// A crash after this: the new user is left, which the rollback Update
 		// finds by OldResourceProperties.
-		return p.Secrets.TagSecret(ctx, secret.Name, owner.Tags(former), nil)
+		return settle(ctx, false, func() error { return p.Secrets.TagSecret(ctx, secret.Name, owner.Tags(former), nil) })
 	}
 	return nil
 }
@@ -109,37 +109,33 @@ func (p *Provisioner) remove(ctx context.Context, target Target) error {
 // belongings observes what carries the target's tags.
 func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Observed, []string, error) {
 	seen := plan.Observed{Policies: map[int]access.Policy{}}
+	user, err := p.user(ctx, target.PhysicalID)
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return seen, nil, fmt.Errorf("looking for the user: %w", err)
+	}
+	if err == nil {
+		if !target.Owner.OwnsAs(target.PhysicalID, user.Tags) {
+			return seen, nil, nil // someone else's, and so is all that hangs on the name
+		}
+		seen.User = &user
+		if seen.Keys, err = p.keys(ctx, user.Name); err != nil {
+			return seen, nil, fmt.Errorf("listing the user's keys: %w", err)
+		}
+	}
+	if err := p.ownPolicies(ctx, target, &seen); err != nil {
+		return seen, nil, err
+	}
 	var secrets []string
-	err := settle(ctx, false, func() error {
-		seen.User, secrets = nil, nil
-		user, err := p.Users.User(ctx, target.PhysicalID)
-		if err != nil && !errors.Is(err, access.ErrNotFound) {
-			return fmt.Errorf("looking for the user: %w", err)
+	for _, candidate := range candidates(target) {
+		secret, err := p.findSecret(ctx, candidate)
+		if err != nil {
+			return seen, nil, err
 		}
-		if err == nil {
-			if !target.Owner.OwnsAs(target.PhysicalID, user.Tags) {
-				return nil // someone else's, and so is all that hangs on the name
-			}
-			seen.User = &user
-			if seen.Keys, err = p.Keys.Keys(ctx, user.Name); err != nil {
-				return fmt.Errorf("listing the user's keys: %w", err)
-			}
+		if secret != nil && target.Owner.OwnsAs(target.PhysicalID, secret.Tags) {
+			secrets = append(secrets, candidate)
 		}
-		if err := p.ownPolicies(ctx, target, &seen); err != nil {
-			return err
-		}
-		for _, candidate := range candidates(target) {
-			secret, err := p.findSecret(ctx, candidate)
-			if err != nil {
-				return err
-			}
-			if secret != nil && target.Owner.OwnsAs(target.PhysicalID, secret.Tags) {
-				secrets = append(secrets, candidate)
-			}
-		}
-		return nil
-	})
-	return seen, secrets, err
+	}
+	return seen, secrets, nil
 }
 
 // ownPolicies finds the policies of the user by number, attached or not: a
@@ -150,7 +146,7 @@ func (p *Provisioner) ownPolicies(ctx context.Context, target Target, seen *plan
 		highest = plan.HighestPolicy(seen.User.Tags)
 	}
 	for number := 1; number <= highest; number++ {
-		policy, err := p.Policies.Policy(ctx, name.Policy(target.PhysicalID, number))
+		policy, err := p.policy(ctx, name.Policy(target.PhysicalID, number))
 		if errors.Is(err, access.ErrNotFound) {
 			continue
 		}

@@ -40,6 +40,15 @@ func settle(ctx context.Context, justMade bool, f func() error) error {
 	}
 }
 
+// ask is settle for a question.
+func ask[T any](ctx context.Context, f func() (T, error)) (answer T, err error) {
+	err = settle(ctx, false, func() (err error) {
+		answer, err = f()
+		return err
+	})
+	return answer, err
+}
+
 // sleep waits, or returns the context's error when that ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)

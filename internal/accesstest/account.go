@@ -1,0 +1,177 @@
+// Package accesstest is an AWS account in memory, for tests of the flow.
+//
+// It implements the ports of package provision with AWS's own rules, the ones
+// that local emulators leave out among them: limits, names that differ in
+// capitals only, deletions that are refused while something hangs on the
+// entity, staging labels, the recovery window. Its switches (Lag) make it as
+// late as IAM is. It holds no expectations of calls: a test acts, then looks
+// at what is left.
+//
+// It also watches over what this product promises, and fails the test with a
+// sentence at the moment a promise breaks: the key that AWSCURRENT names is
+// deleted, AWSCURRENT is made to name a dead key, an entity without our tags
+// is changed, a permission that was to stay is gone for a moment.
+//
+// Faults are injected with Before and After, which see every single call of
+// AWS's API, under the API's own name, also where one method of a port makes
+// several of them.
+package accesstest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+)
+
+// Where the account is.
+const (
+	ID     = "123456789012"
+	Region = "eu-west-1"
+)
+
+// Account implements provision.Users, Keys, Policies, Secrets and Prober. Set
+// the exported fields before the first call; New makes a usable one.
+type Account struct {
+	// Before is called before each call of the API. An error makes the call
+	// fail without having happened; a panic is a process killed before it.
+	// It may block, until the context ends or for some of synctest's time.
+	Before func(ctx context.Context, verb string) error
+	// After is called after each call that happened. An error makes the call
+	// fail all the same; a panic is a process killed after it.
+	After func(ctx context.Context, verb string) error
+	// Lag says how late the account shows what was done.
+	Lag Lag
+
+	t  testing.TB
+	mu sync.Mutex // guards all that follows
+
+	users    map[string]*user // by name in lower case: IAM's names are unique without case
+	policies map[string]*policy
+	keys     []*key // in the order they were made
+	secrets  map[string]*secret
+	buckets  map[string]bool
+	busy     map[string]int // secret names that a forced deletion still holds
+
+	calls     map[string]int
+	proofs    []Proof
+	issued    []string // every secret half ever handed out
+	made      int      // keys ever made
+	expected  map[string]bool
+	protected map[string]bool
+	kept      []kept
+}
+
+// Lag says for how many calls that would show a change it is not shown yet.
+type Lag struct {
+	Users    int // a new user is not found
+	Policies int // a new policy is not found
+	Keys     int // a new key is missing from the list
+	Detach   int // what was detached still counts as attached
+	Prove    int // a new key is refused; the Prober tries every second
+	Secrets  int // a deleted secret's name cannot be used again
+}
+
+// New returns an empty account, in which the buckets exist.
+func New(t testing.TB, buckets ...string) *Account {
+	a := &Account{
+		t: t, users: map[string]*user{}, policies: map[string]*policy{}, secrets: map[string]*secret{},
+		buckets: map[string]bool{}, busy: map[string]int{}, calls: map[string]int{},
+		expected: map[string]bool{}, protected: map[string]bool{},
+	}
+	for _, bucket := range buckets {
+		a.buckets[bucket] = true
+	}
+	return a
+}
+
+// call is one call of AWS's API: counted, faulted, carried out alone.
+func (a *Account) call(ctx context.Context, verb string, f func() error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("%s: %w", verb, err)
+	}
+	a.mu.Lock()
+	a.calls[verb]++
+	before, after := a.Before, a.After
+	a.mu.Unlock()
+	if before != nil {
+		if err := before(ctx, verb); err != nil {
+			return fmt.Errorf("%s: %w", verb, err)
+		}
+	}
+	a.mu.Lock()
+	err := f()
+	a.mu.Unlock()
+	if err == nil && after != nil {
+		err = after(ctx, verb)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", verb, err)
+	}
+	return nil
+}
+
+// Calls returns how often each verb was called since the last Forget.
+func (a *Account) Calls() map[string]int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return maps.Clone(a.calls)
+}
+
+// Writes returns the calls since the last Forget that could change something.
+func (a *Account) Writes() map[string]int {
+	writes := a.Calls()
+	maps.DeleteFunc(writes, func(verb string, _ int) bool { return !IsWrite(verb) })
+	return writes
+}
+
+// IsWrite reports whether a call of that name changes something.
+func IsWrite(verb string) bool {
+	for _, read := range []string{"Get", "List", "Describe", "Prove"} {
+		if strings.HasPrefix(verb, read) {
+			return false
+		}
+	}
+	return true
+}
+
+// Forget sets the counts of calls and the proofs to nothing.
+func (a *Account) Forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.calls)
+	a.proofs = nil
+}
+
+// shout fails the test: a promise of ours is broken.
+func (a *Account) shout(format string, args ...any) {
+	a.t.Helper()
+	a.t.Errorf("the account: "+format, args...)
+}
+
+// ours shouts unless the entity is one that the provider may change.
+func (a *Account) ours(entity string, tags map[string]string) {
+	a.t.Helper()
+	for _, tag := range []string{name.TagStack, name.TagLogical, name.TagPhysical} {
+		if tags[tag] == "" {
+			a.shout("%s is made, changed or deleted, but does not carry the tag %s", entity, tag)
+		}
+	}
+	if _, called, _ := strings.Cut(entity, " "); a.protected[called] {
+		a.shout("%s is changed or deleted, which was to stay as it is", entity)
+	}
+}
+
+// gone takes "not found" for done, as the edges do when they delete.
+func gone(err error) error {
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,150 @@
+package accesstest
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+)
+
+// Inventory is what an account holds. Its zero value is an empty account.
+type Inventory struct {
+	Users    []string
+	Policies []string
+	Keys     []string // as "user/id", inactive ones with " (inactive)"
+	Secrets  []string // one in its recovery window with " (deleted)"
+}
+
+// Inventory returns what is left in the account, sorted.
+func (a *Account) Inventory() Inventory {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var left Inventory
+	for _, u := range a.users {
+		left.Users = append(left.Users, u.name)
+	}
+	for _, p := range a.policies {
+		left.Policies = append(left.Policies, p.name)
+	}
+	for _, k := range a.keys {
+		text := k.user + "/" + k.id
+		if !k.active {
+			text += " (inactive)"
+		}
+		left.Keys = append(left.Keys, text)
+	}
+	for _, s := range a.secrets {
+		text := s.name
+		if !s.deleted.IsZero() {
+			text += " (deleted)"
+		}
+		left.Secrets = append(left.Secrets, text)
+	}
+	for _, list := range [][]string{left.Users, left.Policies, left.Keys, left.Secrets} {
+		slices.Sort(list)
+	}
+	return left
+}
+
+// LiveKeys returns the ids of a user's active keys, in the order they were made.
+func (a *Account) LiveKeys(user string) (ids []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, k := range a.keysOf(user) {
+		if k.active {
+			ids = append(ids, k.id)
+		}
+	}
+	return ids
+}
+
+// Labelled returns the id of the key in the version of a secret that carries
+// the label; empty: there is none.
+func (a *Account) Labelled(secret, label string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.secrets[secret]; s != nil {
+		if v, ok := s.labelled(label); ok {
+			return keyIn(v.value)
+		}
+	}
+	return ""
+}
+
+// Tags returns the tags of the user, policy or secret of that name.
+func (a *Account) Tags(entity string) map[string]string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if u := a.users[strings.ToLower(entity)]; u != nil {
+		return maps.Clone(u.tags)
+	}
+	if p := a.policies[strings.ToLower(entity)]; p != nil {
+		return maps.Clone(p.tags)
+	}
+	if s := a.secrets[entity]; s != nil {
+		return maps.Clone(s.tags)
+	}
+	return nil
+}
+
+// KMSKey returns what a secret is encrypted with.
+func (a *Account) KMSKey(secret string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.secrets[secret].kmsKey
+}
+
+// MayUse reports whether the user's policies allow all that the scope says.
+func (a *Account) MayUse(user string, scope access.Scope) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.missing(user, scope) == ""
+}
+
+// Leaked reports whether a text holds the secret half of any key ever made.
+func (a *Account) Leaked(text string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.issued, func(half string) bool { return strings.Contains(text, half) })
+}
+
+// Check fails the test unless the account is as it has to be at rest, between
+// any two events: AWSCURRENT of every secret of ours names a live key, and
+// every live key of a user of ours is one that a secret gives out.
+func (a *Account) Check() {
+	a.t.Helper()
+	for _, problem := range a.problems() {
+		a.t.Errorf("the account, at rest: %s", problem)
+	}
+}
+
+func (a *Account) problems() (problems []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	given := map[string]bool{}
+	for _, s := range a.secrets {
+		for _, label := range []string{access.Current, access.Previous} {
+			if v, ok := s.labelled(label); ok {
+				given[keyIn(v.value)] = true
+			}
+		}
+		current, ok := s.labelled(access.Current)
+		if s.tags[name.TagStack] != "" && s.deleted.IsZero() && ok && keyIn(current.value) != "" && !a.alive(keyIn(current.value)) {
+			problems = append(problems, fmt.Sprintf("AWSCURRENT of %s names key %s, which is dead", s.name, keyIn(current.value)))
+		}
+	}
+	for _, k := range a.keys {
+		if u := a.users[strings.ToLower(k.user)]; k.active && u != nil && u.tags[name.TagStack] != "" && !given[k.id] {
+			problems = append(problems, fmt.Sprintf("key %s of %s lives, and no secret gives it out", k.id, k.user))
+		}
+	}
+	for _, u := range a.users {
+		if n := len(a.keysOf(u.name)); n > mostKeys {
+			problems = append(problems, fmt.Sprintf("%s has %d keys", u.name, n))
+		}
+	}
+	return problems
+}

@@ -1,0 +1,78 @@
+package accesstest
+
+import (
+	"maps"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+)
+
+// AWS's quotas, as an account has them that never asked for more.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+const (
+	mostKeys       = 2
+	mostVersions   = 5 // of a policy
+	mostPolicySize = 6144
+	mostAttached   = 10
+	mostTags       = 50
+	mostLabels     = 20 // of a secret's version
+	mostSecretSize = 65536
+)
+
+var (
+	userName   = regexp.MustCompile(`^[\w+=,.@-]{1,64}$`)
+	policyName = regexp.MustCompile(`^[\w+=,.@-]{1,128}$`)
+	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
+	arnSuffix  = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+	token      = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
+	label      = regexp.MustCompile(`^.{1,256}$`)
+	tagKey     = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$`)
+	tagValue   = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{0,256}$`)
+)
+
+// size is a policy's length as AWS counts it: white space is free.
+func size(document string) int {
+	visible := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, document)
+	return utf8.RuneCountInString(visible)
+}
+
+// tagged returns the tags after a change, or why AWS refuses it.
+func tagged(tags, set map[string]string, unset []string) (map[string]string, error) {
+	after := maps.Clone(tags)
+	if after == nil {
+		after = map[string]string{}
+	}
+	for _, key := range unset {
+		delete(after, key)
+	}
+	for key, value := range set {
+		if !tagKey.MatchString(key) || !tagValue.MatchString(value) || strings.HasPrefix(strings.ToLower(key), "aws:") {
+			return nil, access.ErrInvalid
+		}
+		after[key] = value
+	}
+	folded := map[string]bool{}
+	for key := range after {
+		folded[strings.ToLower(key)] = true
+	}
+	if len(folded) < len(after) {
+		return nil, access.ErrInvalid // the same key twice: capitals do not count
+	}
+	if len(after) > mostTags {
+		return nil, access.ErrLimit
+	}
+	return after, nil
+}
+
+// path returns what an ARN of IAM has between its type and the name.
+func path() string { return name.Path(Region) }

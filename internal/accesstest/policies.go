@@ -1,0 +1,252 @@
+package accesstest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+type policy struct {
+	name      string
+	versions  []string // texts, the oldest first; the last one is in force
+	tags      map[string]string
+	elsewhere []string // groups, roles and users that someone attached it to
+	unseen    int
+	detaching int
+}
+
+func (p *policy) text() string { return p.versions[len(p.versions)-1] }
+
+func (p *policy) public() access.Policy {
+	return access.Policy{Name: p.name, ARN: "arn:aws:iam::" + ID + ":policy" + path() + p.name, Document: p.text(), Tags: maps.Clone(p.tags)}
+}
+
+func (a *Account) findPolicy(name string) (*policy, error) {
+	p := a.policies[strings.ToLower(name)]
+	if p == nil || p.name != name {
+		return nil, access.ErrNotFound
+	}
+	if p.unseen > 0 {
+		p.unseen--
+		return nil, access.ErrNotFound
+	}
+	return p, nil
+}
+
+// Attached returns the policies under our path that are attached to the user.
+func (a *Account) Attached(ctx context.Context, user string) (names []string, err error) {
+	err = a.call(ctx, "ListAttachedUserPolicies", func() error {
+		u, err := a.find(user)
+		if err == nil {
+			names = slices.Clone(u.attached)
+		}
+		return err
+	})
+	return names, err
+}
+
+// Policy returns a policy with its text and tags.
+func (a *Account) Policy(ctx context.Context, name string) (found access.Policy, err error) {
+	err = a.call(ctx, "GetPolicy", func() error {
+		p, err := a.findPolicy(name)
+		if err == nil {
+			found = p.public()
+		}
+		return err
+	})
+	return found, err
+}
+
+// valid says what AWS says about a document.
+func valid(text string) error {
+	if !json.Valid([]byte(text)) {
+		return access.ErrInvalid
+	}
+	if size(text) > mostPolicySize {
+		return access.ErrLimit
+	}
+	return nil
+}
+
+// CreatePolicy makes a policy, unless its name is taken, whatever the capitals.
+func (a *Account) CreatePolicy(ctx context.Context, name, text string, tags map[string]string) (made access.Policy, err error) {
+	err = a.call(ctx, "CreatePolicy", func() error {
+		if a.policies[strings.ToLower(name)] != nil {
+			return access.ErrExists
+		}
+		after, err := tagged(nil, tags, nil)
+		if err != nil || !policyName.MatchString(name) {
+			return access.ErrInvalid
+		}
+		if err := valid(text); err != nil {
+			return err
+		}
+		a.ours("policy "+name, tags)
+		p := &policy{name: name, versions: []string{text}, tags: after, unseen: a.Lag.Policies}
+		a.policies[strings.ToLower(name)] = p
+		made = p.public()
+		return nil
+	})
+	if err != nil {
+		return access.Policy{}, err
+	}
+	return made, nil
+}
+
+// UpdatePolicy makes a new version the one in force. At five versions the
+// oldest is deleted first, as package users does it.
+func (a *Account) UpdatePolicy(ctx context.Context, name, text string) error {
+	err := a.newVersion(ctx, name, text)
+	if !errors.Is(err, access.ErrLimit) {
+		return err
+	}
+	if err := a.dropVersion(ctx, name); err != nil {
+		return err
+	}
+	return a.newVersion(ctx, name, text)
+}
+
+func (a *Account) newVersion(ctx context.Context, name, text string) error {
+	return a.call(ctx, "CreatePolicyVersion", func() error {
+		p, err := a.findPolicy(name)
+		if err != nil {
+			return err
+		}
+		a.ours("policy "+name, p.tags)
+		if err := valid(text); err != nil {
+			return err
+		}
+		if len(p.versions) >= mostVersions {
+			return access.ErrLimit
+		}
+		p.versions = append(p.versions, text)
+		a.checkKept()
+		return nil
+	})
+}
+
+// dropVersion deletes the oldest version that is not in force.
+func (a *Account) dropVersion(ctx context.Context, name string) error {
+	return a.call(ctx, "DeletePolicyVersion", func() error {
+		p, err := a.findPolicy(name)
+		if err != nil {
+			return gone(err)
+		}
+		a.ours("policy "+name, p.tags)
+		if len(p.versions) > 1 {
+			p.versions = p.versions[1:]
+		}
+		return nil
+	})
+}
+
+// TagPolicy sets tags, then removes others.
+func (a *Account) TagPolicy(ctx context.Context, name string, set map[string]string, unset []string) error {
+	return a.tag(ctx, "Policy", set, unset, func(set map[string]string, unset []string) error {
+		p, err := a.findPolicy(name)
+		if err != nil {
+			return err
+		}
+		a.ours("policy "+name, p.tags)
+		after, err := tagged(p.tags, set, unset)
+		if err != nil {
+			return err
+		}
+		a.ours("policy "+name, after)
+		p.tags = after
+		return nil
+	})
+}
+
+// AttachPolicy attaches, up to ten policies.
+func (a *Account) AttachPolicy(ctx context.Context, user, name string) error {
+	return a.call(ctx, "AttachUserPolicy", func() error {
+		u, err := a.find(user)
+		if err != nil {
+			return err
+		}
+		p, err := a.findPolicy(name)
+		if err != nil {
+			return err
+		}
+		a.ours("user "+user, u.tags)
+		a.ours("policy "+name, p.tags)
+		if slices.Contains(u.attached, name) {
+			return nil
+		}
+		if attached := len(u.attached); attached >= mostAttached || u.hung["foreign policy"] && attached+1 >= mostAttached {
+			return access.ErrLimit
+		}
+		u.attached = append(u.attached, name)
+		return nil
+	})
+}
+
+// DeletePolicy detaches the policy and deletes it, version by version. It
+// stays, detached, while it is attached to something else as well.
+func (a *Account) DeletePolicy(ctx context.Context, user, name string) error {
+	if err := a.detach(ctx, user, name); err != nil {
+		return err
+	}
+	for range a.oldVersions(name) {
+		if err := a.dropVersion(ctx, name); err != nil {
+			return err
+		}
+	}
+	return a.call(ctx, "DeletePolicy", func() error {
+		p, err := a.findPolicy(name)
+		if err != nil {
+			return gone(err)
+		}
+		a.ours("policy "+name, p.tags)
+		if len(p.elsewhere) > 0 || len(p.versions) > 1 || a.attachedTo(name) {
+			return access.ErrConflict
+		}
+		if p.detaching > 0 {
+			p.detaching--
+			return access.ErrConflict
+		}
+		delete(a.policies, strings.ToLower(name))
+		return nil
+	})
+}
+
+func (a *Account) detach(ctx context.Context, user, name string) error {
+	return a.call(ctx, "DetachUserPolicy", func() error {
+		u, err := a.find(user)
+		if err != nil || !slices.Contains(u.attached, name) {
+			return nil
+		}
+		a.ours("user "+user, u.tags)
+		u.attached = slices.DeleteFunc(u.attached, func(other string) bool { return other == name })
+		u.detaching = a.Lag.Detach
+		if p := a.policies[strings.ToLower(name)]; p != nil {
+			p.detaching = a.Lag.Detach
+		}
+		a.checkKept()
+		return nil
+	})
+}
+
+func (a *Account) oldVersions(name string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if p := a.policies[strings.ToLower(name)]; p != nil {
+		return len(p.versions) - 1
+	}
+	return 0
+}
+
+func (a *Account) attachedTo(name string) bool {
+	for _, u := range a.users {
+		if slices.Contains(u.attached, name) {
+			return true
+		}
+	}
+	return false
+}

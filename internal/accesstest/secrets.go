@@ -1,0 +1,151 @@
+package accesstest
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+type secret struct {
+	name, kmsKey string
+	tags         map[string]string
+	versions     []*version // also those without a label, which AWS keeps for a while
+	deleted      time.Time  // not zero: in its recovery window
+}
+
+func (s *secret) public() access.SecretInfo {
+	info := access.SecretInfo{
+		Name: s.name, ARN: "arn:aws:secretsmanager:" + Region + ":" + ID + ":secret:" + s.name + "-AbCdEf",
+		Tags: maps.Clone(s.tags), Deleted: s.deleted,
+	}
+	for _, v := range s.versions {
+		// DescribeSecret shows labelled versions only.
+		if len(v.labels) > 0 {
+			info.Versions = append(info.Versions, access.Version{ID: v.id, Labels: slices.Clone(v.labels)})
+		}
+	}
+	slices.SortFunc(info.Versions, func(a, b access.Version) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1
+	})
+	return info
+}
+
+// open returns a secret that can be written to and read from.
+func (a *Account) open(name string) (*secret, error) {
+	s := a.secrets[name]
+	if s == nil {
+		return nil, access.ErrNotFound
+	}
+	if !s.deleted.IsZero() {
+		return nil, access.ErrInvalid
+	}
+	return s, nil
+}
+
+// Secret describes a secret, one in its recovery window too.
+func (a *Account) Secret(ctx context.Context, name string) (found access.SecretInfo, err error) {
+	err = a.call(ctx, "DescribeSecret", func() error {
+		s := a.secrets[name]
+		if s == nil {
+			return access.ErrNotFound
+		}
+		found = s.public()
+		return nil
+	})
+	return found, err
+}
+
+// CreateSecret makes an empty secret.
+func (a *Account) CreateSecret(ctx context.Context, name, kmsKey string, tags map[string]string) (made access.SecretInfo, err error) {
+	err = a.call(ctx, "CreateSecret", func() error {
+		after, err := tagged(nil, tags, nil)
+		if err != nil || !secretName.MatchString(name) {
+			return access.ErrInvalid
+		}
+		if arnSuffix.MatchString(name) {
+			a.shout("secret %s ends like an ARN does", name)
+		}
+		if s := a.secrets[name]; s != nil && s.deleted.IsZero() {
+			return access.ErrExists
+		} else if s != nil {
+			return access.ErrBusy
+		}
+		if a.busy[name] > 0 {
+			a.busy[name]--
+			return access.ErrBusy
+		}
+		a.ours("secret "+name, tags)
+		s := &secret{name: name, kmsKey: kmsKey, tags: after}
+		a.secrets[name] = s
+		made = s.public()
+		return nil
+	})
+	if err != nil {
+		return access.SecretInfo{}, err
+	}
+	return made, nil
+}
+
+// RestoreSecret ends the recovery window.
+func (a *Account) RestoreSecret(ctx context.Context, name string) error {
+	return a.call(ctx, "RestoreSecret", func() error {
+		s := a.secrets[name]
+		if s == nil {
+			return access.ErrNotFound
+		}
+		a.ours("secret "+name, s.tags)
+		s.deleted = time.Time{}
+		return nil
+	})
+}
+
+// RekeySecret sets the KMS key.
+func (a *Account) RekeySecret(ctx context.Context, name, kmsKey string) error {
+	return a.call(ctx, "UpdateSecret", func() error {
+		s, err := a.open(name)
+		if err != nil {
+			return err
+		}
+		a.ours("secret "+name, s.tags)
+		s.kmsKey = kmsKey
+		return nil
+	})
+}
+
+// TagSecret sets tags, then removes others.
+func (a *Account) TagSecret(ctx context.Context, name string, set map[string]string, unset []string) error {
+	return a.tag(ctx, "Resource", set, unset, func(set map[string]string, unset []string) error {
+		s, err := a.open(name)
+		if err != nil {
+			return err
+		}
+		a.ours("secret "+name, s.tags)
+		after, err := tagged(s.tags, set, unset)
+		if err != nil {
+			return err
+		}
+		a.ours("secret "+name, after)
+		s.tags = after
+		return nil
+	})
+}
+
+// DeleteSecret deletes at once, also what is in its recovery window.
+func (a *Account) DeleteSecret(ctx context.Context, name string) error {
+	return a.call(ctx, "DeleteSecret", func() error {
+		s := a.secrets[name]
+		if s == nil {
+			return nil
+		}
+		a.ours("secret "+name, s.tags)
+		delete(a.secrets, name)
+		a.busy[name] = a.Lag.Secrets
+		return nil
+	})
+}

@@ -1,0 +1,192 @@
+package accesstest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+type user struct {
+	name      string
+	tags      map[string]string
+	attached  []string        // names of policies under our path
+	hung      map[string]bool // kinds of what someone hung on it by hand
+	unseen    int             // calls that do not find it yet
+	detaching int             // deletions that still find something attached
+}
+
+func (u *user) public() access.User {
+	return access.User{Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + path() + u.name, Tags: maps.Clone(u.tags)}
+}
+
+// find returns the user as IAM shows it.
+func (a *Account) find(name string) (*user, error) {
+	u := a.users[strings.ToLower(name)]
+	if u == nil || u.name != name {
+		return nil, access.ErrNotFound
+	}
+	if u.unseen > 0 {
+		u.unseen--
+		return nil, access.ErrNotFound
+	}
+	return u, nil
+}
+
+// User returns the user with its tags.
+func (a *Account) User(ctx context.Context, name string) (found access.User, err error) {
+	err = a.call(ctx, "GetUser", func() error {
+		u, err := a.find(name)
+		if err == nil {
+			found = u.public()
+		}
+		return err
+	})
+	return found, err
+}
+
+// CreateUser makes a user, unless its name is taken, whatever the capitals.
+func (a *Account) CreateUser(ctx context.Context, name string, tags map[string]string) (made access.User, err error) {
+	var created access.User
+	err = a.call(ctx, "CreateUser", func() error {
+		if a.users[strings.ToLower(name)] != nil {
+			return access.ErrExists
+		}
+		after, err := tagged(nil, tags, nil)
+		if err != nil || !userName.MatchString(name) {
+			return access.ErrInvalid
+		}
+		a.ours("user "+name, tags)
+		u := &user{name: name, tags: after, hung: map[string]bool{}, unseen: a.Lag.Users}
+		a.users[strings.ToLower(name)] = u
+		created = u.public()
+		return nil
+	})
+	if err == nil {
+		made = created
+	}
+	return made, err
+}
+
+// TagUser sets tags, then removes others: two calls.
+func (a *Account) TagUser(ctx context.Context, name string, set map[string]string, unset []string) error {
+	return a.tag(ctx, "User", set, unset, func(set map[string]string, unset []string) error {
+		u, err := a.find(name)
+		if err != nil {
+			return err
+		}
+		a.ours("user "+name, u.tags)
+		after, err := tagged(u.tags, set, unset)
+		if err != nil {
+			return err
+		}
+		a.ours("user "+name, after)
+		u.tags = after
+		return nil
+	})
+}
+
+// tag makes up to two calls, as AWS has them: one that sets, one that removes.
+func (a *Account) tag(ctx context.Context, what string, set map[string]string, unset []string, change func(map[string]string, []string) error) error {
+	if len(set) > 0 {
+		if err := a.call(ctx, "Tag"+what, func() error { return change(set, nil) }); err != nil {
+			return err
+		}
+	}
+	if len(unset) == 0 {
+		return nil
+	}
+	return a.call(ctx, "Untag"+what, func() error { return change(nil, unset) })
+}
+
+// DeleteUser deletes the user; what hangs on it is taken away before, call by
+// call, and a user that is gone is no error. All this as package users does it.
+func (a *Account) DeleteUser(ctx context.Context, name string) error {
+	err := a.deleteUser(ctx, name)
+	if !errors.Is(err, access.ErrConflict) {
+		return err
+	}
+	if err := a.strip(ctx, name); err != nil {
+		return err
+	}
+	return a.deleteUser(ctx, name)
+}
+
+func (a *Account) deleteUser(ctx context.Context, name string) error {
+	return a.call(ctx, "DeleteUser", func() error {
+		u, err := a.find(name)
+		if err != nil {
+			return gone(err)
+		}
+		a.ours("user "+name, u.tags)
+		if len(a.keysOf(name))+len(u.attached)+len(u.hung) > 0 {
+			return access.ErrConflict
+		}
+		if u.detaching > 0 {
+			u.detaching--
+			return access.ErrConflict
+		}
+		delete(a.users, strings.ToLower(name))
+		delete(a.expected, name)
+		return nil
+	})
+}
+
+// Kinds of things that keep IAM from deleting a user, beside access keys and
+// policies under our path, each with the call that takes it away.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
+var kinds = map[string]string{
+	"login profile":      "DeleteLoginProfile",
+	"service credential": "DeleteServiceSpecificCredential",
+	"certificate":        "DeleteSigningCertificate",
+	"SSH key":            "DeleteSSHPublicKey",
+	"foreign policy":     "DetachUserPolicy",
+	"inline policy":      "DeleteUserPolicy",
+	"group":              "RemoveUserFromGroup",
+	"MFA device":         "DeactivateMFADevice",
+}
+
+// Kinds returns what HangOn can hang on a user.
+func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
+
+func (a *Account) strip(ctx context.Context, name string) error {
+	listed, err := a.Keys(ctx, name)
+	if err != nil {
+		return gone(err)
+	}
+	for _, key := range listed {
+		if err := a.DeleteKey(ctx, name, key.ID); err != nil {
+			return err
+		}
+	}
+	for _, kind := range Kinds() {
+		if !a.hangs(name, kind) {
+			continue
+		}
+		if err := a.call(ctx, kinds[kind], func() error {
+			if u, err := a.find(name); err == nil {
+				delete(u.hung, kind)
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	attached, err := a.Attached(ctx, name)
+	for _, policy := range attached {
+		if err := a.detach(ctx, name, policy); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (a *Account) hangs(name, kind string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	u := a.users[strings.ToLower(name)]
+	return u != nil && u.hung[kind]
+}

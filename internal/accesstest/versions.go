@@ -1,0 +1,170 @@
+package accesstest
+
+import (
+	"context"
+	"slices"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+type version struct {
+	id, value string
+	labels    []string
+}
+
+func (v *version) has(label string) bool { return slices.Contains(v.labels, label) }
+
+func (s *secret) version(id string) *version {
+	i := slices.IndexFunc(s.versions, func(v *version) bool { return v.id == id })
+	if i < 0 {
+		return nil
+	}
+	return s.versions[i]
+}
+
+func (s *secret) labelled(label string) (*version, bool) {
+	i := slices.IndexFunc(s.versions, func(v *version) bool { return v.has(label) })
+	if i < 0 {
+		return nil, false
+	}
+	return s.versions[i], true
+}
+
+// move puts a label on one version and takes it from the one that had it. A
+// label is on one version at most, and AWSPREVIOUS follows AWSCURRENT.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+func (s *secret) move(label string, to *version) {
+	former, had := s.labelled(label)
+	if had && former == to {
+		return
+	}
+	if had {
+		s.drop(label, former)
+	}
+	to.labels = append(to.labels, label)
+	if had && label == access.Current {
+		s.move(access.Previous, former)
+	}
+}
+
+func (s *secret) drop(label string, from *version) {
+	from.labels = slices.DeleteFunc(from.labels, func(l string) bool { return l == label })
+}
+
+// PutVersion stores a value under a token, with labels.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+func (a *Account) PutVersion(ctx context.Context, name, id string, value access.Secret, labels []string) error {
+	return a.call(ctx, "PutSecretValue", func() error {
+		s, err := a.open(name)
+		if err != nil {
+			return err
+		}
+		a.ours("secret "+name, s.tags)
+		if !token.MatchString(id) || len(value.Reveal()) > mostSecretSize || len(labels) > mostLabels ||
+			slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) {
+			return access.ErrInvalid
+		}
+		if there := s.version(id); there != nil {
+			if there.value != value.Reveal() {
+				return access.ErrExists
+			}
+			return nil // the request is ignored, labels and all
+		}
+		// The first version becomes AWSCURRENT, and so does one without labels.
+		if len(s.versions) == 0 || len(labels) == 0 {
+			labels = append(slices.Clone(labels), access.Current)
+		}
+		if slices.Contains(labels, access.Current) {
+			// An inactive key may move along from another secret.
+			if a.key(keyIn(value.Reveal())) == nil {
+				a.becomesCurrent(s, value.Reveal())
+			}
+		}
+		v := &version{id: id, value: value.Reveal()}
+		s.versions = append(s.versions, v)
+		for _, l := range labels {
+			s.move(l, v)
+		}
+		return nil
+	})
+}
+
+// becomesCurrent shouts when AWSCURRENT is made to name a dead key: one that
+// is deleted or inactive. Only a copy of what another secret calls AWSCURRENT
+// already makes nothing worse.
+func (a *Account) becomesCurrent(s *secret, value string) {
+	id := keyIn(value)
+	if a.alive(id) {
+		return
+	}
+	for _, other := range a.secrets {
+		if current, ok := other.labelled(access.Current); ok && other != s && current.value == value {
+			return
+		}
+	}
+	a.shout("AWSCURRENT of %s is made to name key %s, which is dead", s.name, id)
+}
+
+// Value returns the value of one version.
+func (a *Account) Value(ctx context.Context, name, id string) (value access.Secret, err error) {
+	err = a.call(ctx, "GetSecretValue", func() error {
+		s, err := a.open(name)
+		if err != nil {
+			return err
+		}
+		v := s.version(id)
+		if v == nil {
+			return access.ErrNotFound
+		}
+		value = access.NewSecret(v.value)
+		return nil
+	})
+	return value, err
+}
+
+// Promote moves AWSCURRENT. As with package secrets, AWSCURRENT being there
+// already is no error: an attempt whose answer was lost may have moved it.
+func (a *Account) Promote(ctx context.Context, name, id, from string) error {
+	return a.call(ctx, "UpdateSecretVersionStage", func() error {
+		s, err := a.open(name)
+		if err != nil {
+			return err
+		}
+		a.ours("secret "+name, s.tags)
+		to := s.version(id)
+		if to == nil {
+			return access.ErrNotFound
+		}
+		current, has := s.labelled(access.Current)
+		switch {
+		case has && current == to:
+			return nil
+		case has && current.id != from:
+			return access.ErrInvalid
+		case len(to.labels) >= mostLabels:
+			return access.ErrLimit
+		}
+		a.becomesCurrent(s, to.value)
+		s.move(access.Current, to)
+		return nil
+	})
+}
+
+// Unlabel takes a label from a version. AWSCURRENT can only be moved.
+func (a *Account) Unlabel(ctx context.Context, name, id, label string) error {
+	return a.call(ctx, "UpdateSecretVersionStage", func() error {
+		s, err := a.open(name)
+		if err != nil {
+			return gone(err)
+		}
+		a.ours("secret "+name, s.tags)
+		if label == access.Current {
+			a.shout("AWSCURRENT of %s is to be taken away", name)
+			return access.ErrInvalid
+		}
+		if v := s.version(id); v != nil {
+			s.drop(label, v)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,250 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"math/rand"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/plan"
+)
+
+func TestCreateThenDelete(t *testing.T) {
+	play(t, func(w *world) {
+		want := stack(buckets("one", "two"), tags(map[string]string{"team": "data"}))
+		result := w.create(want)
+		w.one()
+		if proofs := w.Proofs(); len(proofs) != 1 || proofs[0].KeyID != result.AccessKeyID {
+			t.Errorf("proven: %v", proofs)
+		}
+		for _, entity := range []string{user, user + "-1", secret} {
+			if tags := w.Tags(entity); !owner.OwnsAs(user, tags) || tags["team"] != "data" {
+				t.Errorf("%s carries %v", entity, tags)
+			}
+		}
+		w.remove(want)
+		w.empty()
+	})
+}
+
+func TestAKeyIsProvenOnlyWhereTheStackWantsIt(t *testing.T) {
+	play(t, func(w *world) {
+		without := stack(verify(false), buckets("missing"))
+		w.create(without)
+		if proofs := w.Proofs(); len(proofs) > 0 {
+			t.Errorf("proven: %v", proofs)
+		}
+		_, err := w.tryUpdate(without, stack(buckets("missing")))
+		w.refused(err, "missing")
+		w.update(without, stack())
+		if proofs := w.Proofs(); len(proofs) != 1 {
+			t.Errorf("proven: %v", proofs)
+		}
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+func TestTheSameCreateAgainWritesNothing(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack())
+		w.Forget()
+		again := w.create(stack())
+		w.quiet()
+		if again.AccessKeyID != first.AccessKeyID {
+			t.Errorf("key %s became %s", first.AccessKeyID, again.AccessKeyID)
+		}
+		w.one()
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+func TestACreateDeliveredLateChangesNothing(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack())
+		changed := stack(buckets("two"))
+		w.update(stack(), changed)
+		w.Forget()
+		if _, err := w.tryCreate(stack()); err != nil {
+			t.Error(err)
+		}
+		w.quiet()
+		if !w.MayUse(user, changed.Spec.Scope) {
+			t.Error("the Update was undone")
+		}
+	})
+}
+
+func TestAnotherCreateConverges(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack())
+		again := w.create(stack(request("request-2"), buckets("two")))
+		if again.AccessKeyID != first.AccessKeyID {
+			t.Errorf("key %s became %s", first.AccessKeyID, again.AccessKeyID)
+		}
+		w.one()
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+// interleave makes every call wait for a while by chance, before and after, so
+// that runs at the same moment meet in another order with every seed.
+func (w *world) interleave(seed int64) {
+	var mu sync.Mutex
+	random := rand.New(rand.NewSource(seed))
+	wait := func(context.Context, string) error {
+		mu.Lock()
+		d := time.Duration(random.Intn(400)) * time.Millisecond
+		mu.Unlock()
+		time.Sleep(d) // synctest's time
+		return nil
+	}
+	w.Before, w.After = wait, wait
+}
+
+func TestTwoCreatesAtTheSameMoment(t *testing.T) {
+	lags := map[string]accesstest.Lag{
+		"prompt":    {},
+		"late keys": {Keys: 2, Prove: 3},
+		"late IAM":  {Users: 3, Policies: 2, Keys: 1, Prove: 2},
+	}
+	for lag := range lags {
+		t.Run(lag, func(t *testing.T) {
+			for seed := range int64(150) {
+				play(t, func(w *world) {
+					w.Lag = lags[lag]
+					w.interleave(seed)
+					w.together(2, func(int) error { _, err := w.tryCreate(stack()); return err })
+					w.Before, w.After = nil, nil
+					w.Check()
+					w.one()
+					w.remove(stack())
+					w.empty()
+				})
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+		})
+	}
+}
+
+// together runs f n times at the same moment, and wants each to succeed.
+func (w *world) together(n int, f func(i int) error) {
+	w.Helper()
+	var wait sync.WaitGroup
+	failures := make([]error, n)
+	for i := range n {
+		wait.Go(func() { failures[i] = f(i) })
+	}
+	wait.Wait()
+	if err := errors.Join(failures...); err != nil {
+		w.Errorf("at the same moment: %v", err)
+	}
+}
+
+func TestAFailedCreateLeavesNothing(t *testing.T) {
+	for verb, cause := range map[string]error{
+		"Prove": errors.New("bucket one: s3:ListBucket is denied"), "PutSecretValue": access.ErrDenied, "CreateSecret": access.ErrDenied,
+		"CreateAccessKey": access.ErrDenied, "CreatePolicy": access.ErrDenied, "AttachUserPolicy": access.ErrDenied, "CreateUser": access.ErrDenied,
+	} {
+		t.Run(verb, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.ExpectRemoval(user)
+				w.Before = func(_ context.Context, called string) error {
+					if called == verb {
+						return cause
+					}
+					return nil
+				}
+				_, err := w.tryCreate(stack())
+				w.refused(err, cause.Error())
+				w.empty()
+				w.remove(stack())
+				w.empty()
+			})
+		})
+	}
+}
+
+func TestACreateThatFindsNoBucketNamesIt(t *testing.T) {
+	play(t, func(w *world) {
+		w.ExpectRemoval(user)
+		_, err := w.tryCreate(stack(buckets("one", "gone")))
+		w.refused(err, "bucket gone")
+		w.empty()
+	})
+}
+
+func TestTooManyBucketsAreRefusedBeforeAnythingIsMade(t *testing.T) {
+	play(t, func(w *world) {
+		_, err := w.tryCreate(stack(buckets(many(0, 2000)...)))
+		w.refused(err, "Buckets: 2000")
+		w.quiet()
+		w.empty()
+	})
+}
+
+func TestADeleteThatOvertakesItsCreate(t *testing.T) {
+	for _, at := range []string{"CreatePolicy", "AttachUserPolicy", "CreateSecret", "CreateAccessKey", "PutSecretValue", "Prove", "TagUser"} {
+		for _, when := range []string{"before", "after"} {
+			t.Run(when+" "+at, func(t *testing.T) {
+				play(t, func(w *world) {
+					w.ExpectRemoval(user)
+					overtaken := false
+					overtake := func(_ context.Context, verb string) error {
+						if verb == at && !overtaken {
+							overtaken = true
+							if err := w.tryDelete(target(stack(), "stack-Credentials-INVENTED")); err != nil {
+								t.Error(err)
+							}
+							w.ExpectRemoval(user)
+						}
+						return nil
+					}
+					if when == "before" {
+						w.Before = overtake
+					} else {
+						w.After = overtake
+					}
+					_, err := w.tryCreate(stack())
+					if at == "TagUser" && when == "after" {
+						// The Create was finished: an invented id does not touch it.
+						if err != nil {
+							t.Error(err)
+						}
+						w.one()
+						return
+					}
+					w.refused(err)
+					w.left(accesstest.Inventory{})
+				})
+			})
+		}
+	}
+}
+
+func TestAnErrorNamesTheStep(t *testing.T) {
+	play(t, func(w *world) {
+		w.ExpectRemoval(user)
+		w.Before = func(_ context.Context, verb string) error {
+			if verb == "CreateSecret" {
+				return access.ErrDenied
+			}
+			return nil
+		}
+		_, err := w.tryCreate(stack())
+		w.refused(err, "create secret "+secret, "access denied")
+		var refused plan.Refused
+		if errors.As(err, &refused) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%#v", err)
+		}
+	})
+}

@@ -1,0 +1,164 @@
+package provision_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+func TestSerialGoesForthAndBack(t *testing.T) {
+	play(t, func(w *world) {
+		keys := map[int]string{1: w.create(stack()).AccessKeyID}
+		for i, next := range []int{2, 1, 2, 1} {
+			w.Forget()
+			result := w.update(stack(serial(3-next)), stack(serial(next)))
+			if i == 0 {
+				keys[2] = result.AccessKeyID
+				if keys[2] == keys[1] {
+					t.Fatal("a new Serial brought the same key")
+				}
+			} else if w.Calls()["CreateAccessKey"] > 0 {
+				t.Errorf("step %d: a key was minted, though the one for Serial %d lives", i, next)
+			}
+			if result.AccessKeyID != keys[next] {
+				t.Errorf("step %d: Serial %d brings %s, not %s", i, next, result.AccessKeyID, keys[next])
+			}
+			if len(w.Proofs()) != 1 || w.Proofs()[0].KeyID != keys[next] {
+				t.Errorf("step %d: proven %v", i, w.Proofs())
+			}
+			// The other one still serves whoever has it.
+			if live := w.LiveKeys(user); len(live) != 2 || w.Labelled(secret, access.Previous) != keys[3-next] {
+				t.Errorf("step %d: live keys %v, AWSPREVIOUS %s", i, live, w.Labelled(secret, access.Previous))
+			}
+		}
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+// both is a user whose two places for keys are taken.
+func (w *world) both() (former, current string) {
+	w.Helper()
+	former = w.create(stack()).AccessKeyID
+	return former, w.update(stack(), stack(serial(2))).AccessKeyID
+}
+
+func TestAThirdKeyIsRefusedWhileTwoAreInUse(t *testing.T) {
+	for name, use := range map[string]func(w *world, former string){
+		"replaced just now": func(*world, string) {},
+		"used of late": func(w *world, former string) {
+			time.Sleep(30 * 24 * time.Hour)
+			w.Use(former, access.LastUse{Time: time.Now().Add(-24 * time.Hour), Service: "s3", Region: "eu-west-1"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				former, current := w.both()
+				use(w, former)
+				w.Forget()
+				_, err := w.tryUpdate(stack(serial(2)), stack(serial(3)))
+				w.refused(err, "Serial", former, user, "deactivate")
+				if name == "used of late" {
+					w.refused(err, "last used on", "s3 in eu-west-1")
+				}
+				w.quiet()
+				// The rollback finds everything as it was.
+				if result := w.update(stack(serial(3)), stack(serial(2))); result.AccessKeyID != current {
+					t.Errorf("key %s became %s", current, result.AccessKeyID)
+				}
+				w.quiet()
+				// Deactivating it by hand frees its place.
+				w.Deactivate(former)
+				third := w.update(stack(serial(2)), stack(serial(3))).AccessKeyID
+				if live := w.LiveKeys(user); !slices.Equal(live, []string{current, third}) {
+					t.Errorf("live keys: %v", live)
+				}
+				w.remove(stack(serial(3)))
+				w.empty()
+			})
+		})
+	}
+}
+
+func TestAThirdKeyTakesThePlaceOfOneThatNobodyUses(t *testing.T) {
+	play(t, func(w *world) {
+		former, current := w.both()
+		time.Sleep(8 * 24 * time.Hour)
+		third := w.update(stack(serial(2)), stack(serial(3))).AccessKeyID
+		if live := w.LiveKeys(user); !slices.Equal(live, []string{current, third}) {
+			t.Errorf("live keys: %v, %s is unused", live, former)
+		}
+		// Its Serial mints now: the key is gone.
+		time.Sleep(8 * 24 * time.Hour)
+		fourth := w.update(stack(serial(3)), stack(serial(1))).AccessKeyID
+		if live := w.LiveKeys(user); !slices.Equal(live, []string{third, fourth}) {
+			t.Errorf("live keys: %v", live)
+		}
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+// A key made by hand is nobody's: it goes before one that the secret gave out.
+func TestAKeyMadeByHandMakesRoom(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack()).AccessKeyID
+		byHand := w.AddKey(user)
+		second := w.update(stack(), stack(serial(2))).AccessKeyID
+		if live := w.LiveKeys(user); !slices.Equal(live, []string{first, second}) {
+			t.Errorf("live keys: %v, by hand %s", live, byHand)
+		}
+		// Also where someone got past the limit of two.
+		w.AddKey(user)
+		w.AddKey(user)
+		w.update(stack(serial(2)), stack(serial(2)))
+		if live := w.LiveKeys(user); !slices.Equal(live, []string{first, second}) {
+			t.Errorf("live keys: %v", live)
+		}
+		w.remove(stack(serial(2)))
+		w.empty()
+	})
+}
+
+// The rotation that fails leaves the former key in charge, and none of its own.
+func TestASerialThatFailsInVerificationChangesNothing(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack()).AccessKeyID
+		for range 5 {
+			w.Lag.Prove = 1000
+			_, err := w.tryUpdate(stack(), stack(serial(2)))
+			w.refused(err, "verify the key")
+			w.one()
+			w.Lag.Prove = 0
+			if result := w.update(stack(serial(2)), stack()); result.AccessKeyID != first {
+				t.Errorf("key %s became %s", first, result.AccessKeyID)
+			}
+			w.one()
+		}
+		w.update(stack(), stack(serial(2)))
+		w.remove(stack(serial(2)))
+		w.empty()
+	})
+}
+
+func TestTwoRotationsAtTheSameMoment(t *testing.T) {
+	for seed := range int64(150) {
+		play(t, func(w *world) {
+			first := w.create(stack()).AccessKeyID
+			w.interleave(seed)
+			w.together(2, func(int) error { _, err := w.tryUpdate(stack(), stack(serial(2))); return err })
+			w.Before, w.After = nil, nil
+			w.Check()
+			if live := w.LiveKeys(user); len(live) != 2 || !slices.Contains(live, first) || w.Labelled(secret, access.Previous) != first {
+				t.Errorf("live keys: %v, at first %s", live, first)
+			}
+			w.remove(stack(serial(2)))
+			w.empty()
+		})
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}

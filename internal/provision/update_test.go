@@ -1,0 +1,256 @@
+package provision_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/accesstest"
+)
+
+// many returns bucket names long enough to need more than one policy soon.
+func many(from, to int) []string {
+	var names []string
+	for i := from; i < to; i++ {
+		names = append(names, fmt.Sprintf("bucket-%06d-%s", i, strings.Repeat("x", i%45)))
+	}
+	return names
+}
+
+func TestBucketsChangeTwelveTimes(t *testing.T) {
+	play(t, func(w *world) {
+		former := stack()
+		first := w.create(former)
+		choices := [][]string{{"one", "two"}, {"two"}, {"three"}, {"one", "two", "three"}, {"one"}}
+		for i := range 12 {
+			next := stack(buckets(choices[i%len(choices)]...))
+			w.Forget()
+			if result := w.update(former, next); result.AccessKeyID != first.AccessKeyID {
+				t.Fatalf("update %d: key %s became %s", i, first.AccessKeyID, result.AccessKeyID)
+			}
+			if len(w.Proofs()) != 1 {
+				t.Errorf("update %d: proven %v", i, w.Proofs())
+			}
+			w.one()
+			former = next
+		}
+		if w.MayUse(user, access.Scope{Source: true, Buckets: []string{"three"}}) {
+			t.Error("a bucket that was taken away is still allowed")
+		}
+		w.remove(former)
+		w.empty()
+	})
+}
+
+func TestAnUpdateThatChangesNothingWritesNothing(t *testing.T) {
+	for name, want := range map[string][]change{
+		"plain":       nil,
+		"tags":        {tags(map[string]string{"a": "b"})},
+		"KMS key":     {kmsKey("alias/mine")},
+		"unverified":  {verify(false)},
+		"destination": {destination},
+		"two roles":   {bothRoles, buckets("one", "two")},
+		"serial":      {serial(7)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(stack(want...))
+				w.Forget()
+				w.update(stack(want...), stack(want...))
+				w.quiet()
+			})
+		})
+	}
+}
+
+func TestNothingIsWrittenOnceMoreAfterAnyChange(t *testing.T) {
+	former := stack()
+	for name, next := range map[string][]change{
+		"serial": {serial(2)}, "secret": {secretName("cloney/other")}, "buckets": {buckets("two")},
+		"unverified": {verify(false)}, "both": {serial(2), secretName("cloney/other")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(former)
+				w.update(former, stack(next...))
+				w.Forget()
+				w.update(stack(next...), stack(next...))
+				w.quiet()
+			})
+		})
+	}
+}
+
+func TestRollbackFindsItsWayBack(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack())
+		failed := stack(buckets("two", "gone"))
+		_, err := w.tryUpdate(stack(), failed)
+		w.refused(err, "gone")
+		if result := w.update(failed, stack()); result.AccessKeyID != first.AccessKeyID {
+			t.Errorf("key %s became %s", first.AccessKeyID, result.AccessKeyID)
+		}
+		w.one()
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+func TestTagsChange(t *testing.T) {
+	play(t, func(w *world) {
+		former := stack(tags(map[string]string{"keep": "1", "change": "1", "drop": "1"}))
+		next := stack(tags(map[string]string{"keep": "1", "change": "2", "new": "1"}))
+		w.create(former)
+		// Someone else's tag stays.
+		for _, tag := range []func() error{
+			func() error { return w.TagUser(t.Context(), user, map[string]string{"theirs": "x"}, nil) },
+			func() error { return w.TagPolicy(t.Context(), user+"-1", map[string]string{"theirs": "x"}, nil) },
+			func() error { return w.TagSecret(t.Context(), secret, map[string]string{"theirs": "x"}, nil) },
+		} {
+			if err := tag(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.update(former, next)
+		for _, entity := range []string{user, user + "-1", secret} {
+			got := w.Tags(entity)
+			_, dropped := got["drop"]
+			if got["keep"] != "1" || got["change"] != "2" || got["new"] != "1" || got["theirs"] != "x" || dropped {
+				t.Errorf("%s carries %v", entity, got)
+			}
+		}
+		w.one()
+		w.remove(next)
+		w.empty()
+	})
+}
+
+func TestManyBuckets(t *testing.T) {
+	play(t, func(w *world) {
+		for _, bucket := range many(0, 400) {
+			w.SetBucket(bucket, true)
+		}
+		all := stack(buckets(many(0, 250)...))
+		first := w.create(all)
+		policies := len(first.PolicyARNs)
+		if policies < 3 {
+			t.Fatalf("only %d policies: the test tests nothing", policies)
+		}
+		former := all
+		for i, bounds := range [][2]int{{0, 400}, {100, 400}, {100, 150}, {0, 250}, {240, 260}, {0, 400}} {
+			next := stack(buckets(many(bounds[0], bounds[1])...))
+			both := many(max(bounds[0], lowest(former.Spec.Scope.Buckets)), min(bounds[1], highest(former.Spec.Scope.Buckets)))
+			w.Keep(user, access.Scope{Source: true, Buckets: both})
+			result := w.update(former, next)
+			w.Release()
+			if result.AccessKeyID != first.AccessKeyID {
+				t.Errorf("update %d: key %s became %s", i, first.AccessKeyID, result.AccessKeyID)
+			}
+			former = next
+		}
+		w.remove(former)
+		w.empty()
+	})
+}
+
+func lowest(names []string) (n int) {
+	fmt.Sscanf(names[0], "bucket-%d", &n)
+	return n
+}
+
+func highest(names []string) (n int) {
+	fmt.Sscanf(names[len(names)-1], "bucket-%d", &n)
+	return n + 1
+}
+
+// A second role makes every bucket longer, so that some have to move to
+// another policy. None may be without its permission meanwhile.
+func TestARoleIsAddedToManyBuckets(t *testing.T) {
+	play(t, func(w *world) {
+		names := many(0, 150)
+		for _, bucket := range names {
+			w.SetBucket(bucket, true)
+		}
+		source := stack(buckets(names...))
+		w.create(source)
+		both := stack(bothRoles, buckets(names...))
+		w.Keep(user, source.Spec.Scope)
+		w.update(source, both)
+		w.update(both, source)
+		w.Release()
+		w.remove(source)
+		w.empty()
+	})
+}
+
+func TestAUserDeletedByHandIsMadeAgain(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack())
+		w.DropUser(user)
+		result, err := w.tryUpdate(stack(), stack(buckets("two")))
+		w.done(stack(buckets("two")), result, err)
+		if result.AccessKeyID == first.AccessKeyID {
+			t.Errorf("key %s is dead", first.AccessKeyID)
+		}
+		w.one()
+		w.remove(stack(buckets("two")))
+		w.empty()
+	})
+}
+
+func TestWhatWasDeletedByHandIsMadeAgain(t *testing.T) {
+	for what, drop := range map[string]func(w *world){
+		"the policy":      func(w *world) { w.DropPolicy(user + "-1") },
+		"the attachment":  func(w *world) { w.Detach(user, user+"-1") },
+		"the secret":      func(w *world) { w.DropSecret(secret) },
+		"the key":         func(w *world) { w.DropKey(w.LiveKeys(user)[0]) },
+		"the key, halves": func(w *world) { w.Deactivate(w.LiveKeys(user)[0]) },
+		"the secret, recoverably": func(w *world) {
+			w.ScheduleDeletion(secret)
+		},
+		"everything but the user": func(w *world) { w.DropPolicy(user + "-1"); w.DropSecret(secret); w.DropKey(w.LiveKeys(user)[0]) },
+	} {
+		t.Run(what, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(stack())
+				drop(w)
+				w.update(stack(), stack(tags(map[string]string{"a": "b"})))
+				if keys := w.LiveKeys(user); len(keys) != 1 {
+					t.Errorf("live keys: %v", keys)
+				}
+				w.Forget()
+				w.update(stack(tags(map[string]string{"a": "b"})), stack(tags(map[string]string{"a": "b"})))
+				w.quiet()
+				w.remove(stack())
+				w.empty()
+			})
+		})
+	}
+}
+
+func TestAPolicyChangedByHandIsPutRight(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack())
+		if err := w.UpdatePolicy(t.Context(), user+"-1", `{"Version":"2012-10-17","Statement":[]}`); err != nil {
+			t.Fatal(err)
+		}
+		w.update(stack(), stack())
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+func TestAnUpdateWaitsOutWhatIAMIsLateWith(t *testing.T) {
+	play(t, func(w *world) {
+		w.Lag = accesstest.Lag{Users: 4, Policies: 4, Detach: 4, Prove: 20, Keys: 3, Secrets: 3}
+		first := w.create(stack())
+		if result := w.update(stack(), stack(buckets("two"))); result.AccessKeyID != first.AccessKeyID {
+			t.Errorf("key %s became %s, because the list of keys was late", first.AccessKeyID, result.AccessKeyID)
+		}
+		w.update(stack(buckets("two")), stack(serial(2), secretName("cloney/other")))
+		w.remove(stack(secretName("cloney/other")))
+		w.empty()
+		w.create(stack(secretName("cloney/other")))
+	})
+}
