@@ -150,6 +150,8 @@ func TestOrder(t *testing.T) {
 			[]string{"DeleteKey X", "Mint", "Prove", "Promote", "Complete"}},
 		"the key is gone": {desired(), changed(one(), func(o *plan.Observed) { o.Keys = nil }),
 			[]string{"Mint", "Prove", "Promote", "Complete"}},
+		"a key of nobody goes after going back": {desired(), changed(two(), func(o *plan.Observed) { o.Keys = append(o.Keys, key("X", day)) }),
+			[]string{"Prove v1", "Promote v1", "DeleteKey X", "Complete"}},
 		"no secret": {desired(), changed(one(), func(o *plan.Observed) { o.Secret = nil }),
 			[]string{"CreateSecret", "Mint", "Prove", "DeleteKey A", "Complete"}},
 		"the secret was deleted": {desired(), changed(one(), func(o *plan.Observed) { o.Secret.Deleted = now }),

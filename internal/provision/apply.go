@@ -214,6 +214,9 @@ func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {
 func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
 	for _, version := range s.Versions {
 		value, err := ask(ctx, func() (access.Secret, error) { return r.Secrets.Value(ctx, s.From, version.ID) })
+		if errors.Is(err, access.ErrNotFound) {
+			return errRaced // another run of the same event has moved it
+		}
 		if err != nil {
 			return fmt.Errorf("reading version %s: %w", version.ID, err)
 		}

@@ -156,11 +156,16 @@ func (p *Provisioner) stillThere(ctx context.Context, want plan.Desired) error {
 	return err
 }
 
-// listLag is how long a key may be missing from the list of keys though
-// AWSCURRENT names it, or be unknown to the secret though it was just made,
-// before that is believed. Believed too soon, a key that someone has just been
-// given would be replaced, or one be deleted that another run is storing.
-const listLag = 10 * time.Second
+// How long keys and secret may disagree before that is believed.
+const (
+	// listLag is for a key that AWSCURRENT names and the list of keys lacks.
+	// Taken for gone too soon, one that someone has just been given would be
+	// replaced.
+	listLag = 10 * time.Second
+	// storing is for a key that was just made and no secret records. Taken for
+	// nobody's too soon, one that another run is storing would be deleted.
+	storing = 30 * time.Second
+)
 
 // observe looks at what is there, as far as planning needs it. Keys and secret
 // have to be of one moment: a key that another run of the same event stores in
@@ -168,7 +173,8 @@ const listLag = 10 * time.Second
 func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Observed, error) {
 	started := time.Now()
 	var seen plan.Observed
-	err := settle(ctx, false, func() (err error) {
+	// What is there by one look and not by the next is looked for again.
+	err := settle(ctx, true, func() (err error) {
 		seen = plan.Observed{Policies: map[int]access.Policy{}, LastUse: map[string]access.LastUse{}}
 		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
 			return err
@@ -184,7 +190,7 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 				if err := p.observeUser(ctx, user.Name, &seen); err != nil {
 					return err
 				}
-				if err := p.sameMoment(ctx, want, seen, time.Since(started) < listLag); err != nil {
+				if err := p.sameMoment(ctx, want, seen, time.Since(started)); err != nil {
 					return err
 				}
 			}
@@ -203,7 +209,7 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 
 // sameMoment returns access.ErrBusy if the secret has changed since it was
 // seen, or if keys and secret may yet come to agree.
-func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen plan.Observed, mayAgree bool) error {
+func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen plan.Observed, waited time.Duration) error {
 	secret, err := p.findSecret(ctx, want.Spec.SecretName)
 	if err != nil {
 		return err
@@ -218,14 +224,14 @@ func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen pl
 	if !slices.EqualFunc(secret.Versions, before, sameVersion) {
 		return fmt.Errorf("secret %s is being changed: %w", want.Spec.SecretName, access.ErrBusy)
 	}
-	if !mayAgree {
-		return nil
-	}
 	for _, key := range seen.Keys {
 		recorded := slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == key.ID })
-		if !recorded && time.Since(key.Created) < listLag {
+		if !recorded && waited < storing && time.Since(key.Created) < storing {
 			return fmt.Errorf("key %s is not stored: %w", key.ID, access.ErrBusy)
 		}
+	}
+	if waited >= listLag {
+		return nil
 	}
 	current, _ := secret.Labelled(access.Current)
 	if key := plan.KeyOf(current); key != "" && want.Owner.OwnsAs(want.Spec.UserName, secret.Tags) && !slices.ContainsFunc(seen.Keys, func(k access.Key) bool { return k.ID == key }) {

@@ -3,6 +3,7 @@ package provision_test
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
@@ -31,6 +32,21 @@ func TestSecretNameChangesAndTheKeysMoveAlong(t *testing.T) {
 		}
 		w.remove(back)
 		w.empty()
+	})
+}
+
+// When the key was replaced moves along too: its place comes free no later.
+func TestAMovedSecretRemembersWhenItsKeyWasReplaced(t *testing.T) {
+	play(t, func(w *world) {
+		former, _ := w.both()
+		time.Sleep(8 * 24 * time.Hour)
+		moved := stack(serial(2), secretName("cloney/moved"))
+		w.update(stack(serial(2)), moved)
+		next := stack(serial(3), secretName("cloney/moved"))
+		w.update(moved, next)
+		if live := w.LiveKeys(user); slices.Contains(live, former) || len(live) != 2 {
+			t.Errorf("live keys: %v", live)
+		}
 	})
 }
 

@@ -147,7 +147,7 @@ func TestTwoRotationsAtTheSameMoment(t *testing.T) {
 	for seed := range int64(150) {
 		play(t, func(w *world) {
 			first := w.create(stack()).AccessKeyID
-			w.interleave(seed)
+			w.interleave(seed, 10)
 			w.together(2, func(int) error { _, err := w.tryUpdate(stack(), stack(serial(2))); return err })
 			w.Before, w.After = nil, nil
 			w.Check()

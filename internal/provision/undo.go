@@ -118,7 +118,8 @@ func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Obser
 			return seen, nil, nil // someone else's, and so is all that hangs on the name
 		}
 		seen.User = &user
-		if seen.Keys, err = p.keys(ctx, user.Name); err != nil {
+		// Gone in between: another Delete is at it.
+		if seen.Keys, err = p.keys(ctx, user.Name); err != nil && !errors.Is(err, access.ErrNotFound) {
 			return seen, nil, fmt.Errorf("listing the user's keys: %w", err)
 		}
 	}
