@@ -31,7 +31,7 @@ func (e TooManyError) Error() string {
 // a bucket over comes before what gives it up. A number of former that is not
 // among them is no longer needed, and goes last.
 func Documents(scope access.Scope, partition string, former map[int][]string) ([]Document, error) {
-	s := spread{scope: scope, partition: partition, held: map[int][]string{}, size: map[int]int{}, full: map[int]bool{}}
+	s := spread{scope: scope, partition: partition, held: map[int][]string{}, size: map[int]int{}, costs: map[int][2]int{}, full: map[int]bool{}}
 	homeless := s.keep(former)
 	fit := len(scope.Buckets) - len(homeless)
 	for _, bucket := range homeless {
@@ -50,17 +50,16 @@ type spread struct {
 	partition string
 	held      map[int][]string // number → buckets
 	size      map[int]int      // number → characters of its document
+	costs     map[int][2]int   // length of a bucket's name → cost
 	full      map[int]bool     // numbers that give buckets up: they take none
 }
 
 // add puts the bucket into the numbered policy if there is room.
 func (s *spread) add(number int, bucket string) bool {
-	// A document grows by the same for a bucket whatever else it holds.
-	alone := len(write(s.scope, []string{bucket}, s.partition))
-	grows := len(write(s.scope, []string{bucket, bucket}, s.partition)) - alone
-	size := alone
-	if len(s.held[number]) > 0 {
-		size = s.size[number] + grows
+	first, further := s.cost(bucket)
+	size := s.size[number] + further
+	if len(s.held[number]) == 0 {
+		size = first
 	}
 	if size > MaxSize {
 		return false
@@ -68,6 +67,19 @@ func (s *spread) add(number int, bucket string) bool {
 	s.held[number] = append(s.held[number], bucket)
 	s.size[number] = size
 	return true
+}
+
+// cost returns the characters of a document that holds the bucket alone, and
+// by how many another document grows by it, whatever else that holds. Both
+// depend on nothing but the length of its name.
+func (s *spread) cost(bucket string) (first, further int) {
+	if known, ok := s.costs[len(bucket)]; ok {
+		return known[0], known[1]
+	}
+	first = len(write(s.scope, []string{bucket}, s.partition))
+	further = len(write(s.scope, []string{bucket, bucket}, s.partition)) - first
+	s.costs[len(bucket)] = [2]int{first, further}
+	return first, further
 }
 
 // keep leaves each bucket in its former policy as far as that still holds it
