@@ -16,6 +16,7 @@ import (
 // Every file in events/ is sent to the function, in the order that README
 // gives, and its answer is read back from where its ResponseURL points.
 func TestEvents(t *testing.T) {
+	own(t)
 	sequence := []struct{ event, status string }{
 		{"create-source", "SUCCESS"},
 		{"create-destination", "SUCCESS"},
@@ -31,7 +32,7 @@ func TestEvents(t *testing.T) {
 	if len(files) != len(sequence)+1 {
 		t.Errorf("%d events are run, and env.json is no event; events/ has %d files", len(sequence), len(files))
 	}
-	client := s3.NewFromConfig(account.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+	client := s3.NewFromConfig(account(t).Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	for _, step := range sequence {
 		text, err := os.ReadFile("../../events/" + step.event + ".json")
 		must(t, err)
@@ -39,8 +40,8 @@ func TestEvents(t *testing.T) {
 			t.Fatalf("%s does not answer to the sandbox's own bucket", step.event)
 		}
 		// The one thing that differs from `make sandbox`: the port.
-		event := strings.ReplaceAll(string(text), "http://127.0.0.1:4599", account.Endpoint)
-		failed, err := account.Invoke(ctxOf(t), event)
+		event := strings.ReplaceAll(string(text), "http://127.0.0.1:4599", account(t).Endpoint)
+		failed, err := account(t).Invoke(ctxOf(t), event)
 		if err != nil || strings.TrimSpace(failed) != "None" {
 			t.Errorf("%s: %s %v", step.event, failed, err)
 		}
@@ -53,13 +54,14 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	// As README says.
-	_, err = account.AWS(ctxOf(t), "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/create-source.json", "-")
+	_, err = account(t).AWS(ctxOf(t), "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/create-source.json", "-")
 	must(t, err)
 	empty(t)
 }
 
 // sam local invoke sets only variables that the template declares.
 func TestEnvFileNamesTheTemplatesVariables(t *testing.T) {
+	own(t)
 	text, err := os.ReadFile("../../events/env.json")
 	must(t, err)
 	var env map[string]map[string]string
@@ -80,6 +82,7 @@ func TestEnvFileNamesTheTemplatesVariables(t *testing.T) {
 
 // Every file in examples/ is deployed as it stands, and leaves nothing.
 func TestExamples(t *testing.T) {
+	own(t)
 	parameters := map[string][]string{
 		"source.yaml":      {"BucketNames=" + sandbox.SourceBucket + "," + sandbox.SecondBucket},
 		"destination.yaml": nil,
@@ -96,7 +99,7 @@ func TestExamples(t *testing.T) {
 		if overrides != nil {
 			arguments = append([]string{"--parameter-overrides"}, overrides...)
 		}
-		must(t, account.Deploy(ctxOf(t), stack, "examples/"+file, arguments...))
+		must(t, account(t).Deploy(ctxOf(t), stack, "examples/"+file, arguments...))
 		for name, value := range outputs(t, stack) {
 			if value == "" || value == "None" {
 				t.Errorf("%s: output %s is empty", file, name)

@@ -13,6 +13,7 @@ import (
 // A life: Create, the same Create again, twelve Updates, one that fails and is
 // rolled back, a replacement, Delete, the same Delete again.
 func TestLife(t *testing.T) {
+	own(t)
 	const stack = "life"
 	source := fmt.Sprintf("Access: Source, Buckets: [%s", sandbox.SourceBucket)
 	must(t, deploy(t, stack, source+"]"))
@@ -73,7 +74,7 @@ func one(t *testing.T) {
 // again delivers the last event of a kind once more, as Lambda does.
 func again(t *testing.T, requestType string) {
 	t.Helper()
-	requests, err := account.Requests(ctxOf(t))
+	requests, err := account(t).Requests(ctxOf(t))
 	must(t, err)
 	for i := len(requests) - 1; i >= 0; i-- {
 		var event struct{ RequestType string }
@@ -82,7 +83,7 @@ func again(t *testing.T, requestType string) {
 			continue
 		}
 		before := inventory(t)
-		failed, err := account.Invoke(ctxOf(t), string(requests[i].Event))
+		failed, err := account(t).Invoke(ctxOf(t), string(requests[i].Event))
 		if err != nil || strings.TrimSpace(failed) != "None" {
 			t.Errorf("delivered again: %s %v", failed, err)
 		}
@@ -96,19 +97,20 @@ func again(t *testing.T, requestType string) {
 
 func statusOf(t *testing.T, stack string) string {
 	t.Helper()
-	status, err := account.AWS(ctxOf(t), "cloudformation", "describe-stacks", "--stack-name", stack, "--query", "Stacks[0].StackStatus", "--output", "text")
+	status, err := account(t).AWS(ctxOf(t), "cloudformation", "describe-stacks", "--stack-name", stack, "--query", "Stacks[0].StackStatus", "--output", "text")
 	must(t, err)
 	return strings.TrimSpace(status)
 }
 
 func TestEveryRequestIsAnsweredOnce(t *testing.T) {
+	own(t)
 	const stack = "answers"
 	must(t, deploy(t, stack, "Access: Source, Buckets: "+sandbox.SourceBucket))
 	if err := deploy(t, stack, "Access: Source, Buckets: "+sandbox.SourceBucket+", Serial: 0"); err == nil {
 		t.Error("Serial 0 was accepted")
 	}
 	remove(t, stack)
-	requests, err := account.Requests(ctxOf(t))
+	requests, err := account(t).Requests(ctxOf(t))
 	must(t, err)
 	for _, r := range requests {
 		// What a test delivered again was answered again; nothing else may be.
@@ -120,6 +122,7 @@ func TestEveryRequestIsAnsweredOnce(t *testing.T) {
 
 // What Create refuses leaves nothing behind, and says why where it is seen.
 func TestBadInput(t *testing.T) {
+	own(t)
 	for name, c := range map[string]struct{ properties, says string }{
 		"all at once":    {"Acces: Source, Buckets: [My_Bucket, arn:aws:s3:::ok-bucket/*], Serial: x", "did you mean Access?"},
 		"no such bucket": {"Access: Destination, Buckets: [cloney-sandbox-missing]", "there is no such bucket"},
@@ -143,10 +146,11 @@ func TestBadInput(t *testing.T) {
 // What is someone else's is neither taken nor touched, also by the Delete that
 // follows the refusal.
 func TestForeignEntities(t *testing.T) {
+	own(t)
 	ctx := ctxOf(t)
-	_, err := account.AWS(ctx, "iam", "create-user", "--user-name", "their-reader-user")
+	_, err := account(t).AWS(ctx, "iam", "create-user", "--user-name", "their-reader-user")
 	must(t, err)
-	_, err = account.AWS(ctx, "secretsmanager", "create-secret", "--name", "cloney/their-secret-value", "--secret-string", "theirs")
+	_, err = account(t).AWS(ctx, "secretsmanager", "create-secret", "--name", "cloney/their-secret-value", "--secret-string", "theirs")
 	must(t, err)
 	before := inventory(t)
 	for property, properties := range map[string]string{
@@ -162,15 +166,16 @@ func TestForeignEntities(t *testing.T) {
 			t.Errorf("%s: the account was\n%v\nand is\n%v", property, before, after)
 		}
 	}
-	_, err = account.AWS(ctx, "iam", "delete-user", "--user-name", "their-reader-user")
+	_, err = account(t).AWS(ctx, "iam", "delete-user", "--user-name", "their-reader-user")
 	must(t, err)
-	_, err = account.AWS(ctx, "secretsmanager", "delete-secret", "--secret-id", "cloney/their-secret-value", "--force-delete-without-recovery")
+	_, err = account(t).AWS(ctx, "secretsmanager", "delete-secret", "--secret-id", "cloney/their-secret-value", "--force-delete-without-recovery")
 	must(t, err)
 	empty(t)
 }
 
 // Two resources that want one user: the second is refused, the first untouched.
 func TestTwoResourcesOneUser(t *testing.T) {
+	own(t)
 	const stack = "two"
 	common := "Access: Source, Buckets: [" + sandbox.SourceBucket + "], UserName: shared-by-two, SecretName: cloney/shared-by-two-"
 	first := resource("First", common+"first-key") + "    DependsOn: []\n"
@@ -188,8 +193,9 @@ func TestTwoResourcesOneUser(t *testing.T) {
 
 // The provider cannot go while a stack uses it: nobody would answer its Delete.
 func TestProviderOutlivesItsStacks(t *testing.T) {
+	own(t)
 	must(t, deploy(t, "user-of-it", "Access: Source, Buckets: "+sandbox.SourceBucket))
-	_, err := account.AWS(ctxOf(t), "cloudformation", "delete-stack", "--stack-name", sandbox.ProviderStack)
+	_, err := account(t).AWS(ctxOf(t), "cloudformation", "delete-stack", "--stack-name", sandbox.ProviderStack)
 	must(t, err)
 	if status := statusOf(t, sandbox.ProviderStack); status != "DELETE_FAILED" {
 		t.Errorf("the provider's stack is %s", status)
@@ -200,6 +206,7 @@ func TestProviderOutlivesItsStacks(t *testing.T) {
 
 // More buckets than one policy holds.
 func TestManyBuckets(t *testing.T) {
+	own(t)
 	const stack = "many"
 	list := func(n int) string {
 		var names []string

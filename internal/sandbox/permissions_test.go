@@ -24,7 +24,7 @@ import (
 // issuedKey is an S3 client with the key that a stack's secret holds.
 func issuedKey(t *testing.T, secret string) *s3.Client {
 	t.Helper()
-	value, err := secretsmanager.NewFromConfig(account.Config()).GetSecretValue(ctxOf(t), &secretsmanager.GetSecretValueInput{SecretId: &secret})
+	value, err := secretsmanager.NewFromConfig(account(t).Config()).GetSecretValue(ctxOf(t), &secretsmanager.GetSecretValueInput{SecretId: &secret})
 	must(t, err)
 	var stored struct {
 		Version                      int
@@ -34,7 +34,7 @@ func issuedKey(t *testing.T, secret string) *s3.Client {
 	if stored.Version != 1 {
 		t.Errorf("the secret is not credential_process JSON of version 1 but %d", stored.Version)
 	}
-	return s3.NewFromConfig(account.ConfigFor(stored.AccessKeyId, stored.SecretAccessKey), func(o *s3.Options) { o.UsePathStyle = true })
+	return s3.NewFromConfig(account(t).ConfigFor(stored.AccessKeyId, stored.SecretAccessKey), func(o *s3.Options) { o.UsePathStyle = true })
 }
 
 // calls are S3 calls of one kind each, on any bucket.
@@ -101,14 +101,15 @@ var calls = map[string]func(context.Context, *s3.Client, string) error{
 // real S3 client with the issued key; all else is refused, and everything is
 // refused on another bucket.
 func TestIssuedKeysDoWhatTheGuideSays(t *testing.T) {
+	own(t)
 	for role, allowed := range map[string][]string{
 		"Source":      {"ListBucket", "GetBucketLocation", "GetObject"},
 		"Destination": {"ListBucket", "GetBucketLocation", "PutObject", "PutObjectAcl", "Multipart"},
 	} {
 		t.Run(role, func(t *testing.T) {
 			ctx, stack := ctxOf(t), "permissions-"+strings.ToLower(role)
-			must(t, account.EnforceIAM(ctx, true))
-			defer func() { must(t, account.EnforceIAM(context.Background(), false)) }()
+			must(t, account(t).EnforceIAM(ctx, true))
+			defer func() { must(t, account(t).EnforceIAM(context.Background(), false)) }()
 			must(t, deploy(t, stack, "Access: "+role+", Buckets: ["+sandbox.SourceBucket+"]"))
 			client := issuedKey(t, outputs(t, stack)["SecretName"])
 			for name, call := range calls {
@@ -139,12 +140,13 @@ var guide = map[string][]string{
 // An IAM evaluator that is not ours judges the policies that are attached, on
 // every action of four services, with and without the template's boundary.
 func TestOracleAgreesWithTheGuide(t *testing.T) {
+	own(t)
 	boundary := templateBoundary(t)
 	for _, roles := range [][]string{{"Source"}, {"Destination"}, {"Source", "Destination"}} {
 		stack := "oracle-" + strings.ToLower(strings.Join(roles, "-"))
 		buckets := []string{sandbox.SourceBucket, sandbox.DestinationBucket}
 		must(t, deploy(t, stack, fmt.Sprintf("Access: [%s], Buckets: [%s]", strings.Join(roles, ","), strings.Join(buckets, ","))))
-		documents, err := account.Documents(ctxOf(t), outputs(t, stack)["UserName"])
+		documents, err := account(t).Documents(ctxOf(t), outputs(t, stack)["UserName"])
 		must(t, err)
 		var want []string
 		for _, role := range roles {
@@ -213,9 +215,9 @@ func oracle(t *testing.T, documents []string, boundary json.RawMessage, buckets 
 // templateBoundary is the permissions boundary as the provider's stack made it.
 func templateBoundary(t *testing.T) json.RawMessage {
 	t.Helper()
-	values, err := account.Outputs(ctxOf(t), sandbox.ProviderStack)
+	values, err := account(t).Outputs(ctxOf(t), sandbox.ProviderStack)
 	must(t, err)
-	text, err := account.AWS(ctxOf(t), "iam", "get-policy-version", "--policy-arn", values["UserBoundaryArn"], "--version-id", "v1", "--query", "PolicyVersion.Document")
+	text, err := account(t).AWS(ctxOf(t), "iam", "get-policy-version", "--policy-arn", values["UserBoundaryArn"], "--version-id", "v1", "--query", "PolicyVersion.Document")
 	must(t, err)
 	return json.RawMessage(text)
 }
