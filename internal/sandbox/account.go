@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"sort"
 	"strings"
 
@@ -122,7 +123,46 @@ func (s *Sandbox) Documents(ctx context.Context, user string) ([]string, error) 
 		if err != nil {
 			return nil, fmt.Errorf("reading the policies of %s: %w", user, err)
 		}
-		documents = append(documents, aws.ToString(version.PolicyVersion.Document))
+		document, err := url.PathUnescape(aws.ToString(version.PolicyVersion.Document))
+		if err != nil {
+			return nil, fmt.Errorf("reading the policies of %s: %w", user, err)
+		}
+		documents = append(documents, document)
 	}
 	return documents, nil
+}
+
+// Tags returns every tag of a user, its policies and the secret of that name,
+// as text.
+func (s *Sandbox) Tags(ctx context.Context, user, secret string) (string, error) {
+	client := iam.NewFromConfig(s.Config())
+	found, err := client.GetUser(ctx, &iam.GetUserInput{UserName: &user})
+	if err != nil {
+		return "", fmt.Errorf("reading the tags of %s: %w", user, err)
+	}
+	described, err := secretsmanager.NewFromConfig(s.Config()).DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &secret})
+	if err != nil {
+		return "", fmt.Errorf("reading the tags of %s: %w", secret, err)
+	}
+	var text strings.Builder
+	for _, tag := range found.User.Tags {
+		fmt.Fprintf(&text, "%s=%s\n", *tag.Key, *tag.Value)
+	}
+	for _, tag := range described.Tags {
+		fmt.Fprintf(&text, "%s=%s\n", *tag.Key, *tag.Value)
+	}
+	attached, err := client.ListAttachedUserPolicies(ctx, &iam.ListAttachedUserPoliciesInput{UserName: &user})
+	if err != nil {
+		return "", fmt.Errorf("reading the tags of %s: %w", user, err)
+	}
+	for _, policy := range attached.AttachedPolicies {
+		tags, err := client.ListPolicyTags(ctx, &iam.ListPolicyTagsInput{PolicyArn: policy.PolicyArn})
+		if err != nil {
+			return "", fmt.Errorf("reading the tags of %s: %w", *policy.PolicyName, err)
+		}
+		for _, tag := range tags.Tags {
+			fmt.Fprintf(&text, "%s=%s\n", *tag.Key, *tag.Value)
+		}
+	}
+	return text.String(), nil
 }

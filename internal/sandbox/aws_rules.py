@@ -1,69 +1,183 @@
 """Rules of AWS that moto 5.2 does not keep, as far as the sandbox's users would notice.
 
-What is not mended here is kept by our own strict account (internal/accesstest) instead.
+Each says what AWS does. What is not mended here is kept by our own strict account
+(internal/accesstest) instead.
 """
 
-from moto.iam.exceptions import DeleteConflictException
-from moto.iam.models import IAMBackend
-from moto.secretsmanager.exceptions import InvalidRequestException
-from moto.secretsmanager.models import SecretsManagerBackend
+import copy
+import urllib.parse
+
+from moto.core.responses import ActionResult
+from moto.iam import models as iam
+from moto.iam.exceptions import DeleteConflictException, NotFoundException
+from moto.iam.responses import IamResponse
+from moto.secretsmanager.exceptions import InvalidParameterException, InvalidRequestException, ResourceExistsException, SecretNotFoundException
+from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
 issued = []  # every secret access key that was made, for the tests that look for leaks
 
 
-def wrap(owner, method):
-    """Replaces owner.method by what the decorated function makes of the original."""
+def wrapping(owner, name):
+    """Replaces a method by a function that gets the former one first."""
 
-    def replace(function):
-        original = getattr(owner, method)
-        setattr(owner, method, lambda self, *arguments, **named: function(original, self, *arguments, **named))
+    def decorate(function):
+        former = getattr(owner, name)
+        setattr(owner, name, lambda *arguments, **keywords: function(former, *arguments, **keywords))
         return function
 
-    return replace
+    return decorate
 
 
-def install():
-    # GetSecretValue without a stage answers AWSCURRENT, also after UpdateSecretVersionStage moved it.
-    @wrap(SecretsManagerBackend, "get_secret_value")
-    def get_secret_value(original, self, secret_id, version_id, version_stage):
-        return original(self, secret_id, version_id, version_stage if version_id or version_stage else "AWSCURRENT")
+def secrets_manager():
+    # AWS: without a stage GetSecretValue means AWSCURRENT, wherever it has moved.
+    def current(self):
+        return next((id for id, version in self.versions.items() if "AWSCURRENT" in version["version_stages"]), None)
 
-    # In its recovery window a name is taken (InvalidRequestException, not ResourceExists).
-    @wrap(SecretsManagerBackend, "create_secret")
-    def create_secret(original, self, name, *arguments, **named):
-        if name in self.secrets and self.secrets[name].is_deleted():
-            raise InvalidRequestException("You can't create this secret because a secret with this name is already scheduled for deletion.")
-        return original(self, name, *arguments, **named)
+    FakeSecret.default_version_id = property(current, lambda self, _: None)
 
-    # In its recovery window a secret takes no value.
-    @wrap(SecretsManagerBackend, "put_secret_value")
-    def put_secret_value(original, self, secret_id, *arguments, **named):
-        if secret_id in self.secrets and self.secrets[secret_id].is_deleted():
-            raise InvalidRequestException("You can't perform this operation on the secret because it was marked for deletion.")
-        return original(self, secret_id, *arguments, **named)
+    # AWS: only AWSCURRENT and AWSPREVIOUS move by themselves; a version keeps its
+    # other labels, and a label is on one version at a time.
+    def reset_default_version(self, version, version_id):
+        former = self.default_version_id
+        self.remove_version_stages_from_old_versions([*version["version_stages"], "AWSPREVIOUS"])
+        if former:
+            self.versions[former]["version_stages"].append("AWSPREVIOUS")
+        self.versions[version_id] = version
 
-    @wrap(IAMBackend, "create_access_key")
-    def create_access_key(original, self, *arguments, **named):
-        key = original(self, *arguments, **named)
+    FakeSecret.reset_default_version = reset_default_version
+
+    # AWS: DescribeSecret leaves out versions without a label.
+    FakeSecret._form_version_ids_to_stages = lambda self: {
+        id: version["version_stages"] for id, version in self.versions.items() if version["version_stages"]}
+
+    # AWS: in its recovery window a secret's name cannot be used again, nor its
+    # value written; a version that has a value never gets another.
+    @wrapping(SecretsManagerBackend, "_check_with_existing_secrets_and_versions")
+    def check(former, self, name, token, string, binary, on_create=False):
+        secret = self.secrets.get(name)
+        if isinstance(secret, FakeSecret):
+            if secret.is_deleted():
+                raise InvalidRequestException(
+                    "You can't create this secret because a secret with this name is already scheduled for deletion." if on_create
+                    else "You can't perform this operation on the secret because it was marked for deletion.")
+            version = secret.versions.get(token) or {}
+            value = version.get("secret_string"), version.get("secret_binary")
+            if value != (None, None):
+                if value == (string, binary):
+                    return secret
+                raise ResourceExistsException(
+                    f"You can't use ClientRequestToken {token} because that value is already in use for a version of secret {secret.arn}.")
+        return former(self, name, token, string, binary, on_create)
+
+    # AWS: to take a label from a version one must name that version; AWSCURRENT
+    # can move, but not vanish; a refused call changes nothing.
+    @wrapping(SecretsManagerBackend, "update_secret_version_stage")
+    def move(former, self, secret_id, version_stage, remove_from_version_id, move_to_version_id):
+        secret = self.secrets.get(secret_id)
+        if secret is None:
+            raise SecretNotFoundException()
+        for version in (remove_from_version_id, move_to_version_id):
+            if version and version not in secret.versions:
+                raise InvalidParameterException(f"Not a valid version: {version}")
+        holder = next((id for id, version in secret.versions.items() if version_stage in version["version_stages"]), None)
+        if version_stage == "AWSCURRENT" and not move_to_version_id:
+            raise InvalidParameterException(
+                "You can only move staging label AWSCURRENT to a different secret version. It can't be completely removed.")
+        if remove_from_version_id and holder != remove_from_version_id:
+            raise InvalidParameterException(f"Staging label {version_stage} is not attached to version {remove_from_version_id}.")
+        if holder == move_to_version_id:
+            return secret.arn, secret.name
+        if holder and not remove_from_version_id:
+            raise InvalidParameterException(
+                f"The parameter RemoveFromVersionId can't be empty. Staging label {version_stage} is currently attached to version {holder}, "
+                "so you must explicitly reference that version in RemoveFromVersionId.")
+        if not holder:  # moto expects AWSCURRENT to be somewhere
+            secret.versions[move_to_version_id]["version_stages"].append(version_stage)
+            return secret.arn, secret.name
+        return former(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+
+    # AWS: nothing of a secret in its recovery window can be changed.
+    for name in ("tag_resource", "untag_resource", "update_secret_version_stage"):
+        @wrapping(SecretsManagerBackend, name)
+        def alive(former, self, secret_id, *arguments, **keywords):
+            secret = self.secrets.get(secret_id)
+            if secret is not None and secret.is_deleted():
+                raise InvalidRequestException("You can't perform this operation on the secret because it was marked for deletion.")
+            return former(self, secret_id, *arguments, **keywords)
+
+
+def identities():
+    backend = iam.IAMBackend
+
+    # AWS: DeleteUser is refused as long as anything hangs on the user.
+    @wrapping(backend, "delete_user")
+    def delete_user(former, self, user_name):
+        user = self.get_user(user_name)
+        for what, left in {
+            "delete login profile": user.password, "delete access keys": user.access_keys, "delete signing certificates": user.signing_certificates,
+            "delete MFA device": user.mfa_devices, "remove referenced objects": user.ssh_public_keys,
+            "remove users from group": self.get_groups_for_user(user_name),
+        }.items():
+            if left:
+                raise DeleteConflictException(f"Cannot delete entity, must {what} first.")
+        former(self, user_name)
+
+    # AWS: so is DeletePolicy while the policy is attached, is a boundary, or has
+    # versions beside the default.
+    @wrapping(backend, "delete_policy")
+    def delete_policy(former, self, policy_arn):
+        policy = self.get_policy(policy_arn)
+        entities = [*self.users.values(), *self.roles.values(), *self.groups.values()]
+        if any(policy_arn in entity.managed_policies for entity in entities):
+            raise DeleteConflictException("Cannot delete a policy attached to entities.")
+        if any(getattr(entity, "permissions_boundary_arn", None) == policy_arn for entity in entities):
+            raise DeleteConflictException("Cannot delete a policy that is used as a permissions boundary.")
+        if len(policy.versions) > 1:
+            raise DeleteConflictException("This policy has more than one version. Before you delete a policy, you must delete the policy's versions.")
+        former(self, policy_arn)
+
+    # Not AWS's: what tests look for where it must not be.
+    @wrapping(backend, "create_access_key")
+    def create_access_key(former, self, *arguments, **keywords):
+        key = former(self, *arguments, **keywords)
         issued.append(key.secret_access_key)
         return key
 
-    # A user with keys or groups is not deleted.
-    @wrap(IAMBackend, "delete_user")
-    def delete_user(original, self, user_name):
-        user = self.get_user(user_name)
-        if user.access_keys:
-            raise DeleteConflictException("Cannot delete entity, must delete access keys first.")
-        if any(user in group.users for group in self.groups.values()):
-            raise DeleteConflictException("Cannot delete entity, must remove users from group first.")
-        return original(self, user_name)
+    # AWS: attaching twice is attaching once.
+    @wrapping(iam.ManagedPolicy, "attach_to")
+    def attach_to(former, self, entity):
+        if self.arn not in entity.managed_policies:
+            former(self, entity)
 
-    # A policy that is attached, or has old versions, is not deleted.
-    @wrap(IAMBackend, "delete_policy")
-    def delete_policy(original, self, policy_arn):
-        policy = self.get_policy(policy_arn)
-        if policy.attachment_count:
-            raise DeleteConflictException("Cannot delete a policy attached to entities.")
-        if len(policy.versions) > 1:
-            raise DeleteConflictException("Before you delete a policy, you must delete all its versions.")
-        return original(self, policy_arn)
+    # AWS: CreateUser attaches the permissions boundary, and GetUser shows it.
+    @wrapping(IamResponse, "create_user")
+    def create_user(former, self):
+        boundary = self._get_param("PermissionsBoundary")
+        if boundary and boundary not in self.backend.managed_policies:
+            raise NotFoundException(f"Scope ARN: {boundary} does not exist or is not attachable.")
+        result = former(self)
+        self.backend.get_user(self._get_param("UserName")).permissions_boundary_arn = boundary
+        return result
+
+    iam.User.permissions_boundary_arn = None
+    iam.User.permissions_boundary = iam.Role.permissions_boundary
+
+    # AWS: GetPolicyVersion's document is URL-encoded.
+    @wrapping(IamResponse, "get_policy_version")
+    def get_policy_version(former, self):
+        found = self.backend.get_policy_version(self._get_param("PolicyArn"), self._get_param("VersionId"))
+        shown = copy.copy(found)
+        shown.document = urllib.parse.quote(found.document)
+        return ActionResult({"PolicyVersion": shown})
+
+    # AWS: a user has service-specific credentials, or an empty list of them.
+    def list_service_specific_credentials(self):
+        self.backend.get_user(self._get_param("UserName"))
+        return ActionResult({"ServiceSpecificCredentials": []})
+
+    IamResponse.list_service_specific_credentials = list_service_specific_credentials
+
+
+def install():
+    secrets_manager()
+    identities()

@@ -26,6 +26,9 @@ const sandboxes = 3
 // owned says which test has which sandbox.
 var owned sync.Map
 
+// seenTags are the tags of users that a test saw, for leaks.
+var seenTags sync.Map
+
 // own takes a sandbox from the pool until the test ends, and runs the test
 // beside the others.
 func own(t *testing.T) {
@@ -120,6 +123,10 @@ func leaks(ctx context.Context, run []*sandbox.Sandbox) error {
 			secrets = append(secrets, signature)
 		}
 	}
+	seenTags.Range(func(user, tags any) bool {
+		places["the tags of "+user.(string)] = tags.(string)
+		return true
+	})
 	if whole := flag.Lookup("test.run").Value.String() == ""; whole && (len(secrets) < 80 || len(places) < 60) {
 		return fmt.Errorf("only %d secrets and %d places: nothing to look for", len(secrets), len(places))
 	}
@@ -194,8 +201,14 @@ func remove(t *testing.T, stack string) {
 func outputs(t *testing.T, stack string) map[string]string {
 	t.Helper()
 	values, err := account(t).Outputs(ctxOf(t), stack)
-	if err != nil {
-		t.Fatal(err)
+	must(t, err)
+	if user, ok := values["UserName"]; ok {
+		tags, err := account(t).Tags(ctxOf(t), user, values["SecretName"])
+		must(t, err)
+		if !strings.Contains(tags, "cloney:stack-id=") {
+			t.Errorf("%s has no tags: %s", user, tags)
+		}
+		seenTags.Store(user, tags)
 	}
 	return values
 }
