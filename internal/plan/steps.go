@@ -1,0 +1,101 @@
+package plan
+
+import "cloney-s3-credentials/internal/access"
+
+// Step is one thing to do. Its String says what, for the log; it never holds a
+// secret, for no step does.
+type Step interface{ String() string }
+
+// Steps of Converge and Remove, in no order.
+type (
+	CreateUser struct {
+		Name string
+		Tags map[string]string
+	}
+	TagUser struct {
+		Name  string
+		Set   map[string]string
+		Unset []string
+	}
+	DeleteUser struct{ Name string }
+
+	// CreatePolicy makes the user's nth policy and attaches it.
+	CreatePolicy struct {
+		User, Name, Text string
+		Tags             map[string]string
+	}
+	UpdatePolicy struct{ Name, Text string }
+	TagPolicy    struct {
+		Name  string
+		Set   map[string]string
+		Unset []string
+	}
+	// DeletePolicy detaches the policy from the user and deletes it.
+	DeletePolicy struct{ User, Name string }
+
+	CreateSecret struct {
+		Name, KMSKey string
+		Tags         map[string]string
+	}
+	RestoreSecret struct{ Name string }
+	// RekeySecret encrypts the secret with another KMS key; empty: AWS's own.
+	RekeySecret struct{ Name, KMSKey string }
+	TagSecret   struct {
+		Name  string
+		Set   map[string]string
+		Unset []string
+	}
+	// CopyVersions stores the values of one secret in another, with their
+	// labels, AWSCURRENT's last.
+	CopyVersions struct {
+		From, To string
+		Versions []access.Version
+	}
+	DeleteSecret struct{ Name string }
+
+	// Mint makes a key and stores it at once, labelled with its Serial. It
+	// becomes AWSCURRENT with that only where nothing is AWSCURRENT yet.
+	Mint struct {
+		User, Secret string
+		Serial       int
+		Token        string // names the stored version; only one run can win it
+		First        bool
+	}
+	// Prove uses the key of the version (empty: the minted one) until every
+	// bucket answers as its role needs.
+	Prove struct{ Secret, Version string }
+	// Promote moves AWSCURRENT to the version (empty: the minted one).
+	Promote struct{ Secret, Version, From string }
+	// Unlabel takes our label from a version whose key is gone, so that Secrets
+	// Manager may drop the version: it keeps every labelled one, up to a limit.
+	Unlabel struct{ Secret, Version, Label string }
+	// DeleteKey deletes a key that is not in use.
+	DeleteKey struct{ User, ID string }
+
+	// Complete marks the user as finished. The last step of a plan.
+	Complete struct {
+		User     string
+		Texts    []string // the documents, in the order of their numbers
+		Verified bool
+	}
+)
+
+func (s CreateUser) String() string    { return "create user " + s.Name }
+func (s TagUser) String() string       { return "tag user " + s.Name }
+func (s DeleteUser) String() string    { return "delete user " + s.Name }
+func (s CreatePolicy) String() string  { return "create policy " + s.Name }
+func (s UpdatePolicy) String() string  { return "update policy " + s.Name }
+func (s TagPolicy) String() string     { return "tag policy " + s.Name }
+func (s DeletePolicy) String() string  { return "delete policy " + s.Name }
+func (s CreateSecret) String() string  { return "create secret " + s.Name }
+func (s RestoreSecret) String() string { return "restore secret " + s.Name }
+func (s RekeySecret) String() string   { return "change the KMS key of secret " + s.Name }
+func (s TagSecret) String() string     { return "tag secret " + s.Name }
+func (s CopyVersions) String() string  { return "copy secret " + s.From + " to " + s.To }
+func (s DeleteSecret) String() string  { return "delete secret " + s.Name }
+func (s Mint) String() string          { return "issue a key to " + s.User }
+func (s Prove) String() string         { return "verify the key in secret " + s.Secret }
+func (s Promote) String() string       { return "make the key current in secret " + s.Secret }
+func (s Unlabel) String() string       { return "forget version " + s.Version + " of secret " + s.Secret }
+func (s DeleteKey) String() string     { return "delete key " + s.ID + " of " + s.User }
+func (s Complete) String() string      { return "complete user " + s.User }
