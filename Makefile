@@ -36,6 +36,7 @@ $(TOOLS): internal/sandbox/requirements.txt
 	@echo "Installing the AWS CLI, SAM CLI, moto and cfn-lint into $(VENV) (once, about a minute) ..."
 	@python3 -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement $<
+	@$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
 	@touch $@
 
 lint: $(TOOLS)
