@@ -29,6 +29,15 @@ func (a *Account) ExpectRemoval(users ...string) {
 	})
 }
 
+// ExpectNoRemoval takes ExpectRemoval back.
+func (a *Account) ExpectNoRemoval(users ...string) {
+	a.byHand(func() {
+		for _, user := range users {
+			delete(a.expected, user)
+		}
+	})
+}
+
 // Protect has the account shout when an entity of that name is changed.
 func (a *Account) Protect(names ...string) {
 	a.byHand(func() {

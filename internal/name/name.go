@@ -43,6 +43,9 @@ const (
 	// TagCompleted, on the user: what was last completed, see plan.Completed.
 	// A user without it was left half-made.
 	TagCompleted = TagPrefix + "completed"
+	// TagAnswered, on the user: CloudFormation has accepted an answer that names
+	// it. Of a user without it CloudFormation may know nothing.
+	TagAnswered = TagPrefix + "answered"
 	// TagKMSKey, on the secret: SecretKmsKeyId as the stack wrote it.
 	TagKMSKey = TagPrefix + "kms-key"
 	// TagPromoted, on the secret: when AWSCURRENT last moved, RFC 3339.

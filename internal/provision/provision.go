@@ -32,6 +32,9 @@ type Result struct {
 	AccessKeyID string
 	SecretARN   string
 	SecretName  string
+	// Unanswered: no answer that CloudFormation accepted has named the user yet.
+	// See Acknowledge.
+	Unanswered bool
 }
 
 // Target is what a Delete names.
@@ -55,19 +58,42 @@ func (p *Provisioner) Create(ctx context.Context, want plan.Desired) (Result, er
 		p.Log.Info("delivered again: finished already")
 		return result(want, seen), nil
 	}
-	done, err := p.converge(work, want)
+	done, err := p.converge(work, want, seen)
 	if err == nil {
 		err = p.stillThere(work, want)
 	}
-	if err != nil && (seen.User == nil || seen.User.Tags[name.TagCompleted] == "") {
+	if err != nil && unfinished(seen) {
 		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want) })
 	}
 	return done, err
 }
 
+// unfinished reports whether the user that a run began with was half-made, or
+// not there: then a run that fails may take it away.
+func unfinished(seen plan.Observed) bool {
+	return seen.User == nil || seen.User.Tags[name.TagCompleted] == ""
+}
+
+// Acknowledge notes that CloudFormation knows of the user: it has accepted an
+// answer that names it. Only then is a user safe from the Delete that follows a
+// Create that was never answered.
+func (p *Provisioner) Acknowledge(ctx context.Context, user string) error {
+	// A crash before this: the next Update notes it. Until then a Delete under
+	// another id would take the user away, and there is none: CloudFormation
+	// invents an id only if no answer came.
+	mark := map[string]string{name.TagAnswered: time.Now().UTC().Format(time.RFC3339)}
+	err := settle(ctx, false, func() error { return p.Users.TagUser(ctx, user, mark, nil) })
+	if errors.Is(err, access.ErrNotFound) {
+		return nil // a Delete was faster
+	}
+	return err
+}
+
 // Update converges, from whatever an earlier Update or its rollback left. A
 // replacement that fails takes its half-made user away again; any other failed
-// Update is put right by the rollback Update that CloudFormation sends.
+// Update is put right by the rollback Update that CloudFormation sends. So is
+// the failed rollback of a replacement: the user that it goes back to is
+// finished, and stays.
 //
 // former names the user and secret that OldResourceProperties lead to.
 func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Target) (Result, error) {
@@ -80,9 +106,13 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Targ
 	if !replacing && former.SecretName != want.Spec.SecretName {
 		want.FormerSecret = former.SecretName
 	}
-	done, err := p.converge(work, want)
+	seen, err := p.observe(work, want)
+	if err != nil {
+		return Result{}, err
+	}
+	done, err := p.converge(work, want, seen)
 	switch {
-	case err != nil && replacing:
+	case err != nil && replacing && unfinished(seen):
 		p.undo(ctx, want, func() error { return p.undoReplacement(ctx, want, former.PhysicalID) })
 	case err == nil && !replacing && former.UserName != want.Spec.UserName:
 		// The rollback of a replacement whose answer never came: CloudFormation
@@ -94,9 +124,9 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Targ
 }
 
 // Delete takes everything of the physical id away. An id that no answer ever
-// gave owns nothing, and is no error. What a Create of the same resource left
-// unfinished goes too: where its answer never came, CloudFormation invents the
-// id that it sends.
+// gave owns nothing, and is no error. What a Create of the same resource made
+// and no answer told of goes too, finished or not: CloudFormation invents the
+// id that it sends then.
 func (p *Provisioner) Delete(ctx context.Context, target Target) error {
 	if err := p.remove(ctx, target); err != nil {
 		return err
@@ -109,9 +139,9 @@ func (p *Provisioner) Delete(ctx context.Context, target Target) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("looking for what a Create left unfinished: %w", err)
+		return fmt.Errorf("looking for what a Create left unanswered: %w", err)
 	}
-	if user.Tags[name.TagCompleted] != "" || !target.Owner.OwnsAs(target.UserName, user.Tags) {
+	if user.Tags[name.TagAnswered] != "" || !target.Owner.OwnsAs(target.UserName, user.Tags) {
 		return nil
 	}
 	target.PhysicalID = target.UserName
@@ -121,24 +151,22 @@ func (p *Provisioner) Delete(ctx context.Context, target Target) error {
 // errRaced: another run of the same event was faster at one step. Look again.
 var errRaced = errors.New("another run of the same event was faster")
 
-// converge observes, plans and applies, again where another run of the same
+// converge plans and applies, and looks again where another run of the same
 // event got in between.
-func (p *Provisioner) converge(ctx context.Context, want plan.Desired) (Result, error) {
+func (p *Provisioner) converge(ctx context.Context, want plan.Desired, seen plan.Observed) (Result, error) {
 	for attempt := 1; ; attempt++ {
-		seen, err := p.observe(ctx, want)
-		if err != nil {
-			return Result{}, err
-		}
 		steps, err := plan.Converge(want, seen, time.Now())
 		if err != nil {
 			return Result{}, err
 		}
 		run := p.begin(want, seen)
 		err = run.apply(ctx, steps)
-		if errors.Is(err, errRaced) && attempt < 5 && sleep(ctx, firstWait) == nil {
-			continue
+		if !errors.Is(err, errRaced) || attempt == 5 || sleep(ctx, firstWait) != nil {
+			return run.finished(), err
 		}
-		return run.finished(), err
+		if seen, err = p.observe(ctx, want); err != nil {
+			return Result{}, err
+		}
 	}
 }
 
@@ -297,9 +325,10 @@ func (p *Provisioner) findSecret(ctx context.Context, secret string) (*access.Se
 
 // result tells what stands, from what was seen.
 func result(want plan.Desired, seen plan.Observed) Result {
-	done := Result{UserName: want.Spec.UserName, SecretName: want.Spec.SecretName}
+	done := Result{UserName: want.Spec.UserName, SecretName: want.Spec.SecretName, Unanswered: true}
 	if seen.User != nil {
 		done.UserARN = seen.User.ARN
+		done.Unanswered = seen.User.Tags[name.TagAnswered] == ""
 	}
 	done.PolicyARNs = policyARNs(want.Spec.UserName, slices.Collect(maps.Values(seen.Policies)))
 	if seen.Secret != nil {

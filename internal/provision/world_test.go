@@ -29,6 +29,7 @@ type world struct {
 	*accesstest.Account
 	provisioner *provision.Provisioner
 	log         *syncBuffer
+	unheard     bool // no answer arrives
 }
 
 type syncBuffer struct {
@@ -141,6 +142,7 @@ func (w *world) tryCreate(want plan.Desired) (provision.Result, error) {
 	defer cancel()
 	result, err := w.provisioner.Create(ctx, want)
 	w.discreet(err)
+	w.answered(ctx, result, err)
 	return result, err
 }
 
@@ -159,7 +161,19 @@ func (w *world) tryRollback(from, to plan.Desired, physicalID string) (provision
 	to.FormerTags = slices.Sorted(maps.Keys(from.Spec.Tags))
 	result, err := w.provisioner.Update(ctx, to, target(from, physicalID))
 	w.discreet(err)
+	w.answered(ctx, result, err)
 	return result, err
+}
+
+// answered is what follows on an answer that CloudFormation accepts.
+func (w *world) answered(ctx context.Context, result provision.Result, err error) {
+	w.Helper()
+	if err != nil || !result.Unanswered || w.unheard {
+		return
+	}
+	if err := w.provisioner.Acknowledge(ctx, result.UserName); err != nil {
+		w.Errorf("noting the answer: %v", err)
+	}
 }
 
 func (w *world) tryDelete(t provision.Target) error {

@@ -28,6 +28,7 @@ type Provisioner interface {
 	Create(ctx context.Context, want plan.Desired) (provision.Result, error)
 	Update(ctx context.Context, want plan.Desired, former provision.Target) (provision.Result, error)
 	Delete(ctx context.Context, target provision.Target) error
+	Acknowledge(ctx context.Context, user string) error
 }
 
 // Sender sends an answer.
@@ -56,10 +57,34 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) error {
 	}
 	work, cancel := beforeAnswer(ctx)
 	defer cancel()
-	response := h.respond(work, r)
+	response, unanswered := h.respond(work, r)
 	err = h.Sender.Send(ctx, r.address, response)
 	h.record(r, response, started, err)
+	if err == nil && unanswered {
+		h.acknowledge(ctx, response.PhysicalResourceID)
+	}
 	return err
+}
+
+// acknowledge notes that CloudFormation knows of the user. The answer is out:
+// whatever happens here is for the log.
+func (h *Handler) acknowledge(ctx context.Context, user string) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			h.panicked(panicked)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, keepForAnswer)
+	defer cancel()
+	if err := h.Provisioner.Acknowledge(ctx, user); err != nil {
+		h.Log.Warn("the user could not be marked as answered; the next Update does", "user", user, "error", err.Error())
+	}
+}
+
+// panicked logs a panic. What panicked is a type here, never a value: that
+// could hold a secret.
+func (h *Handler) panicked(value any) {
+	h.Log.Error("panic", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 }
 
 // receive decodes an event as far as it takes to know whether it can be
@@ -84,8 +109,9 @@ func (h *Handler) receive(raw json.RawMessage) (request, error) {
 }
 
 // respond does what is asked and returns the answer, at the latest when ctx
-// ends: what hangs then is left behind.
-func (h *Handler) respond(ctx context.Context, r request) reply.Response {
+// ends: what hangs then is left behind. It also returns whether the answer is
+// the first to tell CloudFormation of the user.
+func (h *Handler) respond(ctx context.Context, r request) (reply.Response, bool) {
 	response := reply.Response{
 		PhysicalResourceID: r.physicalID(),
 		StackID:            r.StackID,
@@ -101,9 +127,8 @@ func (h *Handler) respond(ctx context.Context, r request) reply.Response {
 		defer func() {
 			if panicked := recover(); panicked != nil {
 				// Answered and not raised again: Lambda would deliver the event
-				// once more, after CloudFormation has rolled back. What panicked
-				// is a type here, never a value: that could hold a secret.
-				h.Log.Error("panic", "type", fmt.Sprintf("%T", panicked), "stack", string(debug.Stack()))
+				// once more, after CloudFormation has rolled back.
+				h.panicked(panicked)
 				done <- outcome{err: errors.New("the provider failed inside; its log has the details")}
 			}
 		}()
@@ -121,14 +146,15 @@ func (h *Handler) respond(ctx context.Context, r request) reply.Response {
 		if h.LogStream != "" {
 			response.Where = " (log stream " + h.LogStream + ")"
 		}
-		return response
+		return response, false
 	}
 	response.Status = reply.Success
-	if r.RequestType != Delete {
-		response.PhysicalResourceID = got.result.UserName
-		response.Data = attributes(got.result)
+	if r.RequestType == Delete {
+		return response, false
 	}
-	return response
+	response.PhysicalResourceID = got.result.UserName
+	response.Data = attributes(got.result)
+	return response, got.result.Unanswered
 }
 
 // physicalID is the id of an answer that fails: the one that came in, or for a

@@ -34,6 +34,8 @@ type world struct {
 	delete func(context.Context, provision.Target) error
 	send   func(context.Context, reply.Response) error
 
+	acknowledge func() error
+
 	mu    sync.Mutex
 	did   []string
 	sent  []reply.Response // as CloudFormation reads them
@@ -68,6 +70,14 @@ func (w *world) Delete(ctx context.Context, target provision.Target) error {
 	w.do("Delete")
 	if w.delete != nil {
 		return w.delete(ctx, target)
+	}
+	return nil
+}
+
+func (w *world) Acknowledge(_ context.Context, user string) error {
+	w.do("Acknowledge " + user)
+	if w.acknowledge != nil {
+		return w.acknowledge()
 	}
 	return nil
 }

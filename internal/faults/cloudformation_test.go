@@ -1,0 +1,258 @@
+package faults_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/reply"
+	"cloney-s3-credentials/internal/resource"
+)
+
+const (
+	stackID     = "arn:aws:cloudformation:" + accesstest.Region + ":" + accesstest.ID + ":stack/migration/51af3dc0-da77-11e4-872e-1234567db123"
+	responseURL = "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com/arn%3Aaws%7CSource?X-Amz-Signature=5167a7"
+	logical     = "Source"
+	// invented is the id of the Delete for a Create that was never answered.
+	invented = "migration-Source-1ABCDEFGHIJKL"
+)
+
+// properties of a resource, as a template has them.
+type properties map[string]any
+
+// with returns the properties with some of them changed; nil removes one.
+func (p properties) with(more properties) properties {
+	changed := maps.Clone(p)
+	maps.Copy(changed, more)
+	maps.DeleteFunc(changed, func(_ string, v any) bool { return v == nil })
+	return changed
+}
+
+// cloudFormation owns one resource of a stack: what it sends, and what it
+// takes from the answers. The first answer to an event is the one that counts.
+type cloudFormation struct {
+	*world
+	logical  string
+	physical string     // the resource's id; empty: there is none
+	props    properties // it was last made or updated with
+	requests int
+
+	// Faults by number of event, from 1, and whether a faulted one is delivered
+	// once more. again is the fault of that second delivery.
+	faults map[int]fault
+	repeat bool
+	again  fault
+
+	lives []life // what was delivered, by number of event less one
+}
+
+// life is one event and what came of its first delivery.
+type life struct {
+	requestType string
+	calls       []string
+}
+
+func (w *world) stack() *cloudFormation {
+	return &cloudFormation{world: w, logical: logical}
+}
+
+// send delivers one event, with its fault, and returns the answer that
+// CloudFormation acts on; nil: none came.
+func (c *cloudFormation) send(requestType, physical string, props, old properties) *reply.Response {
+	c.Helper()
+	c.requests++
+	event := map[string]any{
+		"RequestType": requestType, "RequestId": fmt.Sprintf("request-%d", c.requests), "ResponseURL": responseURL,
+		"StackId": stackID, "LogicalResourceId": c.logical, "ResourceType": "Custom::CloneyS3Credentials",
+		"ResourceProperties": props,
+	}
+	if physical != "" {
+		event["PhysicalResourceId"] = physical
+	}
+	if old != nil {
+		event["OldResourceProperties"] = old
+	}
+	raw, err := json.Marshal(event)
+	if err != nil {
+		c.Fatal(err)
+	}
+	f := c.faults[c.requests]
+	c.heard("%s %s", requestType, physical)
+	first := c.deliver(raw, f)
+	c.lives = append(c.lives, life{requestType, first.calls})
+	answer := first.answer
+	if f.call > 0 && c.repeat {
+		c.heard("%s %s (again)", requestType, physical)
+		// CloudFormation takes the first answer that it gets.
+		if second := c.deliver(raw, c.again); answer == nil {
+			answer = second.answer
+		}
+	}
+	if answer != nil && (answer.StackID != stackID || answer.RequestID != event["RequestId"] || answer.LogicalResourceID != c.logical) {
+		c.Errorf("answered for another request: %+v", answer)
+	}
+	return answer
+}
+
+// deliver runs the function once.
+func (c *cloudFormation) deliver(raw []byte, f fault) *process {
+	c.Helper()
+	ctx, p := begin(c.Context(), f)
+	c.now = p
+	handler := resource.Handler{Provisioner: c.provisioner, Sender: p, Log: c.logger, LogStream: "stream"}
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		err := handler.Handle(ctx, raw)
+		// Lambda may run an event again that ends in an error.
+		if err != nil && p.answer != nil && p.fault.kind != lostReply && p.fault.kind != hangsDone {
+			c.Errorf("answered, and returned %v", err)
+		}
+	}()
+	select {
+	case <-returned:
+	case <-ctx.Done(): // Lambda stops what still runs
+	}
+	p.end()
+	<-returned
+	c.answers(p)
+	return p
+}
+
+// answers asks what has to hold of every delivery's answer.
+func (c *cloudFormation) answers(p *process) {
+	c.Helper()
+	silent := p.fault.call > 0 && p.fault.call <= len(p.calls) && (p.fault.kind == killBefore || p.fault.kind == killAfter)
+	switch {
+	case p.sent > 1:
+		c.Errorf("answered %d times", p.sent)
+	case p.sent == 0 && !silent && !(len(p.calls) == p.fault.call && p.calls[len(p.calls)-1] == "answer"):
+		c.Errorf("not answered")
+	}
+	if p.sent > 0 && p.answered > lambda-lastMoment {
+		c.Errorf("answered after %v", p.answered)
+	}
+	c.slowest = max(c.slowest, p.answered)
+	if p.answer == nil {
+		c.heard("  no answer")
+		return
+	}
+	body := p.answer.Encode()
+	if len(body) > reply.MaxBytes || c.Leaked(string(body)) {
+		c.Errorf("the answer is too long or holds a secret half: %s", body)
+	}
+	c.heard("  %s %s %s", p.answer.Status, p.answer.PhysicalResourceID, p.answer.Reason)
+}
+
+// create makes the resource, and takes it away again if that fails. It returns
+// whether the resource is there.
+func (c *cloudFormation) create(props properties) bool {
+	c.Helper()
+	c.props = props
+	c.ExpectRemoval(userOf(props)) // by a Create that fails
+	answer := c.send("Create", "", props, nil)
+	if answer != nil {
+		c.physical = answer.PhysicalResourceID
+		if answer.Status == reply.Success {
+			c.holds(answer)
+			return true
+		}
+	} else {
+		c.physical = invented
+	}
+	c.delete()
+	return false
+}
+
+// update changes the resource, and rolls back if that fails. It returns
+// whether the resource is as the properties say.
+func (c *cloudFormation) update(props properties) bool {
+	c.Helper()
+	before, key := c.props, c.key
+	if user := userOf(props); user != c.physical {
+		c.ExpectRemoval(user) // by a replacement that fails
+	}
+	answer := c.send("Update", c.physical, props, before)
+	if answer == nil || answer.Status != reply.Success {
+		c.rollBack(c.physical, before, props, key)
+		return false
+	}
+	c.props = props
+	c.holds(answer)
+	former := c.physical
+	c.physical = answer.PhysicalResourceID
+	if former != c.physical {
+		c.cleanUp(former, before)
+		c.holds(answer)
+	}
+	return true
+}
+
+// updateInVain changes the resource; then another one fails, and the stack
+// rolls back.
+func (c *cloudFormation) updateInVain(props properties) {
+	c.Helper()
+	before, key, former := c.props, c.key, c.physical
+	if user := userOf(props); user != former {
+		c.ExpectRemoval(user)
+	}
+	answer := c.send("Update", former, props, before)
+	if answer == nil || answer.Status != reply.Success {
+		c.rollBack(former, before, props, key)
+		return
+	}
+	c.props = props
+	c.holds(answer)
+	c.rollBack(answer.PhysicalResourceID, before, props, key)
+	if answer.PhysicalResourceID != c.physical {
+		c.cleanUp(answer.PhysicalResourceID, props)
+	}
+	if c.physical != former {
+		c.Errorf("rolled back to %s, not to %s", c.physical, former)
+	}
+}
+
+// most is how often an owner sends a failed Delete or rollback again.
+const most = 4
+
+// rollBack sends the Update back to what was before, under the id that
+// CloudFormation knows, until it succeeds.
+func (c *cloudFormation) rollBack(physical string, to, from properties, key string) {
+	c.Helper()
+	if user := userOf(from); user != userOf(to) {
+		c.ExpectRemoval(user)
+	}
+	for range most {
+		answer := c.send("Update", physical, to, from)
+		if answer == nil || answer.Status != reply.Success {
+			continue
+		}
+		c.props, c.physical = to, answer.PhysicalResourceID
+		c.holds(answer)
+		if c.key != key {
+			c.Errorf("rolled back to key %s, not to %s", c.key, key)
+		}
+		return
+	}
+	c.Errorf("the rollback fails again and again")
+}
+
+// cleanUp deletes what a replacement replaced.
+func (c *cloudFormation) cleanUp(physical string, props properties) {
+	c.Helper()
+	c.ExpectRemoval(physical)
+	for range most {
+		if answer := c.send("Delete", physical, props, nil); answer != nil && answer.Status == reply.Success {
+			return
+		}
+	}
+	c.Errorf("the Delete of %s fails again and again", physical)
+}
+
+// delete deletes the resource.
+func (c *cloudFormation) delete() {
+	c.Helper()
+	c.cleanUp(c.physical, c.props)
+	c.physical, c.props, c.key = "", nil, ""
+}

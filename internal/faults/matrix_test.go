@@ -1,0 +1,224 @@
+package faults_test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/name"
+)
+
+// usual is what a stack declares that leaves all to the provider.
+var usual = properties{
+	"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:cloney-s3-credentials", "ServiceTimeout": "330",
+	"Access": "Source", "Buckets": []string{"one"},
+}
+
+var everything = usual.with(properties{
+	"Access": []string{"Source", "Destination"}, "Buckets": []string{"two"}, "Serial": "2", "SecretName": "cloney/moved",
+	"SecretKmsKeyId": "alias/k", "Tags": []any{map[string]string{"Key": "team", "Value": "x"}},
+})
+
+// plots are the lives of a stack: each change that an owner can make, gone
+// through with, and made in vain because another resource of the stack failed.
+var plots = map[string]func(*cloudFormation){
+	"create":             func(c *cloudFormation) { c.create(usual) },
+	"create, many":       func(c *cloudFormation) { c.create(usual.with(properties{"Buckets": buckets, "Verify": "false"})) },
+	"create, in window":  recovered,
+	"update, nothing":    changing(nil),
+	"update, bucket":     changing(properties{"Buckets": []string{"one", "two"}}),
+	"update, other":      changing(properties{"Access": "Destination", "Buckets": []string{"three"}}),
+	"update, many":       changing(properties{"Buckets": buckets}),
+	"update, serial":     changing(properties{"Serial": "2"}),
+	"update, secret":     changing(properties{"SecretName": "cloney/moved"}),
+	"update, key, tags":  changing(properties{"SecretKmsKeyId": "alias/k", "Tags": []any{map[string]string{"Key": "team", "Value": "x"}}}),
+	"update, everything": changing(everything),
+	"replacement":        changing(properties{"UserName": "second"}),
+	"replacement, same secret": func(c *cloudFormation) {
+		shared := usual.with(properties{"SecretName": "cloney/shared"})
+		if c.create(shared) {
+			c.update(shared.with(properties{"UserName": "second"}))
+		}
+	},
+	"replacement, everything": changing(everything.with(properties{"UserName": "second"})),
+	"in vain, bucket":         inVain(properties{"Buckets": []string{"one", "two"}}),
+	"in vain, serial":         inVain(properties{"Serial": "2"}),
+	"in vain, secret":         inVain(properties{"SecretName": "cloney/moved"}),
+	"in vain, everything":     inVain(everything),
+	"in vain, replacement":    inVain(properties{"UserName": "second"}),
+	"in vain, replacement, same secret": func(c *cloudFormation) {
+		shared := usual.with(properties{"SecretName": "cloney/shared"})
+		if c.create(shared) {
+			c.updateInVain(shared.with(properties{"UserName": "second"}))
+		}
+	},
+}
+
+func changing(change properties) func(*cloudFormation) {
+	return func(c *cloudFormation) {
+		if c.create(usual) {
+			c.update(usual.with(change))
+		}
+	}
+}
+
+func inVain(change properties) func(*cloudFormation) {
+	return func(c *cloudFormation) {
+		if c.create(usual) {
+			c.updateInVain(usual.with(change))
+		}
+	}
+}
+
+// recovered creates where the secret of an earlier life of the same resource
+// is in its recovery window.
+func recovered(c *cloudFormation) {
+	user := userOf(usual)
+	c.MakeSecret(name.Secret(user), "{}", ownerOf(logical).Tags(user))
+	c.ScheduleDeletion(name.Secret(user))
+	c.create(usual)
+}
+
+// told is a plot with its faults.
+type told struct {
+	plot   string
+	faults map[int]fault
+	repeat bool
+	again  fault
+	lag    accesstest.Lag
+}
+
+func (s told) String() string {
+	text := s.plot
+	for _, event := range slices.Sorted(maps.Keys(s.faults)) {
+		text += fmt.Sprintf("; event %d, call %d %v", event, s.faults[event].call, s.faults[event].kind)
+	}
+	if s.repeat {
+		text += ", delivered again"
+	}
+	if s.again.call > 0 {
+		text += fmt.Sprintf(" with call %d %v", s.again.call, s.again.kind)
+	}
+	return text
+}
+
+// run tells the plot to its end: the stack is deleted, and nothing is left.
+func (s told) run(t *testing.T) (lives []life, problems []string, slowest time.Duration) {
+	problems, slowest = play(t, s.lag, func(w *world) {
+		c := w.stack()
+		c.faults, c.repeat, c.again = s.faults, s.repeat, s.again
+		plots[s.plot](c)
+		if c.physical != "" {
+			c.delete()
+		}
+		w.empty()
+		lives = c.lives
+	})
+	return lives, problems, slowest
+}
+
+// matrix runs cases on every core and sums up.
+type matrix struct {
+	*testing.T
+	mu      sync.Mutex
+	cases   int
+	broken  int
+	slowest time.Duration
+}
+
+func (m *matrix) run(cases []told) {
+	m.Helper()
+	work := make(chan told)
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for s := range work {
+				m.one(s)
+			}
+		})
+	}
+	for _, s := range cases {
+		work <- s
+	}
+	close(work)
+	wait.Wait()
+}
+
+func (m *matrix) one(s told) {
+	_, problems, slowest := s.run(m.T)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cases++
+	m.broken += len(problems)
+	m.slowest = max(m.slowest, slowest)
+	if len(problems) > 0 && m.broken < 100 {
+		m.Errorf("%v:\n\t%s", s, strings.Join(problems, "\n\t"))
+	}
+}
+
+// undisturbed returns what each plot does without a fault: the room for them.
+func undisturbed(t *testing.T) map[string][]life {
+	all := map[string][]life{}
+	for plot := range plots {
+		lives, problems, _ := told{plot: plot}.run(t)
+		if len(problems) > 0 {
+			t.Fatalf("%s, undisturbed:\n\t%s", plot, strings.Join(problems, "\n\t"))
+		}
+		all[plot] = lives
+	}
+	return all
+}
+
+// Every fault at every call of every event of every plot; then the event again,
+// or not; then what CloudFormation sends.
+func TestEveryFault(t *testing.T) {
+	var cases []told
+	lives := undisturbed(t)
+	for _, plot := range slices.Sorted(maps.Keys(lives)) {
+		for event, l := range lives[plot] {
+			for call := range l.calls {
+				for kind := range kinds {
+					for _, repeat := range []bool{false, true} {
+						cases = append(cases, told{plot: plot, faults: map[int]fault{event + 1: {call + 1, kind}}, repeat: repeat})
+					}
+				}
+			}
+		}
+	}
+	m := matrix{T: t}
+	m.run(cases)
+	fmt.Printf("every fault: %d cases, %d broken promises, slowest answer after %v of %v\n", m.cases, m.broken, m.slowest, lambda)
+}
+
+// Two faults, in any two deliveries, and an account that is as late as IAM is.
+func TestPairsOfFaults(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	lives := undisturbed(t)
+	names := slices.Sorted(maps.Keys(lives))
+	var cases []told
+	for range 5000 {
+		s := told{plot: names[random.IntN(len(names))], faults: map[int]fault{}}
+		any := func(event int) fault {
+			return fault{1 + random.IntN(len(lives[s.plot][event].calls)), kind(random.IntN(int(kinds)))}
+		}
+		event := random.IntN(len(lives[s.plot]))
+		s.faults[event+1] = any(event)
+		if random.IntN(2) == 0 {
+			s.repeat, s.again = true, any(event)
+		} else {
+			// The event that follows may be another than in an undisturbed run.
+			s.faults[event+2] = fault{1 + random.IntN(20), kind(random.IntN(int(kinds)))}
+		}
+		cases = append(cases, s)
+	}
+	m := matrix{T: t}
+	m.run(cases)
+	fmt.Printf("pairs of faults: %d cases, %d broken promises, slowest answer after %v of %v\n", m.cases, m.broken, m.slowest, lambda)
+}

@@ -1,0 +1,172 @@
+package faults_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/reply"
+	"cloney-s3-credentials/internal/spec"
+)
+
+// lastMoment is how long before the deadline the answer has to have come.
+const lastMoment = time.Second
+
+// The stack's neighbours: what must never be touched.
+const (
+	neighbour       = "neighbour"
+	neighbourSecret = "cloney/neighbour"
+)
+
+// world is an account, the provider in it, and what is noticed. One case, one
+// world.
+type world struct {
+	*recorder
+	*accesstest.Account
+	provisioner *provision.Provisioner
+	logger      *slog.Logger
+	log         *buffer
+	now         *process
+	key         string // that the stack's owner has been given last
+	slowest     time.Duration
+	trace       []string // nil: not kept
+}
+
+// recorder is a testing.TB that keeps what goes wrong.
+type recorder struct {
+	testing.TB
+	mu       sync.Mutex
+	problems []string
+}
+
+func (r *recorder) Helper() {}
+func (r *recorder) Errorf(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+}
+func (r *recorder) Failed() bool { return len(r.problems) > 0 }
+
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+// buckets that exist; enough of them for three policies.
+var buckets = func() []string {
+	names := []string{"one", "two", "three"}
+	for n := range 70 {
+		names = append(names, fmt.Sprintf("bucket-%02d-%s", n, strings.Repeat("x", 53)))
+	}
+	return names
+}()
+
+// play runs f in a world of its own and returns what broke.
+func play(t *testing.T, lag accesstest.Lag, f func(*world)) (problems []string, slowest time.Duration) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{recorder: &recorder{TB: t}, log: &buffer{}}
+		w.Account = accesstest.New(w.recorder, buckets...)
+		w.Account.Before, w.Account.After, w.Account.Lag = before, after, lag
+		w.MakeUser(neighbour, nil)
+		w.MakeSecret(neighbourSecret, "theirs", nil)
+		w.MakePolicy(neighbour+"-1", "{}", nil)
+		w.Protect(neighbour, neighbourSecret, neighbour+"-1")
+		w.logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		w.provisioner = &provision.Provisioner{Users: w.Account, Keys: w.Account, Policies: w.Account, Secrets: w.Account, Prober: w.Account, Log: w.logger}
+		f(w)
+		if w.Leaked(w.log.text.String()) {
+			w.Errorf("a secret half is in the log")
+		}
+		problems, slowest = w.problems, w.slowest
+	})
+	return problems, slowest
+}
+
+// heard notes something for the trace.
+func (w *world) heard(format string, args ...any) {
+	if w.trace != nil {
+		w.trace = append(w.trace, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+	}
+}
+
+// ownerOf is a resource of the stack.
+func ownerOf(logical string) name.Owner {
+	stack, err := name.ParseStackID(stackID)
+	if err != nil {
+		panic(err)
+	}
+	return name.Owner{Stack: stack, Logical: logical}
+}
+
+// asDelivered returns the properties as they come out of an event.
+func asDelivered(props properties) (delivered map[string]any) {
+	raw, err := json.Marshal(props)
+	if err == nil {
+		err = json.Unmarshal(raw, &delivered)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return delivered
+}
+
+// userOf is the user that the properties lead to.
+func userOf(props properties) string { return spec.Peek(asDelivered(props), ownerOf(logical)).UserName }
+
+// holds asks for what a SUCCESS promises.
+func (c *cloudFormation) holds(answer *reply.Response) {
+	c.Helper()
+	c.Check()
+	user, secret := answer.Data["UserName"], answer.Data["SecretName"]
+	c.key = answer.Data["AccessKeyId"]
+	if current := c.Labelled(secret, access.Current); c.key != current || c.key == "" {
+		c.Errorf("answered with key %q, and AWSCURRENT of %s names %q", c.key, secret, current)
+	}
+	if !slices.Contains(c.LiveKeys(user), c.key) {
+		c.Errorf("%s has %v, and was answered to have %s", user, c.LiveKeys(user), c.key)
+	}
+	if user != answer.PhysicalResourceID {
+		c.Errorf("answered with user %s and id %s", user, answer.PhysicalResourceID)
+	}
+	c.ExpectNoRemoval(user)
+	declared, err := spec.Parse(asDelivered(c.props), spec.Rules{Owner: ownerOf(c.logical)})
+	if err != nil {
+		c.Errorf("the properties: %v", err)
+		return
+	}
+	if !c.MayUse(user, declared.Scope) {
+		c.Errorf("%s may not do what the stack declares", user)
+	}
+}
+
+// empty asks for an account with nothing of ours in it.
+func (w *world) empty() {
+	w.Helper()
+	got := w.Inventory()
+	got.Keys = slices.DeleteFunc(got.Keys, func(k string) bool { return strings.HasPrefix(k, neighbour+"/") })
+	// One in its recovery window was there before.
+	got.Secrets = slices.DeleteFunc(got.Secrets, func(s string) bool { return strings.HasSuffix(s, " (deleted)") })
+	want := accesstest.Inventory{Users: []string{neighbour}, Policies: []string{neighbour + "-1"}, Secrets: []string{neighbourSecret}, Keys: []string{}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.Errorf("left in the account (-want +got):\n%s", diff)
+	}
+}
