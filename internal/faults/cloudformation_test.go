@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/reply"
@@ -37,6 +38,7 @@ type cloudFormation struct {
 	physical string     // the resource's id; empty: there is none
 	props    properties // it was last made or updated with
 	requests int
+	going    map[string]bool // users that may be deleted with a key in use
 
 	// Faults by number of event, from 1, and whether a faulted one is delivered
 	// once more. again is the fault of that second delivery.
@@ -54,8 +56,11 @@ type life struct {
 }
 
 func (w *world) stack() *cloudFormation {
-	return &cloudFormation{world: w, logical: logical}
+	return &cloudFormation{world: w, logical: logical, going: map[string]bool{}}
 }
+
+// mayGo says that the user may be deleted, until an answer says that it stays.
+func (c *cloudFormation) mayGo(user string) { c.going[user] = true }
 
 // send delivers one event, with its fault, and returns the answer that
 // CloudFormation acts on; nil: none came.
@@ -98,6 +103,7 @@ func (c *cloudFormation) send(requestType, physical string, props, old propertie
 // deliver runs the function once.
 func (c *cloudFormation) deliver(raw []byte, f fault) *process {
 	c.Helper()
+	c.ExpectRemoval(slices.Collect(maps.Keys(c.going))...)
 	ctx, p := begin(c.Context(), f)
 	c.now = p
 	handler := resource.Handler{Provisioner: c.provisioner, Sender: p, Log: c.logger, LogStream: "stream"}
@@ -150,7 +156,7 @@ func (c *cloudFormation) answers(p *process) {
 func (c *cloudFormation) create(props properties) bool {
 	c.Helper()
 	c.props = props
-	c.ExpectRemoval(userOf(props)) // by a Create that fails
+	c.mayGo(userOf(props)) // by a Create that fails
 	answer := c.send("Create", "", props, nil)
 	if answer != nil {
 		c.physical = answer.PhysicalResourceID
@@ -171,7 +177,7 @@ func (c *cloudFormation) update(props properties) bool {
 	c.Helper()
 	before, key := c.props, c.key
 	if user := userOf(props); user != c.physical {
-		c.ExpectRemoval(user) // by a replacement that fails
+		c.mayGo(user) // by a replacement that fails
 	}
 	answer := c.send("Update", c.physical, props, before)
 	if answer == nil || answer.Status != reply.Success {
@@ -195,7 +201,7 @@ func (c *cloudFormation) updateInVain(props properties) {
 	c.Helper()
 	before, key, former := c.props, c.key, c.physical
 	if user := userOf(props); user != former {
-		c.ExpectRemoval(user)
+		c.mayGo(user)
 	}
 	answer := c.send("Update", former, props, before)
 	if answer == nil || answer.Status != reply.Success {
@@ -221,7 +227,7 @@ const most = 4
 func (c *cloudFormation) rollBack(physical string, to, from properties, key string) {
 	c.Helper()
 	if user := userOf(from); user != userOf(to) {
-		c.ExpectRemoval(user)
+		c.mayGo(user)
 	}
 	for range most {
 		answer := c.send("Update", physical, to, from)
@@ -241,7 +247,7 @@ func (c *cloudFormation) rollBack(physical string, to, from properties, key stri
 // cleanUp deletes what a replacement replaced.
 func (c *cloudFormation) cleanUp(physical string, props properties) {
 	c.Helper()
-	c.ExpectRemoval(physical)
+	c.mayGo(physical)
 	for range most {
 		if answer := c.send("Delete", physical, props, nil); answer != nil && answer.Status == reply.Success {
 			return

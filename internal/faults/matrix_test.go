@@ -203,7 +203,7 @@ func TestPairsOfFaults(t *testing.T) {
 	lives := undisturbed(t)
 	names := slices.Sorted(maps.Keys(lives))
 	var cases []told
-	for range 5000 {
+	for range 20_000 {
 		s := told{plot: names[random.IntN(len(names))], faults: map[int]fault{}}
 		any := func(event int) fault {
 			return fault{1 + random.IntN(len(lives[s.plot][event].calls)), kind(random.IntN(int(kinds)))}

@@ -147,6 +147,7 @@ func (c *cloudFormation) holds(answer *reply.Response) {
 	if user != answer.PhysicalResourceID {
 		c.Errorf("answered with user %s and id %s", user, answer.PhysicalResourceID)
 	}
+	delete(c.going, user)
 	c.ExpectNoRemoval(user)
 	declared, err := spec.Parse(asDelivered(c.props), spec.Rules{Owner: ownerOf(c.logical)})
 	if err != nil {
