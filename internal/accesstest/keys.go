@@ -15,8 +15,9 @@ type key struct {
 	active         bool
 	created        time.Time
 	used           access.LastUse
-	unlisted       int // lists that do not hold it yet
-	refused        int // proofs in which it does not authenticate yet
+	unlisted       int  // lists that do not hold it yet
+	hidden         bool // the last list did not hold it
+	refused        int  // proofs in which it does not authenticate yet
 }
 
 func (a *Account) keysOf(user string) []*key {
@@ -43,7 +44,7 @@ func (a *Account) Keys(ctx context.Context, user string) (listed []access.Key, e
 			return err
 		}
 		for _, k := range a.keysOf(user) {
-			if k.unlisted > 0 {
+			if k.hidden = k.unlisted > 0; k.hidden {
 				k.unlisted--
 				continue
 			}

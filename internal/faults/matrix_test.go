@@ -106,6 +106,9 @@ func (s told) String() string {
 	if s.again.call > 0 {
 		text += fmt.Sprintf(" with call %d %v", s.again.call, s.again.kind)
 	}
+	if s.lag != (accesstest.Lag{}) {
+		text += fmt.Sprintf("; lag %+v", s.lag)
+	}
 	return text
 }
 
@@ -207,6 +210,10 @@ func TestPairsOfFaults(t *testing.T) {
 		s := told{plot: names[random.IntN(len(names))], faults: map[int]fault{}}
 		any := func(event int) fault {
 			return fault{1 + random.IntN(len(lives[s.plot][event].calls)), kind(random.IntN(int(kinds)))}
+		}
+		if random.IntN(2) == 0 {
+			late := func() int { return random.IntN(4) }
+			s.lag = accesstest.Lag{Users: late(), Policies: late(), Keys: late(), Detach: late(), Prove: late(), Secrets: late()}
 		}
 		event := random.IntN(len(lives[s.plot]))
 		s.faults[event+1] = any(event)

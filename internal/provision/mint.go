@@ -99,28 +99,84 @@ const clockSkew = time.Minute
 // dropUnknown deletes the key that a CreateAccessKey made whose answer never
 // came: one that was not there before, is not older than the attempt, and is
 // not recorded in the secret, where a run at the same moment may have put it.
-// A listing may lag behind; then the next run finds the key.
+// A listing may lag behind, so it looks for a while; what comes to light later
+// the next run finds.
 func (r *run) dropUnknown(ctx context.Context, s plan.Mint, started time.Time) {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	keys, err := r.keys(ctx, s.User)
+	err := waitOut(ctx, justMadeFor, func() error {
+		unknown, err := r.unknown(ctx, s, started)
+		if err == nil && len(unknown) == 0 {
+			return access.ErrNotFound
+		}
+		for _, key := range unknown {
+			err = errors.Join(err, r.Keys.DeleteKey(ctx, s.User, key))
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		r.Log.Warn("after an unclear answer a key may be left; the next run or the Delete looks again", "user", s.User, "error", err.Error())
+	}
+}
+
+// unknown lists the keys that the attempt may have made.
+func (r *run) unknown(ctx context.Context, s plan.Mint, started time.Time) (ids []string, err error) {
+	keys, err := r.Keys.Keys(ctx, s.User)
 	if err != nil {
-		r.Log.Warn("after an unclear answer the keys could not be listed; the next run or the Delete looks again", "user", s.User, "error", err.Error())
-		return
+		return nil, err
 	}
 	secret, err := r.findSecret(ctx, s.Secret)
 	if err != nil {
-		return
+		return nil, err
 	}
 	for _, key := range keys {
 		before := slices.ContainsFunc(r.seen.Keys, func(k access.Key) bool { return k.ID == key.ID })
 		recorded := secret != nil && slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == key.ID })
-		if before || recorded || key.Created.Before(started.Add(-clockSkew)) {
+		if !before && !recorded && !key.Created.Before(started.Add(-clockSkew)) {
+			ids = append(ids, key.ID)
+		}
+	}
+	return ids, nil
+}
+
+// lastLook is what a run sees before it answers that made a user or issued a
+// key. A Delete may have overtaken it. And the list of keys may show by now
+// what an earlier run issued that was killed before it could store it.
+func (r *run) lastLook(ctx context.Context) error {
+	if r.minted.KeyID == "" && !r.result.Unanswered {
+		return nil
+	}
+	var keys []access.Key
+	// IAM may not see yet what this run made: waited out before it is believed.
+	err := settle(ctx, true, func() (err error) {
+		keys, err = r.Keys.Keys(ctx, r.want.Spec.UserName)
+		return err
+	})
+	if errors.Is(err, access.ErrNotFound) {
+		return errors.New("the user was deleted while it was being made, by a Delete of this stack or by hand")
+	}
+	if err != nil {
+		return fmt.Errorf("listing the user's keys: %w", err)
+	}
+	for _, key := range keys {
+		if r.recorded(key.ID) {
 			continue
 		}
-		err := r.Keys.DeleteKey(ctx, s.User, key.ID)
-		r.log(plan.DeleteKey{User: s.User, ID: key.ID}, started, err)
+		if err := r.step(ctx, plan.DeleteKey{User: r.want.Spec.UserName, ID: key.ID}); err != nil {
+			return fmt.Errorf("deleting key %s, which no secret records: %w", key.ID, err)
+		}
 	}
+	return nil
+}
+
+// recorded reports whether the key is in the secret, or was when this began.
+func (r *run) recorded(keyID string) bool {
+	for _, secret := range []*access.SecretInfo{r.seen.Secret, r.seen.Former} {
+		if secret != nil && slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == keyID }) {
+			return true
+		}
+	}
+	return keyID == r.minted.KeyID
 }
 
 // afterwards returns a context for tidying up after the run's own has ended.

@@ -59,9 +59,6 @@ func (p *Provisioner) Create(ctx context.Context, want plan.Desired) (Result, er
 		return result(want, seen), nil
 	}
 	done, err := p.converge(work, want, seen)
-	if err == nil {
-		err = p.stillThere(work, want)
-	}
 	if err != nil && unfinished(seen) {
 		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want) })
 	}
@@ -128,13 +125,10 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Targ
 // and no answer told of goes too, finished or not: CloudFormation invents the
 // id that it sends then.
 func (p *Provisioner) Delete(ctx context.Context, target Target) error {
-	if err := p.remove(ctx, target); err != nil {
+	if err := p.remove(ctx, target); err != nil || target.UserName == target.PhysicalID {
 		return err
 	}
-	if target.UserName == target.PhysicalID {
-		return nil
-	}
-	user, err := p.user(ctx, target.UserName)
+	user, err := p.sought(ctx, target.UserName)
 	if errors.Is(err, access.ErrNotFound) {
 		return nil
 	}
@@ -160,7 +154,9 @@ func (p *Provisioner) converge(ctx context.Context, want plan.Desired, seen plan
 			return Result{}, err
 		}
 		run := p.begin(want, seen)
-		err = run.apply(ctx, steps)
+		if err = run.apply(ctx, steps); err == nil {
+			err = run.lastLook(ctx)
+		}
 		if !errors.Is(err, errRaced) || attempt == 5 || sleep(ctx, firstWait) != nil {
 			return run.finished(), err
 		}
@@ -168,20 +164,6 @@ func (p *Provisioner) converge(ctx context.Context, want plan.Desired, seen plan
 			return Result{}, err
 		}
 	}
-}
-
-// stillThere is the last look before a Create answers: a Delete may have
-// overtaken it.
-func (p *Provisioner) stillThere(ctx context.Context, want plan.Desired) error {
-	// IAM may not see yet what this run made: waited out before it is believed.
-	err := settle(ctx, true, func() error {
-		_, err := p.Users.User(ctx, want.Spec.UserName)
-		return err
-	})
-	if errors.Is(err, access.ErrNotFound) {
-		return errors.New("the user was deleted while it was being made, by a Delete of this stack or by hand")
-	}
-	return err
 }
 
 // How long keys and secret may disagree before that is believed.
@@ -207,6 +189,9 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
 			return err
 		}
+		if seen.Former, err = p.formerSecret(ctx, want); err != nil {
+			return err
+		}
 		user, err := p.user(ctx, want.Spec.UserName)
 		if err != nil && !errors.Is(err, access.ErrNotFound) {
 			return fmt.Errorf("looking for the user: %w", err)
@@ -223,16 +208,22 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 				}
 			}
 		}
-		if want.FormerSecret == "" {
-			return nil
-		}
-		former, err := p.findSecret(ctx, want.FormerSecret)
-		if former != nil && former.Deleted.IsZero() && want.Owner.OwnsAs(want.Spec.UserName, former.Tags) {
-			seen.Former = former
-		}
-		return err
+		return nil
 	})
 	return seen, err
+}
+
+// formerSecret returns the secret of the former name, or nil if there is none
+// that is ours.
+func (p *Provisioner) formerSecret(ctx context.Context, want plan.Desired) (*access.SecretInfo, error) {
+	if want.FormerSecret == "" {
+		return nil, nil
+	}
+	former, err := p.findSecret(ctx, want.FormerSecret)
+	if err != nil || former == nil || !former.Deleted.IsZero() || !want.Owner.OwnsAs(want.Spec.UserName, former.Tags) {
+		return nil, err
+	}
+	return former, nil
 }
 
 // sameMoment returns access.ErrBusy if the secret has changed since it was
@@ -261,9 +252,16 @@ func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen pl
 	if waited >= listLag {
 		return nil
 	}
-	current, _ := secret.Labelled(access.Current)
-	if key := plan.KeyOf(current); key != "" && want.Owner.OwnsAs(want.Spec.UserName, secret.Tags) && !slices.ContainsFunc(seen.Keys, func(k access.Key) bool { return k.ID == key }) {
-		return fmt.Errorf("key %s is not listed: %w", key, access.ErrBusy)
+	// A secret that two users share in turn names a key of the other one: then
+	// this waits in vain, once, in the rollback of a replacement.
+	for _, secret := range []*access.SecretInfo{secret, seen.Former} {
+		if secret == nil || !want.Owner.Owns(secret.Tags) {
+			continue
+		}
+		current, _ := secret.Labelled(access.Current)
+		if key := plan.KeyOf(current); key != "" && !slices.ContainsFunc(seen.Keys, func(k access.Key) bool { return k.ID == key }) {
+			return fmt.Errorf("key %s is not listed: %w", key, access.ErrBusy)
+		}
 	}
 	return nil
 }

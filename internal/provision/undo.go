@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
@@ -41,7 +43,7 @@ func (p *Provisioner) undoReplacement(ctx context.Context, want plan.Desired, fo
 		return err
 	}
 	if secret != nil && want.Owner.OwnsAs(want.Spec.UserName, secret.Tags) {
-		if err := p.giveBack(ctx, want.Owner, *secret, former); err != nil {
+		if err := p.giveBack(ctx, want, *secret, former); err != nil {
 			return err
 		}
 	}
@@ -50,45 +52,69 @@ func (p *Provisioner) undoReplacement(ctx context.Context, want plan.Desired, fo
 
 // giveBack makes the secret the former user's again if it holds a live key of
 // that user. A secret that was made for the new user does not.
-func (p *Provisioner) giveBack(ctx context.Context, owner name.Owner, secret access.SecretInfo, former string) error {
+func (p *Provisioner) giveBack(ctx context.Context, want plan.Desired, secret access.SecretInfo, former string) error {
 	user, err := p.user(ctx, former)
-	if errors.Is(err, access.ErrNotFound) || err == nil && !owner.OwnsAs(former, user.Tags) {
+	if errors.Is(err, access.ErrNotFound) || err == nil && !want.Owner.OwnsAs(former, user.Tags) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	keys, err := p.keys(ctx, former)
+	version, err := p.versionOf(ctx, former, want.Spec.UserName, secret)
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	current, _ := secret.Labelled(access.Current)
-	for _, label := range []string{access.Current, access.Previous} {
-		version, ok := secret.Labelled(label)
-		if !ok || !lives(plan.KeyOf(version), keys) {
-			continue
+	if current, _ := secret.Labelled(access.Current); version.ID != current.ID {
+		// A crash after this: AWSCURRENT names the former user's live key,
+		// and the rollback Update does the rest.
+		if err := settle(ctx, false, func() error { return p.Secrets.Promote(ctx, secret.Name, version.ID, current.ID) }); err != nil {
+			return fmt.Errorf("giving the secret back: %w", err)
 		}
-		if version.ID != current.ID {
-			// A crash after this: AWSCURRENT names the former user's live key,
-			// and the rollback Update does the rest.
-			if err := settle(ctx, false, func() error { return p.Secrets.Promote(ctx, secret.Name, version.ID, current.ID) }); err != nil {
-				return fmt.Errorf("giving the secret back: %w", err)
+	}
+	// A crash after this: the new user is left, which the rollback Update
+	// finds by OldResourceProperties.
+	return settle(ctx, false, func() error { return p.Secrets.TagSecret(ctx, secret.Name, want.Owner.Tags(former), nil) })
+}
+
+// versionOf returns the youngest version that holds a live key of the former
+// user, or access.ErrNotFound. A key that is neither user's by the lists is
+// looked for until that is to be believed: a list may be late.
+func (p *Provisioner) versionOf(ctx context.Context, former, user string, secret access.SecretInfo) (found access.Version, err error) {
+	theirs, err := p.keys(ctx, user)
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return access.Version{}, err
+	}
+	patience := time.Duration(0)
+	for _, version := range secret.Versions {
+		if key := plan.KeyOf(version); key != "" && !listed(key, theirs) {
+			patience = justMadeFor
+		}
+	}
+	err = waitOut(ctx, patience, func() error {
+		keys, err := p.Keys.Keys(ctx, former)
+		if err != nil {
+			return err
+		}
+		for _, label := range []string{access.Current, access.Previous} {
+			if version, ok := secret.Labelled(label); ok && lives(plan.KeyOf(version), keys) {
+				found = version
+				return nil
 			}
 		}
-		// A crash after this: the new user is left, which the rollback Update
-		// finds by OldResourceProperties.
-		return settle(ctx, false, func() error { return p.Secrets.TagSecret(ctx, secret.Name, owner.Tags(former), nil) })
-	}
-	return nil
+		return access.ErrNotFound
+	})
+	return found, err
+}
+
+func listed(keyID string, keys []access.Key) bool {
+	return slices.ContainsFunc(keys, func(key access.Key) bool { return key.ID == keyID })
 }
 
 func lives(keyID string, keys []access.Key) bool {
-	for _, key := range keys {
-		if key.ID == keyID && key.Active {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(keys, func(key access.Key) bool { return key.ID == keyID && key.Active })
 }
 
 // remove takes away everything that belongs to the target's physical id, and
@@ -109,7 +135,7 @@ func (p *Provisioner) remove(ctx context.Context, target Target) error {
 // belongings observes what carries the target's tags.
 func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Observed, []string, error) {
 	seen := plan.Observed{Policies: map[int]access.Policy{}}
-	user, err := p.user(ctx, target.PhysicalID)
+	user, err := p.sought(ctx, target.PhysicalID)
 	if err != nil && !errors.Is(err, access.ErrNotFound) {
 		return seen, nil, fmt.Errorf("looking for the user: %w", err)
 	}
@@ -123,7 +149,18 @@ func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Obser
 			return seen, nil, fmt.Errorf("listing the user's keys: %w", err)
 		}
 	}
-	if err := p.ownPolicies(ctx, target, &seen); err != nil {
+	// The last policy may have been made by a process that is gone, and not be
+	// seen yet.
+	err = waitOut(ctx, justMadeFor, func() error {
+		if err := p.ownPolicies(ctx, target, &seen); err != nil {
+			return err
+		}
+		if seen.User != nil && len(seen.Policies) < plan.HighestPolicy(seen.User.Tags) {
+			return access.ErrNotFound
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
 		return seen, nil, err
 	}
 	var secrets []string
@@ -137,6 +174,16 @@ func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Obser
 		}
 	}
 	return seen, secrets, nil
+}
+
+// sought returns the user, or access.ErrNotFound once that is to be believed: a
+// process that is gone may have made it a moment ago.
+func (p *Provisioner) sought(ctx context.Context, name string) (user access.User, err error) {
+	err = waitOut(ctx, justMadeFor, func() (err error) {
+		user, err = p.Users.User(ctx, name)
+		return err
+	})
+	return user, err
 }
 
 // ownPolicies finds the policies of the user by number, attached or not: a

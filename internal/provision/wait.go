@@ -13,9 +13,12 @@ import (
 // was just detached still counts as attached.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 const (
-	lag       = 60 * time.Second
-	firstWait = 200 * time.Millisecond
-	mostWait  = 5 * time.Second
+	lag = 60 * time.Second
+	// justMadeFor is how long what is not found is looked for all the same,
+	// where a process that is gone may have made it a moment ago.
+	justMadeFor = 10 * time.Second
+	firstWait   = 200 * time.Millisecond
+	mostWait    = 5 * time.Second
 )
 
 // settle calls f until it succeeds or fails for good. Throttling and "come
@@ -23,13 +26,22 @@ const (
 // was just made, and "still in use", when something was just taken away, for
 // as long as IAM lags behind.
 func settle(ctx context.Context, justMade bool, f func() error) error {
+	if justMade {
+		return waitOut(ctx, lag, f)
+	}
+	return waitOut(ctx, 0, f)
+}
+
+// waitOut is settle that says for how long "not found" is not believed.
+func waitOut(ctx context.Context, notFound time.Duration, f func() error) error {
 	started := time.Now()
 	for wait := firstWait; ; wait = min(wait*2, mostWait) {
 		err := f()
-		lagging := justMade && errors.Is(err, access.ErrNotFound) || errors.Is(err, access.ErrConflict)
+		waited := time.Since(started)
 		switch {
 		case errors.Is(err, access.ErrThrottled), errors.Is(err, access.ErrBusy):
-		case lagging && time.Since(started) < lag:
+		case errors.Is(err, access.ErrNotFound) && waited < notFound:
+		case errors.Is(err, access.ErrConflict) && waited < lag:
 		default:
 			return err
 		}
