@@ -157,7 +157,10 @@ func (p *planner) changed(wanted, existing map[string]string, own ...string) (se
 }
 
 func (p *planner) user(documents []policy.Document) {
-	highest := highest(documents)
+	highest := 0
+	for _, d := range documents {
+		highest = max(highest, d.Number)
+	}
 	wanted := p.tags()
 	if p.seen.User == nil {
 		wanted[name.TagRequest] = p.want.RequestID
@@ -173,13 +176,6 @@ func (p *planner) user(documents []policy.Document) {
 	if set, unset := p.changed(wanted, p.seen.User.Tags); len(set)+len(unset) > 0 {
 		p.add(TagUser{p.want.Spec.UserName, set, unset})
 	}
-}
-
-func highest(documents []policy.Document) (number int) {
-	for _, d := range documents {
-		number = max(number, d.Number)
-	}
-	return number
 }
 
 // HighestPolicy returns the highest number that a policy of the user with
@@ -325,7 +321,7 @@ func (p *planner) remove(documents []policy.Document) {
 		p.add(DeleteSecret{p.want.FormerSecret})
 	}
 	if p.incomplete(documents) {
-		p.add(Complete{User: p.want.Spec.UserName, Texts: texts(documents), Highest: highest(documents), Verified: p.want.Spec.Verify})
+		p.add(Complete{User: p.want.Spec.UserName, Texts: texts(documents), Verified: p.want.Spec.Verify})
 	}
 }
 

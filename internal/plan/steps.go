@@ -76,7 +76,6 @@ type (
 	Complete struct {
 		User     string
 		Texts    []string // the documents, in the order of their numbers
-		Highest  int      // number of them
 		Verified bool
 	}
 )

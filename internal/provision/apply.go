@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
@@ -294,11 +293,7 @@ func (r *run) keyOf(version string) string {
 }
 
 func (r *run) complete(ctx context.Context, s plan.Complete) error {
-	mark := map[string]string{
-		name.TagCompleted: plan.Completed(s.Texts, r.result.AccessKeyID, s.Verified),
-		// Those of higher numbers are gone by now.
-		name.TagPolicies: strconv.Itoa(s.Highest),
-	}
+	mark := map[string]string{name.TagCompleted: plan.Completed(s.Texts, r.result.AccessKeyID, s.Verified)}
 	// A crash before this: an unfinished user, which the next run finishes, a
 	// Delete under any id takes away. After it: all done but the answer.
 	return r.settle(ctx, func() error { return r.Users.TagUser(ctx, s.User, mark, nil) })
