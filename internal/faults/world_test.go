@@ -25,7 +25,7 @@ import (
 // lastMoment is how long before the deadline the answer has to have come.
 const lastMoment = time.Second
 
-// The stack's neighbours: what must never be touched.
+// What another resource of the same stack has, and must never be touched.
 const (
 	neighbour       = "neighbour"
 	neighbourSecret = "cloney/neighbour"
@@ -86,9 +86,10 @@ func play(t *testing.T, lag accesstest.Lag, f func(*world)) (problems []string, 
 		w := &world{recorder: &recorder{TB: t}, log: &buffer{}}
 		w.Account = accesstest.New(w.recorder, buckets...)
 		w.Account.Before, w.Account.After, w.Account.Lag = before, after, lag
-		w.MakeUser(neighbour, nil)
-		w.MakeSecret(neighbourSecret, "theirs", nil)
-		w.MakePolicy(neighbour+"-1", "{}", nil)
+		theirs := ownerOf("Other").Tags(neighbour)
+		key := w.MakeUser(neighbour, theirs)
+		w.MakeSecret(neighbourSecret, fmt.Sprintf(`{"AccessKeyId":%q}`, key), theirs)
+		w.MakePolicy(neighbour+"-1", "{}", theirs)
 		w.Protect(neighbour, neighbourSecret, neighbour+"-1")
 		w.logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		w.provisioner = &provision.Provisioner{Users: w.Account, Keys: w.Account, Policies: w.Account, Secrets: w.Account, Prober: w.Account, Log: w.logger}
