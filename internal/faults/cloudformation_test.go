@@ -38,6 +38,7 @@ type cloudFormation struct {
 	physical string     // the resource's id; empty: there is none
 	props    properties // it was last made or updated with
 	requests int
+	key      string          // that its owner has been given last
 	going    map[string]bool // users that may be deleted with a key in use
 
 	// Faults by number of event, from 1, and whether a faulted one is delivered
@@ -105,7 +106,6 @@ func (c *cloudFormation) deliver(raw []byte, f fault) *process {
 	c.Helper()
 	c.ExpectRemoval(slices.Collect(maps.Keys(c.going))...)
 	ctx, p := begin(c.Context(), f)
-	c.now = p
 	handler := resource.Handler{Provisioner: c.provisioner, Sender: p, Log: c.logger, LogStream: "stream"}
 	returned := make(chan struct{})
 	go func() {
@@ -122,6 +122,11 @@ func (c *cloudFormation) deliver(raw []byte, f fault) *process {
 	}
 	p.end()
 	<-returned
+	for _, verb := range p.calls {
+		if accesstest.IsWrite(verb) && verb != "answer" {
+			c.heard("    %s", verb)
+		}
+	}
 	c.answers(p)
 	return p
 }
@@ -138,6 +143,9 @@ func (c *cloudFormation) answers(p *process) {
 	}
 	if p.sent > 0 && p.answered > lambda-lastMoment {
 		c.Errorf("answered after %v", p.answered)
+	}
+	if p.twice {
+		c.Errorf("asked for a key again before it has looked what the call before made")
 	}
 	c.slowest = max(c.slowest, p.answered)
 	if p.answer == nil {

@@ -36,6 +36,9 @@ func (k kind) String() string {
 	}[k]
 }
 
+// atAnswer is the call that sends the answer, whatever its number.
+const atAnswer = -1
+
 // fault is what goes wrong at which call of a delivery, counted from 1.
 type fault struct {
 	call int
@@ -59,6 +62,8 @@ type process struct {
 	calls    []string // as they were made, the answer among them
 	slow     string   // the call that is throttled
 	refusals int      // how often it still is
+	asked    bool     // for a key, and has not listed the keys since
+	twice    bool     // for another one all the same
 	dead     bool
 	answer   *reply.Response // that CloudFormation has
 	sent     int             // answers that left, accepted or not
@@ -110,7 +115,22 @@ func (p *process) meets(verb string) kind {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls = append(p.calls, verb)
-	if len(p.calls) == p.fault.call {
+	found := p.fate(verb)
+	// CreateAccessKey has no idempotency token: repeated as it is after an
+	// unclear end, it makes another key.
+	switch verb {
+	case "ListAccessKeys":
+		p.asked = false
+	case "CreateAccessKey":
+		p.twice = p.twice || p.asked
+		p.asked = found != refused && found != throttled
+	}
+	return found
+}
+
+// fate is what goes wrong at the call that was just counted, or kinds.
+func (p *process) fate(verb string) kind {
+	if len(p.calls) == p.fault.call || verb == "answer" && p.fault.call == atAnswer {
 		if p.fault.kind == throttled {
 			p.slow, p.refusals = verb, 3
 		} else {

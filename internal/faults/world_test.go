@@ -39,8 +39,6 @@ type world struct {
 	provisioner *provision.Provisioner
 	logger      *slog.Logger
 	log         *buffer
-	now         *process
-	key         string // that the stack's owner has been given last
 	slowest     time.Duration
 	trace       []string // nil: not kept
 }
@@ -84,15 +82,7 @@ var buckets = func() []string {
 func play(t *testing.T, lag accesstest.Lag, f func(*world)) (problems []string, slowest time.Duration) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{recorder: &recorder{TB: t}, log: &buffer{}}
-		w.Account = accesstest.New(w.recorder, buckets...)
-		w.Account.Before, w.Account.After, w.Account.Lag = before, after, lag
-		theirs := ownerOf("Other").Tags(neighbour)
-		key := w.MakeUser(neighbour, theirs)
-		w.MakeSecret(neighbourSecret, fmt.Sprintf(`{"AccessKeyId":%q}`, key), theirs)
-		w.MakePolicy(neighbour+"-1", "{}", theirs)
-		w.Protect(neighbour, neighbourSecret, neighbour+"-1")
-		w.logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		w.provisioner = &provision.Provisioner{Users: w.Account, Keys: w.Account, Policies: w.Account, Secrets: w.Account, Prober: w.Account, Log: w.logger}
+		w.open(lag)
 		f(w)
 		if w.Leaked(w.log.text.String()) {
 			w.Errorf("a secret half is in the log")
@@ -107,6 +97,19 @@ func (w *world) heard(format string, args ...any) {
 	if w.trace != nil {
 		w.trace = append(w.trace, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	}
+}
+
+// open makes the account, the neighbour in it, and the provider.
+func (w *world) open(lag accesstest.Lag) {
+	w.Account = accesstest.New(w.recorder, buckets...)
+	w.Account.Before, w.Account.After, w.Account.Lag = before, after, lag
+	theirs := ownerOf("Other").Tags(neighbour)
+	key := w.MakeUser(neighbour, theirs)
+	w.MakeSecret(neighbourSecret, fmt.Sprintf(`{"AccessKeyId":%q}`, key), theirs)
+	w.MakePolicy(neighbour+"-1", "{}", theirs)
+	w.Protect(neighbour, neighbourSecret, neighbour+"-1")
+	w.logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	w.provisioner = &provision.Provisioner{Users: w.Account, Keys: w.Account, Policies: w.Account, Secrets: w.Account, Prober: w.Account, Log: w.logger}
 }
 
 // ownerOf is a resource of the stack.

@@ -1,0 +1,185 @@
+package faults_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/reply"
+)
+
+var update = flag.Bool("update", false, "write the golden traces anew")
+
+// ugly is what CloudFormation has been seen to do to custom resources, and
+// people to stacks: each with the trace of what it sends, what the provider
+// changes and answers, and what is in the account in the end.
+var ugly = map[string]func(*cloudFormation){
+	// The Create has not answered for so long that CloudFormation gives up on
+	// it, and deletes what it does not know under an id of its own.
+	"delete-overtakes-create": func(c *cloudFormation) {
+		slow := make(chan struct{})
+		c.Account.Before = func(ctx context.Context, verb string) error {
+			if verb == "Prove" {
+				<-slow
+			}
+			return before(ctx, verb)
+		}
+		overtaking := *c
+		overtaking.requests = 1
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			time.Sleep(time.Minute)
+			overtaking.mayGo(userOf(usual))
+			overtaking.props, overtaking.physical = usual, invented
+			overtaking.delete()
+			close(slow)
+		}()
+		if answer := c.send("Create", "", usual, nil); answer == nil || answer.Status != reply.Failed {
+			c.Errorf("the Create that was overtaken answered %+v", answer)
+		}
+		<-gone
+	},
+	// Lambda delivers at least once: the same RequestId comes again.
+	"delivered-twice": func(c *cloudFormation) {
+		c.repeat = true
+		c.faults = map[int]fault{1: {999, refused}, 2: {999, refused}, 3: {999, refused}}
+		c.create(usual)
+		c.update(usual.with(properties{"Serial": "2"}))
+		c.delete()
+	},
+	// The Create failed, and what it answered never arrived.
+	"failed-create-unheard": func(c *cloudFormation) {
+		c.SetBucket("one", false)
+		c.faults = map[int]fault{1: {atAnswer, notDone}}
+		c.create(usual)
+	},
+	// The Create succeeded, and what it answered never arrived.
+	"create-unheard": func(c *cloudFormation) {
+		c.faults = map[int]fault{1: {atAnswer, notDone}}
+		c.create(usual)
+	},
+	"update-fails-half-way": func(c *cloudFormation) {
+		c.create(usual)
+		c.SetBucket("two", false)
+		c.update(everything)
+	},
+	"replacement-rolled-back": func(c *cloudFormation) {
+		shared := usual.with(properties{"SecretName": "cloney/shared"})
+		c.create(shared)
+		c.updateInVain(shared.with(properties{"UserName": "second"}))
+	},
+	// The template that made it was of a version that took other properties.
+	"delete-with-invalid-properties": func(c *cloudFormation) {
+		c.create(usual)
+		c.props = properties{"Acess": 1, "Buckets": map[string]any{"no": "list"}, "RotationSchedule": []int{3}}
+		c.delete()
+	},
+	// A policy has five versions; the sixth needs the oldest to go.
+	"twelve-updates": func(c *cloudFormation) {
+		c.create(usual)
+		for n := range 12 {
+			c.update(usual.with(properties{"Buckets": []string{"one", buckets[3+n]}}))
+		}
+	},
+	"two-want-one-user": func(c *cloudFormation) {
+		named := usual.with(properties{"UserName": "reader"})
+		c.create(named)
+		other := c.other()
+		if other.create(named.with(properties{"SecretName": "cloney/another"})) {
+			c.Errorf("the second resource took the first one's user over")
+		}
+		c.stands()
+	},
+	"two-want-one-secret": func(c *cloudFormation) {
+		named := usual.with(properties{"SecretName": "cloney/reader"})
+		c.create(named)
+		other := c.other()
+		if other.create(named) {
+			c.Errorf("the second resource took the first one's secret over")
+		}
+		c.stands()
+	},
+	// Secrets Manager is not done with a forced deletion when it says so, and
+	// IAM is busy with the user of that name.
+	"deleted-and-made-again": func(c *cloudFormation) {
+		busy := 0
+		c.Account.Before = func(ctx context.Context, verb string) error {
+			if verb == "CreateUser" && busy > 0 {
+				busy--
+				return access.ErrBusy
+			}
+			return before(ctx, verb)
+		}
+		named := usual.with(properties{"UserName": "reader", "SecretName": "cloney/reader"})
+		c.create(named)
+		c.delete()
+		busy = 2
+		c.create(named)
+	},
+}
+
+// other is another resource of the same stack.
+func (c *cloudFormation) other() *cloudFormation {
+	other := c.world.stack()
+	other.logical, other.requests = "Another", 100
+	return other
+}
+
+// stands asks for the resource to be as its last answer said.
+func (c *cloudFormation) stands() {
+	user := userOf(c.props)
+	if live := c.LiveKeys(user); len(live) != 1 || live[0] != c.key {
+		c.Errorf("%s has the keys %v, and its owner was given %s", user, live, c.key)
+	}
+	c.Check()
+}
+
+// The golden traces: a change to one is a change in what users see.
+func TestUglySequences(t *testing.T) {
+	for title, sequence := range ugly {
+		t.Run(title, func(t *testing.T) {
+			var trace []string
+			synctest.Test(t, func(t *testing.T) {
+				w := &world{recorder: &recorder{TB: t}, log: &buffer{}, trace: []string{}}
+				w.open(accesstest.Lag{Users: 1, Policies: 1, Detach: 1, Secrets: 2})
+				c := w.stack()
+				sequence(c)
+				left := w.Inventory()
+				w.heard("left: %d users, %d keys, %d policies, %d secrets", len(left.Users)-1, len(left.Keys)-1, len(left.Policies)-1, len(left.Secrets)-1)
+				if c.physical != "" {
+					c.delete()
+				}
+				w.empty()
+				for _, problem := range w.problems {
+					t.Error(problem)
+				}
+				trace = w.trace
+			})
+			golden := filepath.Join("testdata", title+".txt")
+			got := strings.Join(trace, "\n") + "\n"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(fmt.Errorf("%w; make it with -update", err))
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
