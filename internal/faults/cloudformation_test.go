@@ -47,13 +47,15 @@ type cloudFormation struct {
 	repeat bool
 	again  fault
 
-	lives []life // what was delivered, by number of event less one
+	undisturbed []life // what comes of the same events without a fault
+	lives       []life // what was delivered, by number of event less one
 }
 
 // life is one event and what came of its first delivery.
 type life struct {
 	requestType string
 	calls       []string
+	status      string // empty: not answered
 }
 
 func (w *world) stack() *cloudFormation {
@@ -86,8 +88,17 @@ func (c *cloudFormation) send(requestType, physical string, props, old propertie
 	f := c.faults[c.requests]
 	c.heard("%s %s", requestType, physical)
 	first := c.deliver(raw, f)
-	c.lives = append(c.lives, life{requestType, first.calls})
+	c.lives = append(c.lives, life{requestType, first.calls, first.status()})
 	answer := first.answer
+	failed := answer != nil && answer.Status == reply.Failed
+	if failed && requestType != "Delete" && f.kind < deaf && len(c.faults) < 2 {
+		// A run that could still act leaves nothing that it alone knew of.
+		c.Check()
+	}
+	if n := c.requests - 1; failed && f.kind == throttled && len(c.faults) == 1 && n < len(c.undisturbed) &&
+		c.undisturbed[n].status == reply.Success && first.calls[f.call-1] != "Prove" {
+		c.Errorf("gave up when it was throttled at %s: %s", first.calls[f.call-1], answer.Reason)
+	}
 	if f.call > 0 && c.repeat {
 		c.heard("%s %s (again)", requestType, physical)
 		// CloudFormation takes the first answer that it gets.

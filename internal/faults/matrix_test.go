@@ -107,6 +107,8 @@ type told struct {
 	repeat bool
 	again  fault
 	lag    accesstest.Lag
+	// lives are the plot's without a fault.
+	lives []life
 }
 
 func (s told) String() string {
@@ -130,7 +132,7 @@ func (s told) String() string {
 func (s told) run(t *testing.T) (lives []life, problems []string, slowest time.Duration) {
 	problems, slowest = play(t, s.lag, func(w *world) {
 		c := w.stack()
-		c.faults, c.repeat, c.again = s.faults, s.repeat, s.again
+		c.faults, c.repeat, c.again, c.undisturbed = s.faults, s.repeat, s.again, s.lives
 		plots[s.plot](c)
 		if c.physical != "" {
 			c.delete()
@@ -213,7 +215,7 @@ func TestEveryFault(t *testing.T) {
 			for call := range l.calls {
 				for kind := range kinds {
 					for _, repeat := range []bool{false, true} {
-						cases = append(cases, told{plot: plot, faults: map[int]fault{event + 1: {call + 1, kind}}, repeat: repeat})
+						cases = append(cases, told{plot: plot, faults: map[int]fault{event + 1: {call + 1, kind}}, repeat: repeat, lives: lives[plot]})
 					}
 				}
 			}

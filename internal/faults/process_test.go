@@ -104,6 +104,14 @@ func (p *process) die() {
 	runtime.Goexit()
 }
 
+// status is that of the answer that CloudFormation has; empty: none.
+func (p *process) status() string {
+	if p.answer == nil {
+		return ""
+	}
+	return p.answer.Status
+}
+
 func (p *process) alive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
