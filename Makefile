@@ -13,7 +13,9 @@ BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-l
 
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 
-.PHONY: demo test build build-local sandbox tools lint oracle clean
+SHELL := /bin/bash
+
+.PHONY: demo test faults build build-local sandbox tools lint oracle clean
 
 demo: build-local ## show the provider at work in a local AWS
 	@go run ./internal/sandbox/demo
@@ -21,6 +23,11 @@ demo: build-local ## show the provider at work in a local AWS
 # The end-to-end tests wait a good deal, so they run beside the others.
 test: build-local lint oracle ## everything that CI checks
 	go test -race -timeout 9m ./...
+	@$(MAKE) --no-print-directory faults
+
+# Each takes a few cases of it along under the race detector; here are all.
+faults: ## a fault at every call of every event, and pairs of them
+	@go test -v -run Fault ./internal/faults | grep -v '^=== \|^---\|^PASS'; exit $${PIPESTATUS[0]}
 
 build: $(TOOLS) ## the bootstrap for AWS, by the template's own architecture
 	$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release
