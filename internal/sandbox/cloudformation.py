@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import aws_rules
+from holdings import holdings
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
@@ -64,6 +65,8 @@ class ResponseBucket(BaseHTTPRequestHandler):
         """Not of S3: what the tests ask."""
         if self.path == "/_sandbox/issued":
             return self.respond(200, json.dumps(aws_rules.issued).encode())
+        if self.path == "/_sandbox/holdings":
+            return self.respond(200, json.dumps(holdings()).encode())
         if self.path != "/_sandbox/requests":
             return self.respond(404, b"")
         listed = [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests]

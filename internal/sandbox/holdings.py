@@ -1,0 +1,36 @@
+"""What the account holds, as moto itself keeps it: users with their keys and policies, and
+secrets with their values. For tests that look from outside, past every API and every client.
+"""
+
+from moto.iam.models import iam_backends
+from moto.secretsmanager.models import secretsmanager_backends
+
+ACCOUNT, PARTITION, REGION = "123456789012", "aws", "us-east-1"
+
+
+def holdings():
+    # Lists of the moment: other threads go on changing what is listed.
+    iam = iam_backends[ACCOUNT][PARTITION]
+    secrets = secretsmanager_backends[ACCOUNT][REGION].secrets
+    return {
+        "users": [{
+            "name": user.name,
+            "stack": stack_of(user.tags),
+            "keys": [{"id": key.access_key_id, "active": key.status == "Active", "secret": key.secret_access_key} for key in list(user.access_keys)],
+            "policies": list(user.managed_policies),
+        } for user in list(iam.users.values())],
+        "policies": [{
+            "arn": policy.arn,
+            "stack": stack_of(policy.tags.values()),
+            "document": next(version.document for version in list(policy.versions) if version.version_id == policy.default_version_id),
+        } for policy in list(iam.managed_policies.values()) if policy.path.startswith("/cloney/")],
+        "secrets": [{
+            "name": secret.name,
+            "stack": stack_of(secret.tags),
+            "versions": [{"labels": list(version["version_stages"]), "value": version.get("secret_string")} for version in list(secret.versions.values())],
+        } for secret in list(secrets.values())],
+    }
+
+
+def stack_of(tags):
+    return next((tag["Value"] for tag in tags or [] if tag["Key"] == "cloney:stack-id"), "")
