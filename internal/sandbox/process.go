@@ -88,7 +88,7 @@ func (p *process) printed() string {
 
 // waitFor waits until the process prints the line.
 func (p *process) waitFor(ctx context.Context, line string) error {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 	defer cancel()
 	for {
 		select {
