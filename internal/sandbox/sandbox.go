@@ -20,6 +20,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -52,6 +53,7 @@ type Sandbox struct {
 	emulator  string
 
 	moto, function *process
+	one            sync.Mutex // one call of all proxies at a time
 }
 
 // Start starts the sandbox and deploys nothing. Close it.
@@ -102,17 +104,11 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 	if err != nil {
 		return err
 	}
-	bootstrap := filepath.Join(s.root, ".aws-sam/build/ProviderFunction/bootstrap")
+	bootstrap := filepath.Join(s.root, bootstrapPath)
 	if _, err := os.Stat(bootstrap); err != nil {
 		return fmt.Errorf("there is no bootstrap; run make build-local: %w", err)
 	}
-	s.function, err = startWith(append(append(s.Env(),
-		"RESPONSE_HOSTS="+hostOf(s.Responses)+","+hostOf(s.Endpoint),
-		"AWS_LAMBDA_FUNCTION_NAME=cloney-s3-credentials",
-		"AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(o.TimeoutSeconds),
-		"AWS_LAMBDA_LOG_STREAM_NAME=sandbox",
-		"AWS_LAMBDA_LOG_FORMAT=JSON",
-	), o.Env...),
+	s.function, err = startWith(append(append(s.functionEnv(), "AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(o.TimeoutSeconds)), o.Env...),
 		emulator, "--log-level", "error",
 		"--runtime-interface-emulator-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), bootstrap)
@@ -120,6 +116,19 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 		return fmt.Errorf("starting the runtime emulator: %w", err)
 	}
 	return listening(ctx, s.emulator)
+}
+
+// bootstrapPath is where make build-local leaves the function's program.
+const bootstrapPath = ".aws-sam/build/ProviderFunction/bootstrap"
+
+// functionEnv is the function's environment: what Lambda sets, and where AWS is.
+func (s *Sandbox) functionEnv() []string {
+	return append(s.Env(),
+		"RESPONSE_HOSTS="+hostOf(s.Responses)+","+hostOf(s.Endpoint),
+		"AWS_LAMBDA_FUNCTION_NAME="+ProviderStack,
+		"AWS_LAMBDA_LOG_STREAM_NAME=sandbox",
+		"AWS_LAMBDA_LOG_FORMAT=JSON",
+	)
 }
 
 func (s *Sandbox) emulatorPath() (string, error) {

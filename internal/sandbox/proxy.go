@@ -1,0 +1,229 @@
+package sandbox
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Proxy stands between a bootstrap and moto, and between the bootstrap and
+// CloudFormation's response bucket. It counts the calls, and does to each what
+// a Fault says.
+type Proxy struct {
+	URL    string // for AWS_ENDPOINT_URL, and the beginning of a ResponseURL
+	moto   string
+	one    *sync.Mutex
+	server *httptest.Server
+
+	mu      sync.Mutex
+	fault   Fault
+	since   time.Time
+	calls   []Call
+	answers []Accepted
+}
+
+// Call is one call of the bootstrap.
+type Call struct {
+	N    int    // from 1
+	Name string // "iam CreateUser", "s3 GET /bucket", ToCloudFormation
+}
+
+// ToCloudFormation is the name of the PUT to the ResponseURL.
+const ToCloudFormation = "cloudformation answer"
+
+// Accepted is an answer that the response bucket took.
+type Accepted struct {
+	At    time.Time
+	Body  string
+	Heard bool // that it was taken: its reply came through
+}
+
+// Reply is what a call is answered with.
+type Reply struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Fault decides what a call is answered with; do has it done and returns the
+// true reply. Nil is a connection that breaks.
+type Fault func(call Call, r *http.Request, do func() *Reply) *Reply
+
+// NewProxy starts a proxy. Close it.
+func (s *Sandbox) NewProxy() *Proxy {
+	p := &Proxy{moto: s.Endpoint, one: &s.one}
+	p.server = httptest.NewServer(p)
+	p.URL = p.server.URL
+	return p
+}
+
+// Env is what a bootstrap has to be started with to go through the proxy.
+func (p *Proxy) Env() []string {
+	return []string{"AWS_ENDPOINT_URL=" + p.URL, "RESPONSE_HOSTS=" + hostOf(p.URL)}
+}
+
+const responses = "/cloudformation-custom-resource-response-useast1/"
+
+// ResponseURL is where an event of this id is to be answered.
+func (p *Proxy) ResponseURL(id string) string {
+	return p.URL + responses + id + "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=7200&X-Amz-SignedHeaders=host&X-Amz-Signature=" + Signature
+}
+
+// Signature of every ResponseURL of a proxy, for the tests that look for leaks.
+const Signature = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e"
+
+// Begin forgets the calls and answers so far and sets what happens to the next
+// ones; nil: nothing.
+//
+// It also puts a minute between what was and what comes: keys that exist by now
+// are listed as that much older. An event is delivered again after a minute at
+// the earliest, and a test need not wait for it.
+func (p *Proxy) Begin(fault Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.fault, p.since, p.calls, p.answers = fault, time.Now(), nil, nil
+}
+
+// Calls since Begin.
+func (p *Proxy) Calls() []Call {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.calls
+}
+
+// Answers that were accepted since Begin.
+func (p *Proxy) Answers() []Accepted {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answers
+}
+
+// Close stops the proxy.
+func (p *Proxy) Close() {
+	p.server.CloseClientConnections()
+	p.server.Close()
+}
+
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // it died while it spoke
+	}
+	call, fault := p.count(name(r, body))
+	do := func() *Reply { return p.forward(r, body) }
+	if call.Name == ToCloudFormation {
+		do = func() *Reply { return p.accept(r, body) }
+	}
+	var reply *Reply
+	if fault == nil {
+		reply = do()
+	} else {
+		reply = fault(call, r, do)
+	}
+	if reply == nil {
+		panic(http.ErrAbortHandler) // closes the connection without a word
+	}
+	if call.Name == ToCloudFormation && reply.Status == http.StatusOK {
+		p.heard()
+	}
+	for key, values := range reply.Header {
+		w.Header()[key] = values
+	}
+	w.WriteHeader(reply.Status)
+	_, _ = w.Write(reply.Body)
+}
+
+func (p *Proxy) count(name string) (Call, Fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	call := Call{len(p.calls) + 1, name}
+	p.calls = append(p.calls, call)
+	return call, p.fault
+}
+
+var service = regexp.MustCompile(`Credential=[^/]+/[^/]+/[^/]+/([^/]+)/`)
+
+// name tells a call by what AWS's protocols tell it by.
+func name(r *http.Request, body []byte) string {
+	if strings.HasPrefix(r.URL.Path, responses) {
+		return ToCloudFormation
+	}
+	of := "unsigned"
+	if m := service.FindStringSubmatch(r.Header.Get("Authorization")); m != nil {
+		of = m[1]
+	}
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		return of + " " + target[strings.LastIndex(target, ".")+1:]
+	}
+	if form, err := url.ParseQuery(string(body)); err == nil && form.Has("Action") {
+		return of + " " + form.Get("Action")
+	}
+	return of + " " + r.Method + " " + r.URL.Path
+}
+
+// accept is the response bucket, which takes a body that is signed without a
+// Content-Type.
+func (p *Proxy) accept(r *http.Request, body []byte) *Reply {
+	if r.Method != http.MethodPut || r.Header.Get("Content-Type") != "" || r.URL.Query().Get("X-Amz-Signature") != Signature {
+		return &Reply{Status: http.StatusForbidden}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers = append(p.answers, Accepted{At: time.Now(), Body: string(body)})
+	return &Reply{Status: http.StatusOK}
+}
+
+func (p *Proxy) heard() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers[len(p.answers)-1].Heard = true
+}
+
+// forward has moto do the call. One at a time, for all proxies of a sandbox:
+// moto changes what it lists while it lists it, and is no faster with two.
+func (p *Proxy) forward(r *http.Request, body []byte) *Reply {
+	p.one.Lock()
+	defer p.one.Unlock()
+	request, err := http.NewRequest(r.Method, p.moto+r.URL.RequestURI(), bytes.NewReader(body))
+	if err != nil {
+		return nil
+	}
+	request.Header = r.Header.Clone()
+	// Not undone by the client on our way back, for the SDK to find it as it was.
+	request.Header.Set("Accept-Encoding", "identity")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil
+	}
+	response.Header.Del("Content-Length")
+	return &Reply{response.StatusCode, response.Header, p.aged(answer)}
+}
+
+var created = regexp.MustCompile(`<CreateDate>([^<]+)</CreateDate>`)
+
+// aged is a list of keys, with those from before Begin a minute older.
+func (p *Proxy) aged(answer []byte) []byte {
+	if !bytes.Contains(answer, []byte("<ListAccessKeysResult>")) {
+		return answer
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return created.ReplaceAllFunc(answer, func(element []byte) []byte {
+		made, err := time.Parse(time.RFC3339, string(created.FindSubmatch(element)[1]))
+		if err != nil || !made.Before(p.since) {
+			return element
+		}
+		return []byte("<CreateDate>" + made.Add(-time.Minute).Format(time.RFC3339) + "</CreateDate>")
+	})
+}
