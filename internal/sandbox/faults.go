@@ -16,10 +16,10 @@ func At(n int, fault Fault) Fault {
 	}
 }
 
-// From is a fault at the nth call and at all that follow.
+// From is a fault at the nth call and at all of AWS's that follow.
 func From(n int, fault Fault) Fault {
 	return func(call Call, r *http.Request, do func() *Reply) *Reply {
-		if call.N >= n {
+		if call.N >= n && call.Name != ToCloudFormation {
 			return fault(call, r, do)
 		}
 		return do()
@@ -40,6 +40,14 @@ func After(something func()) Fault {
 		do()
 		something()
 		return nil
+	}
+}
+
+// Meanwhile does something while AWS does the call.
+func Meanwhile(something func()) Fault {
+	return func(_ Call, _ *http.Request, do func() *Reply) *Reply {
+		something()
+		return do()
 	}
 }
 

@@ -20,6 +20,7 @@ type Proxy struct {
 	moto   string
 	one    *sync.Mutex
 	server *httptest.Server
+	flying sync.RWMutex // held for reading by every call that is on its way
 
 	mu      sync.Mutex
 	fault   Fault
@@ -84,7 +85,11 @@ const Signature = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1a
 // It also puts a minute between what was and what comes: keys that exist by now
 // are listed as that much older. An event is delivered again after a minute at
 // the earliest, and a test need not wait for it.
+//
+// What a dead process has asked for is done first.
 func (p *Proxy) Begin(fault Fault) {
+	p.flying.Lock()
+	defer p.flying.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.fault, p.since, p.calls, p.answers = fault, time.Now(), nil, nil
@@ -111,6 +116,8 @@ func (p *Proxy) Close() {
 }
 
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	p.flying.RLock()
+	defer p.flying.RUnlock()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // it died while it spoke

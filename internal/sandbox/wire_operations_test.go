@@ -1,7 +1,11 @@
 package sandbox_test
 
 import (
+	"errors"
+	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/sandbox"
 )
@@ -52,63 +56,142 @@ func only(e func(*life) wireEvent) func(*life) []wireEvent {
 // gone takes away what the Create made.
 func (l *life) gone() wireEvent { return l.delete(l.name, l.made()) }
 
-func TestWireCreate(t *testing.T) {
-	disturb(t, operation{
-		name: "create", before: nothing, event: (*life).create,
-		then: (*life).asMade, end: only((*life).gone),
-		undo: only((*life).gone), back: nobody, last: nothing,
-	}, "")
+var creating = operation{
+	name: "create", before: nothing, event: (*life).create,
+	then: (*life).asMade, end: only((*life).gone),
+	undo: only((*life).gone), back: nobody, last: nothing,
+	// CloudFormation makes an id up.
+	lost: only(func(l *life) wireEvent { return l.delete(l.name+"-Credentials-1A2B3C4D5E6F", l.made()) }),
 }
 
-// An update in place that does everything at once.
-func TestWireUpdate(t *testing.T) {
-	disturb(t, operation{
-		name: "update", before: only((*life).create),
-		event: func(l *life) wireEvent { return l.update(l.changed(), l.made()) },
-		then: func(l *life) []whole {
-			return []whole{{user: l.name, secret: l.moved(), keys: 2, buckets: []string{sandbox.SourceBucket, sandbox.SecondBucket}}}
-		},
-		end:  only(func(l *life) wireEvent { return l.delete(l.name, l.changed()) }),
-		undo: only(func(l *life) wireEvent { return l.update(l.made(), l.changed()) }),
-		back: func(l *life) []whole {
-			return []whole{{user: l.name, secret: l.secret(), keys: 2, current: l.first, buckets: first}}
-		},
-		last: only((*life).gone),
-	}, "")
+// Everything at once, in place.
+var updating = operation{
+	name: "update", before: only((*life).create),
+	event: func(l *life) wireEvent { return l.update(l.changed(), l.made()) },
+	then: func(l *life) []whole {
+		return []whole{{user: l.name, secret: l.moved(), keys: 2, buckets: []string{sandbox.SourceBucket, sandbox.SecondBucket}}}
+	},
+	end:  only(func(l *life) wireEvent { return l.delete(l.name, l.changed()) }),
+	undo: only(func(l *life) wireEvent { return l.update(l.made(), l.changed()) }),
+	back: func(l *life) []whole {
+		return []whole{{user: l.name, secret: l.secret(), keys: 2, current: l.first, buckets: first}}
+	},
+	last: only((*life).gone),
 }
 
 // Another user, with a secret of its own.
-func TestWireReplacement(t *testing.T) {
-	disturb(t, operation{
-		name: "replace", before: only((*life).create),
-		event: func(l *life) wireEvent { return l.update(l.replaced(), l.made()) },
-		then: func(l *life) []whole {
-			return append(l.asMade(), whole{user: l.other, secret: l.moved(), keys: 1, buckets: first})
-		},
-		end:  func(l *life) []wireEvent { return []wireEvent{l.gone(), l.delete(l.other, l.replaced())} },
-		undo: only(func(l *life) wireEvent { return l.update(l.made(), l.replaced()) }),
-		back: (*life).asMade, last: only((*life).gone),
-	}, "")
+var replacing = operation{
+	name: "replace", before: only((*life).create),
+	event: func(l *life) wireEvent { return l.update(l.replaced(), l.made()) },
+	then: func(l *life) []whole {
+		return append(l.asMade(), whole{user: l.other, secret: l.moved(), keys: 1, buckets: first})
+	},
+	end:  func(l *life) []wireEvent { return []wireEvent{l.gone(), l.delete(l.other, l.replaced())} },
+	undo: only(func(l *life) wireEvent { return l.update(l.made(), l.replaced()) }),
+	back: (*life).asMade, last: only((*life).gone),
 }
 
 // Another user, who takes the secret over.
-func TestWireReplacementKeepsTheSecret(t *testing.T) {
-	disturb(t, operation{
-		name: "hand", before: only((*life).create),
-		event: func(l *life) wireEvent { return l.update(l.handed(), l.made()) },
-		then: func(l *life) []whole {
-			return []whole{{user: l.name, keys: 1, buckets: first}, {user: l.other, secret: l.secret(), keys: 1, buckets: first}}
-		},
-		end:  func(l *life) []wireEvent { return []wireEvent{l.gone(), l.delete(l.other, l.handed())} },
-		undo: only(func(l *life) wireEvent { return l.update(l.made(), l.handed()) }),
-		back: (*life).asMade, last: only((*life).gone),
-	}, "")
+var handing = operation{
+	name: "hand", before: only((*life).create),
+	event: func(l *life) wireEvent { return l.update(l.handed(), l.made()) },
+	then: func(l *life) []whole {
+		return []whole{{user: l.name, keys: 1, buckets: first}, {user: l.other, secret: l.secret(), keys: 1, buckets: first}}
+	},
+	end:  func(l *life) []wireEvent { return []wireEvent{l.gone(), l.delete(l.other, l.handed())} },
+	undo: only(func(l *life) wireEvent { return l.update(l.made(), l.handed()) }),
+	back: (*life).asMade, last: only((*life).gone),
 }
 
-func TestWireDelete(t *testing.T) {
-	disturb(t, operation{
-		name: "delete", before: only((*life).create), event: (*life).gone,
-		then: nobody, end: nothing,
-		undo: only((*life).gone), back: nobody, last: nothing,
-	}, "")
+var deleting = operation{
+	name: "delete", before: only((*life).create), event: (*life).gone,
+	then: nobody, end: nothing,
+	undo: only((*life).gone), back: nobody, last: nothing,
+}
+
+func TestWireCreate(t *testing.T)                    { disturb(t, creating, faults, "") }
+func TestWireUpdate(t *testing.T)                    { disturb(t, updating, faults, "") }
+func TestWireReplacement(t *testing.T)               { disturb(t, replacing, faults, "") }
+func TestWireReplacementKeepsTheSecret(t *testing.T) { disturb(t, handing, faults, "") }
+func TestWireDelete(t *testing.T)                    { disturb(t, deleting, faults, "") }
+
+// The calls that verify the key are AWS's too.
+func TestWireVerify(t *testing.T) {
+	verified := func(l *life) properties {
+		return l.made().with(properties{"Access": []string{"Source", "Destination"}, "Verify": "true"})
+	}
+	verifying := creating
+	verifying.name = "verify"
+	verifying.event = func(l *life) wireEvent { return l.event("Create", "", verified(l), nil) }
+	disturb(t, verifying, faults, "secretsmanager PutSecretValue")
+}
+
+// Lambda sends SIGTERM before it takes an environment away. Whatever the
+// function makes of it, it leaves no more than when it is killed.
+func TestWireTerminated(t *testing.T) {
+	disturb(t, creating, []fault{{"terminated", func(n int, b *sandbox.Bootstrap) sandbox.Fault {
+		return sandbox.At(n, sandbox.Meanwhile(b.Terminate))
+	}, goesOn}}, "")
+}
+
+// AWS answers no more, from one call on: FAILED comes while Lambda still lets
+// the function live, and what is left is put right by what CloudFormation
+// sends then.
+func TestWireHangs(t *testing.T) {
+	own(t)
+	const limit, margin = 12 * time.Second, time.Second
+	var cases []wireCase
+	for _, o := range []operation{creating, updating, deleting} {
+		l := newLife(account(t), "wire-hang-"+o.name)
+		defer l.proxy.Close()
+		calls, err := o.calls(l)
+		must(t, err)
+		for _, call := range calls[:len(calls)-1] {
+			cases = append(cases, wireCase{fmt.Sprintf("wire-%s-hangs-%d", o.name, call.N), func(l *life) error {
+				if err := l.succeed(o.before(l)...); err != nil {
+					return fmt.Errorf("before: %w", err)
+				}
+				deadline := time.Now().Add(limit)
+				answer, err := l.deliver(o.event(l), func(*sandbox.Bootstrap) sandbox.Fault { return sandbox.From(call.N, sandbox.Hang) }, limit)
+				if err != nil {
+					return err
+				}
+				if answer.Status != "FAILED" || answer.At.After(deadline.Add(-margin)) {
+					return fmt.Errorf("answered %q, %s before the deadline", answer.Status, deadline.Sub(answer.At))
+				}
+				return o.settle(l, answer)
+			}})
+		}
+	}
+	sideBySide(t, len(cases), cases)
+}
+
+// What the other tests here go by are moto's own books. They say what the AWS
+// CLI says.
+func TestWireBooksAreTrue(t *testing.T) {
+	own(t)
+	ask := func(arguments ...string) string {
+		t.Helper()
+		text, err := account(t).AWS(ctxOf(t), append(arguments, "--output", "text")...)
+		must(t, err)
+		return strings.TrimSpace(text)
+	}
+	sideBySide(t, 1, []wireCase{{"wire-books", func(l *life) error {
+		if err := l.succeed(l.create()); err != nil {
+			return err
+		}
+		if users := ask("iam", "list-users", "--path-prefix", "/cloney/", "--query", "Users[].UserName"); users != l.name {
+			t.Errorf("users: %q", users)
+		}
+		if keys := ask("iam", "list-access-keys", "--user-name", l.name, "--query", "AccessKeyMetadata[].[AccessKeyId, Status]"); keys != l.first+"\tActive" {
+			t.Errorf("keys: %q", keys)
+		}
+		if value := ask("secretsmanager", "get-secret-value", "--secret-id", l.secret(), "--query", "SecretString"); !strings.Contains(value, `"`+l.first+`"`) {
+			t.Error("the secret holds another key")
+		}
+		return errors.Join(l.holds(l.asMade()...), l.succeed(l.gone()), l.holds())
+	}}})
+	if left := ask("iam", "list-users", "--path-prefix", "/cloney/") + ask("secretsmanager", "list-secrets", "--query", "SecretList[].Name"); left != "" {
+		t.Errorf("left: %q", left)
+	}
 }

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,34 +21,47 @@ type operation struct {
 	then   func(*life) []whole     // once it succeeded
 	end    func(*life) []wireEvent // takes everything away then
 	undo   func(*life) []wireEvent // what is sent when it failed
+	lost   func(*life) []wireEvent // what is sent without an answer; nil: the same
 	back   func(*life) []whole     // once that is done
 	last   func(*life) []wireEvent // takes everything away then
 }
 
-// fault is one kind of disturbance.
+// fault is one kind of disturbance, at the nth call.
 type fault struct {
 	name string
-	make func(n int) func(*sandbox.Bootstrap) sandbox.Fault
-	kill bool // ends the process, so that the event is delivered again
+	at   func(n int, b *sandbox.Bootstrap) sandbox.Fault
+	then after
 }
 
-func plain(f func(n int) sandbox.Fault) func(n int) func(*sandbox.Bootstrap) sandbox.Fault {
-	return func(n int) func(*sandbox.Bootstrap) sandbox.Fault {
-		return func(*sandbox.Bootstrap) sandbox.Fault { return f(n) }
-	}
+// after is what comes after a fault.
+type after int
+
+const (
+	goesOn      after = iota // the process may have answered
+	redelivered              // it is dead, and Lambda delivers the event again
+	givenUp                  // it is dead, and CloudFormation sends what it sends then
+)
+
+func always(f sandbox.Fault) func(int, *sandbox.Bootstrap) sandbox.Fault {
+	return func(n int, _ *sandbox.Bootstrap) sandbox.Fault { return sandbox.At(n, f) }
+}
+
+func killedBefore(n int, b *sandbox.Bootstrap) sandbox.Fault {
+	return sandbox.At(n, sandbox.Before(b.Kill))
+}
+
+func killedAfter(n int, b *sandbox.Bootstrap) sandbox.Fault {
+	return sandbox.At(n, sandbox.After(b.Kill))
 }
 
 var faults = []fault{
-	{"killed before", func(n int) func(*sandbox.Bootstrap) sandbox.Fault {
-		return func(b *sandbox.Bootstrap) sandbox.Fault { return sandbox.At(n, sandbox.Before(b.Kill)) }
-	}, true},
-	{"killed after", func(n int) func(*sandbox.Bootstrap) sandbox.Fault {
-		return func(b *sandbox.Bootstrap) sandbox.Fault { return sandbox.At(n, sandbox.After(b.Kill)) }
-	}, true},
-	{"reply lost", plain(func(n int) sandbox.Fault { return sandbox.At(n, sandbox.Lose) }), false},
-	{"broken", plain(func(n int) sandbox.Fault { return sandbox.At(n, sandbox.Break) }), false},
-	{"throttled", plain(func(n int) sandbox.Fault { return sandbox.At(n, sandbox.Throttle) }), false},
-	{"denied", plain(func(n int) sandbox.Fault { return sandbox.At(n, sandbox.Deny) }), false},
+	{"killed before", killedBefore, redelivered},
+	{"killed after", killedAfter, redelivered},
+	{"given up", killedAfter, givenUp},
+	{"reply lost", always(sandbox.Lose), goesOn},
+	{"broken", always(sandbox.Break), goesOn},
+	{"throttled", always(sandbox.Throttle), goesOn},
+	{"denied", always(sandbox.Deny), goesOn},
 }
 
 // play disturbs the nth call of an operation in one way, lets CloudFormation
@@ -56,23 +70,32 @@ func (o operation) play(l *life, f fault, n int) error {
 	if err := l.succeed(o.before(l)...); err != nil {
 		return fmt.Errorf("before: %w", err)
 	}
-	answer, err := l.deliver(o.event(l), f.make(n), enough)
+	answer, err := l.deliver(o.event(l), func(b *sandbox.Bootstrap) sandbox.Fault { return f.at(n, b) }, enough)
 	if err != nil {
 		return err
 	}
-	if reached := len(l.proxy.Calls()); reached < n {
-		return fmt.Errorf("there were %d calls only", reached)
+	calls := l.proxy.Calls()
+	if len(calls) < n {
+		return fmt.Errorf("there were %d calls only", len(calls))
 	}
-	if answer.Status == "" || f.kill {
-		if answer.Status != "" && l.proxy.Calls()[n-1].Name != sandbox.ToCloudFormation {
-			return fmt.Errorf("it was killed and answered %s", answer.Status)
-		}
-		// Lambda delivers it again.
+	if f.then != goesOn && answer.Status != "" && calls[n-1].Name != sandbox.ToCloudFormation {
+		return fmt.Errorf("it was killed and answered %s", answer.Status)
+	}
+	switch {
+	case answer.Status != "" && f.then != redelivered:
+	case f.then == givenUp:
+		return o.giveUp(l)
+	default:
 		if err := l.succeed(o.event(l)); err != nil {
 			return fmt.Errorf("again: %w", err)
 		}
 		answer.Status = "SUCCESS"
 	}
+	return o.settle(l, answer)
+}
+
+// settle is what CloudFormation does with an answer, until nothing is left.
+func (o operation) settle(l *life, answer wireAnswer) error {
 	then, end := o.then, o.end
 	if answer.Status != "SUCCESS" {
 		if err := l.succeed(o.undo(l)...); err != nil {
@@ -84,6 +107,28 @@ func (o operation) play(l *life, f fault, n int) error {
 		return fmt.Errorf("after %s: %w", answer.Status, err)
 	}
 	if err := l.succeed(end(l)...); err != nil {
+		return fmt.Errorf("at the end: %w", err)
+	}
+	return l.holds()
+}
+
+// giveUp is what CloudFormation does without an answer.
+func (o operation) giveUp(l *life) error {
+	lost, last := o.undo, o.last
+	if o.lost != nil {
+		lost = o.lost
+	}
+	if err := l.succeed(lost(l)...); err != nil {
+		return fmt.Errorf("giving up: %w", err)
+	}
+	if err := l.holds(o.back(l)...); err != nil {
+		// A Create that was finished: by contract its user stays.
+		if o.lost == nil || l.holds(o.then(l)...) != nil {
+			return fmt.Errorf("given up: %w", err)
+		}
+		last = o.end
+	}
+	if err := l.succeed(last(l)...); err != nil {
 		return fmt.Errorf("at the end: %w", err)
 	}
 	return l.holds()
@@ -102,48 +147,85 @@ func (o operation) calls(l *life) (calls []sandbox.Call, err error) {
 // to try again.
 const atOnce = 16
 
-// disturb plays an operation once for each kind of fault at each call.
-func disturb(t *testing.T, o operation, first string) {
+// disturb plays an operation once for each kind of fault at each call, from the
+// first of that name on.
+func disturb(t *testing.T, o operation, faults []fault, from string) {
 	t.Helper()
 	own(t)
-	s, started := account(t), time.Now()
-	l := newLife(s, "wire-"+o.name)
+	l := newLife(account(t), "wire-"+o.name)
+	defer l.proxy.Close()
 	calls, err := o.calls(l)
 	if err != nil {
 		t.Fatalf("undisturbed: %v", err)
 	}
-	var names []string
-	from := -1
-	for i, call := range calls {
-		names = append(names, call.Name)
-		if from < 0 && strings.HasPrefix(call.Name, first) {
-			from = i
+	t.Logf("%s: %d calls: %v", o.name, len(calls), calls)
+	calls = calls[max(0, slices.IndexFunc(calls, func(c sandbox.Call) bool { return c.Name == from })):]
+	var cases []wireCase
+	for _, f := range faults {
+		for _, call := range calls {
+			name := fmt.Sprintf("wire-%s-%s-%d", o.name, strings.ReplaceAll(f.name, " ", "-"), call.N)
+			cases = append(cases, wireCase{name, func(l *life) error { return o.play(l, f, call.N) }})
 		}
 	}
-	t.Logf("%d calls: %s", len(calls), strings.Join(names, ", "))
+	sideBySide(t, atOnce, cases)
+}
+
+// wireCase is one life and what is done to it.
+type wireCase struct {
+	name string
+	play func(*life) error
+}
+
+// sideBySide plays cases, so many at once, and looks at the whole afterwards.
+func sideBySide(t *testing.T, atOnce int, cases []wireCase) {
+	t.Helper()
+	s, started := account(t), time.Now()
 	var wait sync.WaitGroup
 	var mu sync.Mutex
-	played, broken := 0, 0
-	places := make(chan struct{}, atOnce)
-	for _, f := range faults {
-		for _, call := range calls[from:] {
-			places <- struct{}{}
-			wait.Go(func() {
-				defer func() { <-places }()
-				l := newLife(s, fmt.Sprintf("wire-%s-%s-%d", o.name, strings.ReplaceAll(f.name, " ", "-"), call.N))
-				defer l.proxy.Close()
-				err := o.play(l, f, call.N)
-				mu.Lock()
-				defer mu.Unlock()
-				played++
-				if err != nil {
-					broken++
-					t.Errorf("%s, %s at call %d, %s: %v\n%s", o.name, f.name, call.N, call.Name, err, l.log.String())
-				}
-			})
-		}
+	var log strings.Builder
+	broken, places := 0, make(chan struct{}, atOnce)
+	for _, c := range cases {
+		places <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-places }()
+			l := newLife(s, c.name)
+			defer l.proxy.Close()
+			err := c.play(l)
+			mu.Lock()
+			defer mu.Unlock()
+			log.WriteString(l.log.String())
+			if err != nil {
+				broken++
+				t.Errorf("%s: %v\nits last calls: %v\n%s", c.name, err, l.proxy.Calls(), l.log.String())
+			}
+		})
 	}
 	wait.Wait()
 	empty(t)
-	t.Logf("%s: %d cases, %d broke an invariant, %.1f s", o.name, played, broken, time.Since(started).Seconds())
+	leaksNothing(t, log.String())
+	t.Logf("%d cases, %d broke an invariant, %.1f s", len(cases), broken, time.Since(started).Seconds())
+}
+
+// leaksNothing looks in what was logged and answered for the secret half of
+// any key that was ever issued, and for ResponseURLs.
+func leaksNothing(t *testing.T, log string) {
+	t.Helper()
+	issued, err := account(t).IssuedSecrets(ctxOf(t))
+	must(t, err)
+	const length = 40 // of a secret access key
+	secret := map[string]bool{}
+	for _, s := range issued {
+		if len(s) != length {
+			t.Fatalf("a secret access key of %d characters", len(s))
+		}
+		secret[s] = true
+	}
+	for i := range max(0, len(log)-length) {
+		if secret[log[i:i+length]] {
+			t.Fatal("a secret access key was logged or answered")
+		}
+	}
+	if strings.Contains(log, sandbox.Signature) || strings.Contains(log, "X-Amz-") {
+		t.Error("a ResponseURL was logged or answered")
+	}
 }
