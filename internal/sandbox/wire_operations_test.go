@@ -112,7 +112,7 @@ var deleting = operation{
 func TestWireCreate(t *testing.T)                    { disturb(t, creating, faults, "") }
 func TestWireUpdate(t *testing.T)                    { disturb(t, updating, faults, "") }
 func TestWireReplacement(t *testing.T)               { disturb(t, replacing, faults, "") }
-func TestWireReplacementKeepsTheSecret(t *testing.T) { disturb(t, handing, faults, "") }
+func TestWireReplacementKeepsTheSecret(t *testing.T) { disturb(t, handing, kills, "") }
 func TestWireDelete(t *testing.T)                    { disturb(t, deleting, faults, "") }
 
 // The calls that verify the key are AWS's too.
@@ -131,7 +131,7 @@ func TestWireVerify(t *testing.T) {
 func TestWireTerminated(t *testing.T) {
 	disturb(t, creating, []fault{{"terminated", func(n int, b *sandbox.Bootstrap) sandbox.Fault {
 		return sandbox.At(n, sandbox.Meanwhile(b.Terminate))
-	}, goesOn}}, "")
+	}, goesOn, false}}, "")
 }
 
 // AWS answers no more, from one call on: FAILED comes while Lambda still lets
@@ -142,10 +142,7 @@ func TestWireHangs(t *testing.T) {
 	const limit, margin = 12 * time.Second, time.Second
 	var cases []wireCase
 	for _, o := range []operation{creating, updating, deleting} {
-		l := newLife(account(t), "wire-hang-"+o.name)
-		defer l.proxy.Close()
-		calls, err := o.calls(l)
-		must(t, err)
+		calls := o.calls(t)
 		for _, call := range calls[:len(calls)-1] {
 			cases = append(cases, wireCase{fmt.Sprintf("wire-%s-hangs-%d", o.name, call.N), func(l *life) error {
 				if err := l.succeed(o.before(l)...); err != nil {
