@@ -173,7 +173,7 @@ func ParseKeyLabel(label string) (serial int, keyID string, ok bool) {
 	}
 	number, keyID, ok := strings.Cut(rest, ":")
 	serial, err := strconv.Atoi(number)
-	if !ok || err != nil || serial < 1 || keyID == "" {
+	if !ok || err != nil || serial < 1 || keyID == "" || strconv.Itoa(serial) != number {
 		return 0, "", false
 	}
 	return serial, keyID, true

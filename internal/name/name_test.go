@@ -121,7 +121,7 @@ func TestKeyLabels(t *testing.T) {
 	if !ok || serial != 12 || key != "AKIA1" {
 		t.Errorf("%d %s %v", serial, key, ok)
 	}
-	for _, other := range []string{"AWSCURRENT", "cloney:serial:", "cloney:serial:1", "cloney:serial:1:", "cloney:serial:0:K", "cloney:serial:x:K"} {
+	for _, other := range []string{"AWSCURRENT", "cloney:serial:", "cloney:serial:1", "cloney:serial:1:", "cloney:serial:0:K", "cloney:serial:x:K", "cloney:serial:01:K", "cloney:serial:+1:K"} {
 		if _, _, ok := name.ParseKeyLabel(other); ok {
 			t.Errorf("%q counts as ours", other)
 		}
