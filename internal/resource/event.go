@@ -85,8 +85,11 @@ type request struct {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html
 var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
 
-// mostID bounds what is copied into an answer: RequestId is a UUID, a physical
-// id has at most 1,024 bytes.
+// A RequestId is a UUID; what matters is that it fits a tag of the user.
+var requestID = regexp.MustCompile(`^[A-Za-z0-9_.:/=+@-]{1,128}$`)
+
+// mostID bounds what is copied into an answer: a physical id has at most 1,024
+// bytes.
 const mostID = 1024
 
 // validate returns what is wrong with an event that can be answered.
@@ -102,8 +105,8 @@ func (r request) validate() error {
 	default:
 		refuse("RequestType is none of Create, Update, Delete")
 	}
-	if r.RequestID == "" || len(r.RequestID) > 128 {
-		refuse("RequestId is missing or too long")
+	if !requestID.MatchString(r.RequestID) {
+		refuse("RequestId is missing, or not what a tag's value may be")
 	}
 	if !logicalID.MatchString(r.LogicalResourceID) {
 		refuse("LogicalResourceId is not 1 to 255 letters and digits")
