@@ -15,7 +15,10 @@ TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 
 SHELL := /bin/bash
 
-.PHONY: demo test faults build build-local sandbox tools lint oracle clean
+# How long each target is fuzzed: a time, or a count such as 20000x.
+FUZZTIME ?= 10m
+
+.PHONY: demo test faults fuzz build build-local sandbox tools lint oracle clean
 
 demo: build-local ## show the provider at work in a local AWS
 	@go run ./internal/sandbox/demo
@@ -28,6 +31,13 @@ test: build-local lint oracle ## everything that CI checks
 # Each takes a few cases of it along under the race detector; here are all.
 faults: ## a fault at every call of every event, and pairs of them
 	@go test -v -run Fault ./internal/faults | grep -v '^=== \|^---\|^PASS'; exit $${PIPESTATUS[0]}
+
+# What makes a new path shorter may take a second of it, not Go's sixty.
+fuzz: ## every fuzz target in turn, each for FUZZTIME
+	@grep -ro --include='*_test.go' '^func Fuzz[A-Za-z]*' internal | sort | while IFS=: read -r file target; do \
+		echo "$${target#func }"; \
+		go test -run='^$$' -fuzz="^$${target#func }\$$" -fuzztime=$(FUZZTIME) -fuzzminimizetime=1s "./$$(dirname $$file)" || exit 1; \
+	done
 
 build: $(TOOLS) ## the bootstrap for AWS, by the template's own architecture
 	$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release

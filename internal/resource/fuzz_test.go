@@ -3,7 +3,6 @@ package resource_test
 import (
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"net/url"
 	"regexp"
@@ -18,6 +17,16 @@ import (
 type recorder struct {
 	world
 	t testing.TB
+}
+
+// logged checks what went into the log. A panic is answered like any failure;
+// the log alone tells.
+func (r *recorder) logged(raw []byte) {
+	if text := r.log.String(); strings.Contains(text, `"msg":"panic"`) {
+		r.t.Errorf("panicked: %s", text)
+	} else if strings.Count(string(raw), "5167a7") == 1 && strings.Contains(text, "5167a7") {
+		r.t.Errorf("the URL's query is in the log: %s", text)
+	}
 }
 
 func (r *recorder) Send(_ context.Context, _ reply.Address, response reply.Response) error {
@@ -47,13 +56,14 @@ func FuzzHandle(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		r := recorder{t: t}
 		handler := resource.Handler{
-			Provisioner: &r, Sender: &r, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Provisioner: &r, Sender: &r, Log: slog.New(slog.NewJSONHandler(&r.log, nil)),
 			ResponseHosts: []string{"127.0.0.1:4599"}, LogStream: logStream,
 		}
 		err := handler.Handle(t.Context(), raw)
 		if len(r.sent) > 1 || len(r.did) > 1 || (err == nil) != (len(r.sent) == 1) {
 			t.Errorf("%v, did %v, sent %+v", err, r.did, r.sent)
 		}
+		r.logged(raw)
 		if (len(r.sent) > 0 || len(r.did) > 0) && !answerable(raw) {
 			t.Errorf("answered: %q", raw)
 		}
