@@ -21,10 +21,22 @@ const (
 	mostWait    = 5 * time.Second
 )
 
+// How long a throttled call waits. A quota is the whole account's, and each of
+// two hundred stacks that are made at once runs in a function of its own, which
+// knows nothing of the others: what it can do is to come back rarely. Waits
+// begin long, so that the crowd has thinned out after few refusals, and grow
+// until the crowd fits into the quota; TestTwoHundredStacksAtOnce measures.
+const (
+	firstThrottled = 2 * time.Second
+	mostThrottled  = 20 * time.Second
+)
+
 // settle calls f until it succeeds or fails for good. Throttling and "come
 // back later" are waited out up to the deadline; "not found", when something
 // was just made, and "still in use", when something was just taken away, for
 // as long as IAM lags behind.
+//
+// Nothing below it repeats what is throttled: two that do so would multiply.
 func settle(ctx context.Context, justMade bool, f func() error) error {
 	if justMade {
 		return waitOut(ctx, lag, f)
@@ -35,21 +47,36 @@ func settle(ctx context.Context, justMade bool, f func() error) error {
 // waitOut is settle that says for how long "not found" is not believed.
 func waitOut(ctx context.Context, notFound time.Duration, f func() error) error {
 	started := time.Now()
-	for wait := firstWait; ; wait = min(wait*2, mostWait) {
+	late, throttled := firstWait, firstThrottled
+	for {
 		err := f()
+		var wait time.Duration
 		waited := time.Since(started)
 		switch {
-		case errors.Is(err, access.ErrThrottled), errors.Is(err, access.ErrBusy):
-		case errors.Is(err, access.ErrNotFound) && waited < notFound:
-		case errors.Is(err, access.ErrConflict) && waited < lag:
+		case errors.Is(err, access.ErrThrottled):
+			wait, throttled = throttled, min(throttled*2, mostThrottled)
+		case errors.Is(err, access.ErrBusy),
+			errors.Is(err, access.ErrNotFound) && waited < notFound,
+			errors.Is(err, access.ErrConflict) && waited < lag:
+			wait, late = late, min(late*2, mostWait)
 		default:
 			return err
 		}
-		// Half of the wait by chance, so that many stacks at once spread out.
-		if sleep(ctx, wait/2+rand.N(wait/2)) != nil {
+		// Half of it to one and a half by chance, so that many stacks spread out.
+		if sleep(ctx, before(ctx, wait/2+rand.N(wait))) != nil {
 			return err
 		}
 	}
+}
+
+// before shortens a wait that would leave no time for another call: a last try
+// before the deadline is better than none.
+func before(ctx context.Context, wait time.Duration) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return wait
+	}
+	return min(wait, max(time.Until(deadline)/2, firstWait))
 }
 
 // ask is settle for a question.

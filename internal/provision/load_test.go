@@ -1,0 +1,188 @@
+package provision_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/provision"
+)
+
+// throttle is an IAM that carries out so many calls of each API in a second and
+// refuses those beyond.
+type throttle struct {
+	perSecond float64 // 0: any
+	burst     float64 // so many of them at once
+
+	mu      sync.Mutex
+	tokens  map[string]float64
+	since   map[string]time.Time
+	refused int
+}
+
+// before lets a call through, which takes a while, or refuses it.
+func (i *throttle) before(_ context.Context, verb string) error {
+	time.Sleep(50 * time.Millisecond) // synctest's time
+	if i.perSecond == 0 || !ofIAM(verb) {
+		return nil
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	now := time.Now()
+	since, known := i.since[verb]
+	if i.since[verb] = now; !known {
+		i.tokens[verb] = i.burst
+	} else {
+		i.tokens[verb] = min(i.burst, i.tokens[verb]+now.Sub(since).Seconds()*i.perSecond)
+	}
+	if i.tokens[verb] < 1 {
+		i.refused++
+		return access.ErrThrottled
+	}
+	i.tokens[verb]--
+	return nil
+}
+
+// ofIAM: Secrets Manager and the buckets have quotas of their own, far above.
+func ofIAM(verb string) bool {
+	return !strings.Contains(verb, "Secret") && !strings.HasSuffix(verb, "Resource") && verb != "Prove"
+}
+
+// crowd is many stacks of one account. Each has a function of its own, as
+// Lambda runs them: they share nothing but the account.
+type crowd struct {
+	*world
+	iam    *throttle
+	stacks []plan.Desired
+}
+
+func newCrowd(w *world, n int, perSecond, burst float64) *crowd {
+	c := &crowd{world: w, iam: &throttle{perSecond: perSecond, burst: burst, tokens: map[string]float64{}, since: map[string]time.Time{}}}
+	w.Before = c.iam.before
+	for i := range n {
+		id := fmt.Sprintf("arn:aws:cloudformation:eu-west-1:123456789012:stack/many/51af3dc0-da77-11e4-872e-%012d", i)
+		stack, err := name.ParseStackID(id)
+		if err != nil {
+			w.Fatal(err)
+		}
+		owner := name.Owner{Stack: stack, Logical: "Source"}
+		d := plan.Desired{Owner: owner, RequestID: fmt.Sprint("request-", i)}
+		d.Spec.UserName, d.Spec.SecretName = owner.User(), name.Secret(owner.User())
+		d.Spec.Scope = access.Scope{Source: true, Buckets: []string{"one"}}
+		d.Spec.Serial, d.Spec.Verify = 1, true
+		c.stacks = append(c.stacks, d)
+	}
+	return c
+}
+
+// toll is what an event cost all stacks together.
+type toll struct {
+	calls   map[string]int // of IAM, the refused ones too
+	refused int
+	slowest time.Duration
+}
+
+func (t toll) total() (n int) {
+	for _, calls := range t.calls {
+		n += calls
+	}
+	return n
+}
+
+// all runs an event of every stack at the same moment, and wants each done
+// within the time that the function has, less what it keeps for its answer.
+func (c *crowd) all(event func(ctx context.Context, p *provision.Provisioner, d plan.Desired, i int) error) toll {
+	c.Helper()
+	c.Forget()
+	c.iam.refused = 0
+	took := make([]time.Duration, len(c.stacks))
+	started := time.Now()
+	c.together(len(c.stacks), func(i int) error {
+		ctx, cancel := context.WithTimeout(c.Context(), lambda-10*time.Second)
+		defer cancel()
+		own := *c.provisioner
+		err := event(ctx, &own, c.stacks[i], i)
+		took[i] = time.Since(started)
+		return err
+	})
+	c.Check()
+	calls := c.Calls()
+	maps.DeleteFunc(calls, func(verb string, _ int) bool { return !ofIAM(verb) })
+	return toll{calls, c.iam.refused, slices.Max(took)}
+}
+
+// tolls has every stack created, updated and deleted. Of the Updates, half
+// change the policy and half ask for a new key.
+func (c *crowd) tolls() map[string]toll {
+	c.Helper()
+	next := func(d plan.Desired, i int) plan.Desired {
+		if i%2 == 0 {
+			d.Spec.Scope.Buckets = []string{"two"}
+		} else {
+			d.Spec.Serial = 2
+		}
+		return d
+	}
+	tolls := map[string]toll{}
+	tolls["Create"] = c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, _ int) error {
+		_, err := p.Create(ctx, d)
+		return err
+	})
+	if made := c.Inventory(); len(made.Users) != len(c.stacks) || len(made.Policies) != len(c.stacks) || len(made.Keys) != len(c.stacks) || len(made.Secrets) != len(c.stacks) {
+		c.Errorf("made: %+v", made)
+	}
+	tolls["Update"] = c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, i int) error {
+		_, err := p.Update(ctx, next(d, i), target(d, d.Spec.UserName))
+		return err
+	})
+	for i, d := range c.stacks {
+		d = next(d, i)
+		if live := c.LiveKeys(d.Spec.UserName); len(live) != d.Spec.Serial || !c.MayUse(d.Spec.UserName, d.Spec.Scope) {
+			c.Errorf("updated %s: keys %v", d.Spec.UserName, live)
+		}
+		c.ExpectRemoval(d.Spec.UserName)
+	}
+	tolls["Delete"] = c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, i int) error {
+		return p.Delete(ctx, target(next(d, i), d.Spec.UserName))
+	})
+	c.empty()
+	return tolls
+}
+
+// Two hundred stacks at once, in an account that lets ten calls of each API
+// through in a second: each is done within its function's time, which all
+// shares (see all), and all together make less than twice the calls that they
+// make where nothing is throttled. What they leave running fails the test too,
+// by synctest's own rules.
+func TestTwoHundredStacksAtOnce(t *testing.T) {
+	const stacks, perSecond = 200, 10
+	var usual map[string]toll
+	play(t, func(w *world) { usual = newCrowd(w, stacks, 0, 0).tolls() })
+	for label, burst := range map[string]float64{"ten at once": perSecond, "one after the other": 1} {
+		t.Run(label, func(t *testing.T) {
+			play(t, func(w *world) {
+				for event, got := range newCrowd(w, stacks, perSecond, burst).tolls() {
+					usual := usual[event]
+					t.Logf("%s: %d calls, throttled %d; slowest %v, throttled %v", event, usual.total(), got.total(), usual.slowest, got.slowest)
+					for _, verb := range slices.Sorted(maps.Keys(got.calls)) {
+						t.Logf("  %-26s %4.2f a stack, throttled %.2f", verb, float64(usual.calls[verb])/stacks, float64(got.calls[verb])/stacks)
+					}
+					if got.refused == 0 {
+						t.Errorf("%s: nothing was throttled: the test tests nothing", event)
+					}
+					if got.total() >= 2*usual.total() {
+						t.Errorf("%s: %d calls, and %d where nothing is throttled", event, got.total(), usual.total())
+					}
+				}
+			})
+		})
+	}
+}
