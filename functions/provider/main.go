@@ -65,7 +65,8 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 // event is trusted to say. The call needs no permission.
 func account(ctx context.Context, cfg aws.Config) (partition, id string, err error) {
 	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
+	// As an outcome, so that being throttled is waited out here too.
+	if err = edge.Outcome(err, func(error) error { return nil }); err != nil {
 		return "", "", fmt.Errorf("asking for the function's account: %w", err)
 	}
 	self, err := arn.Parse(aws.ToString(out.Arn))

@@ -27,9 +27,11 @@ import (
 // well under a second.
 const callTimeout = 15 * time.Second
 
-// Config loads the SDK's configuration from the environment. Failed attempts
-// are repeated by the SDK; what stays throttled is waited out by the flow, up
-// to its deadline, hence no quota of retries here.
+// Config loads the SDK's configuration from the environment. The SDK repeats
+// attempts that failed on the way or inside AWS, without a quota of retries. It
+// does not repeat what is throttled: the flow waits that out, up to its
+// deadline, and four attempts of the SDK to each of the flow's would keep an
+// account throttled that many stacks work in.
 func Config(ctx context.Context) (aws.Config, error) {
 	return config.LoadDefaultConfig(ctx,
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(callTimeout)),
@@ -38,8 +40,24 @@ func Config(ctx context.Context) (aws.Config, error) {
 				o.MaxAttempts = 4
 				o.MaxBackoff = 5 * time.Second
 				o.RateLimiter = ratelimit.None
+				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notThrottled)}, o.Retryables...)
 			})
 		}))
+}
+
+// notThrottled keeps the SDK from repeating what is throttled, whatever status
+// it comes with, and leaves the rest to the SDK's own rules.
+func notThrottled(err error) aws.Ternary {
+	var api smithy.APIError
+	if errors.As(err, &api) && throttled(api.ErrorCode()) {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
+}
+
+func throttled(code string) bool {
+	_, known := retry.DefaultThrottleErrorCodes[code]
+	return known
 }
 
 // Outcome translates an error of the SDK. typed returns the outcome of a
@@ -72,7 +90,7 @@ func common(code string) error {
 	case "ValidationError", "ValidationException", "MalformedPolicyDocument":
 		return access.ErrInvalid
 	}
-	if _, throttled := retry.DefaultThrottleErrorCodes[code]; throttled {
+	if throttled(code) {
 		return access.ErrThrottled
 	}
 	return nil

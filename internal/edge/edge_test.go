@@ -66,7 +66,8 @@ func TestWhatIsUnclear(t *testing.T) {
 	}
 }
 
-// The SDK repeats a few times, and takes no quota that a busy minute uses up.
+// The SDK repeats a few times what failed on the way, takes no quota that a busy
+// minute uses up, and leaves what is throttled to the flow.
 func TestConfig(t *testing.T) {
 	cfg := new(edgetest.AWS).Config(t)
 	retryer := cfg.Retryer()
@@ -74,8 +75,16 @@ func TestConfig(t *testing.T) {
 		t.Errorf("%d attempts, %s", retryer.MaxAttempts(), cfg.Region)
 	}
 	for range 1000 {
-		if _, err := retryer.GetRetryToken(t.Context(), answered("Throttling")); err != nil {
+		if _, err := retryer.GetRetryToken(t.Context(), answered("InternalFailure")); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for code := range retry.DefaultThrottleErrorCodes {
+		if retryer.IsErrorRetryable(answered(code)) {
+			t.Errorf("%s is repeated", code)
+		}
+	}
+	if !retryer.IsErrorRetryable(answered("RequestTimeout")) || retryer.IsErrorRetryable(answered("AccessDenied")) {
+		t.Error("the SDK's own rules are lost")
 	}
 }

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -92,4 +93,35 @@ func TestThrottlingIsWaitedOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The answer of a CreateAccessKey is lost: the key that it made, and that
+// nobody has, is deleted at once, though that is throttled.
+func TestALostKeyIsDeletedThoughThatIsThrottled(t *testing.T) {
+	play(t, func(w *world) {
+		w.After = func(_ context.Context, verb string) error {
+			if verb == "CreateAccessKey" {
+				return errors.New("connection reset")
+			}
+			return nil
+		}
+		throttled := 0
+		w.Before = func(_ context.Context, verb string) error {
+			if verb == "DeleteAccessKey" && throttled < 2 {
+				throttled++
+				return access.ErrThrottled
+			}
+			// The Create's own undoing would find the key too.
+			if verb == "GetUser" && throttled > 0 {
+				return access.ErrDenied
+			}
+			return nil
+		}
+		w.ExpectRemoval(user)
+		_, err := w.tryCreate(stack())
+		w.refused(err, "connection reset")
+		if keys := w.Inventory().Keys; len(keys) > 0 || throttled != 2 {
+			t.Errorf("keys live on: %v; throttled %d times", keys, throttled)
+		}
+	})
 }

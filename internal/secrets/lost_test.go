@@ -57,6 +57,21 @@ func TestAPromotionFromElsewhere(t *testing.T) {
 	}
 }
 
+// Whether it is where it should be cannot be asked just now: the flow waits and
+// promotes again, instead of taking it for refused.
+func TestAPromotionThatCannotBeLookedAt(t *testing.T) {
+	manager(t, func(call edgetest.Call, _ int) edgetest.Answer {
+		if call.Operation == "DescribeSecret" {
+			return edgetest.JSONError(400, "ThrottlingException", "x")
+		}
+		return edgetest.JSONError(400, "InvalidParameterException", "x")
+	}, func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
+		if err := s.Promote(t.Context(), "cloney/x", "v2", "v1"); !errors.Is(err, access.ErrThrottled) || errors.Is(err, access.ErrInvalid) {
+			t.Error(err)
+		}
+	})
+}
+
 // What is gone is done; what is refused is not.
 func TestTakingAwayWhatIsGone(t *testing.T) {
 	for code, want := range map[string]map[string]error{

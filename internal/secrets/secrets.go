@@ -166,10 +166,12 @@ func (c *Client) Promote(ctx context.Context, name, version, from string) error 
 	}
 	// Refused because it is not where we said: an attempt whose answer was lost
 	// may have moved it already.
-	if info, look := c.Secret(ctx, name); look == nil {
-		if current, ok := info.Labelled(access.Current); ok && current.ID == version {
-			return nil
-		}
+	info, look := c.Secret(ctx, name)
+	if errors.Is(look, access.ErrThrottled) {
+		return look // promoting again is refused again, and looked at again
+	}
+	if current, ok := info.Labelled(access.Current); look == nil && ok && current.ID == version {
+		return nil
 	}
 	return err
 }

@@ -138,7 +138,6 @@ func TestOtherCallsAreRepeated(t *testing.T) {
 		"server error": edgetest.QueryError(500, "InternalFailure", "x"),
 		"unavailable":  {Status: 503},
 		"connection":   {},
-		"throttled":    edgetest.QueryError(400, "Throttling", "x"),
 	} {
 		iam(t, func(call edgetest.Call, n int) edgetest.Answer {
 			if n < 4 {
@@ -151,13 +150,18 @@ func TestOtherCallsAreRepeated(t *testing.T) {
 			}
 		})
 	}
-	// What is refused for good is not.
-	iam(t, func(edgetest.Call, int) edgetest.Answer { return edgetest.QueryError(403, "AccessDenied", "x") }, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
-		if err := u.AttachPolicy(t.Context(), "x", "x-1"); err == nil {
-			t.Error("no error")
-		}
-		if diff := cmp.Diff([]string{"AttachUserPolicy"}, aws.Operations()); diff != "" {
-			t.Error(diff)
-		}
-	})
+	// What is refused for good is not, and what is throttled is the flow's to
+	// repeat, with whatever status it comes.
+	for _, answer := range []edgetest.Answer{
+		edgetest.QueryError(403, "AccessDenied", "x"), edgetest.QueryError(400, "Throttling", "x"), edgetest.QueryError(503, "Throttling", "x"),
+	} {
+		iam(t, func(edgetest.Call, int) edgetest.Answer { return answer }, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
+			if err := u.AttachPolicy(t.Context(), "x", "x-1"); err == nil {
+				t.Error("no error")
+			}
+			if diff := cmp.Diff([]string{"AttachUserPolicy"}, aws.Operations()); diff != "" {
+				t.Errorf("%s: %s", answer.Body, diff)
+			}
+		})
+	}
 }

@@ -1,0 +1,55 @@
+package probe_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge/edgetest"
+	"cloney-s3-credentials/internal/probe"
+)
+
+// However many buckets are proven, and however often in one warm function,
+// there are as many connections as calls side by side, and none in the end.
+func TestConnectionsAreFewAndClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg, wire := new(edgetest.AWS).OverWire(t, http.HandlerFunc(inTheRole))
+		scope := access.Scope{Source: true}
+		for i := range 50 {
+			scope.Buckets = append(scope.Buckets, fmt.Sprintf("bucket-%02d", i))
+		}
+		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
+		for range 5 {
+			if err := probe.New(cfg).Prove(t.Context(), key, scope); err != nil {
+				t.Fatal(err)
+			}
+			if opened, _ := wire.Connections(); opened < 2 || opened > 10 {
+				t.Errorf("%d connections were opened", opened)
+			}
+		}
+		time.Sleep(2 * time.Minute) // synctest's time; idle for ninety seconds
+		if _, open := wire.Connections(); open > 0 {
+			t.Errorf("%d connections are left", open)
+		}
+	})
+}
+
+// inTheRole answers as STS and S3 do where all is well.
+func inTheRole(to http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	form, _ := url.ParseQuery(string(body))
+	switch {
+	case form.Get("Action") == "GetCallerIdentity":
+		fmt.Fprint(to, edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/x</Arn>").Body)
+	case r.URL.Query().Get("list-type") == "2":
+		fmt.Fprint(to, "<ListBucketResult></ListBucketResult>")
+	default:
+		to.WriteHeader(http.StatusNotFound)
+		fmt.Fprint(to, "<Error><Code>NoSuchKey</Code></Error>")
+	}
+}
