@@ -38,7 +38,9 @@ func (r *run) mint(ctx context.Context, s plan.Mint) error {
 		labels = append(labels, access.Current)
 	}
 	// A crash after this: the key is recorded, and found again by its label.
-	err = r.settle(ctx, func() error {
+	// Promptly, because another run takes a key for nobody's that is not stored
+	// for long (see storing).
+	err = promptly(ctx, r.justMade, func() error {
 		return r.Secrets.PutVersion(ctx, s.Secret, s.Token, r.minted.Encode(), labels)
 	})
 	switch {

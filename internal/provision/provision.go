@@ -181,10 +181,11 @@ const (
 // have to be of one moment: a key that another run of the same event stores in
 // between would look like one that is gone, or like one that is nobody's.
 func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Observed, error) {
-	started := time.Now()
+	started, looks := time.Now(), 0
 	var seen plan.Observed
 	// What is there by one look and not by the next is looked for again.
 	err := settle(ctx, true, func() (err error) {
+		looks++
 		seen = plan.Observed{Policies: map[int]access.Policy{}, LastUse: map[string]access.LastUse{}}
 		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
 			return err
@@ -203,7 +204,7 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 				if err := p.observeUser(ctx, user.Name, &seen); err != nil {
 					return err
 				}
-				if err := p.sameMoment(ctx, want, seen, time.Since(started)); err != nil {
+				if err := p.sameMoment(ctx, want, seen, time.Since(started), looks); err != nil {
 					return err
 				}
 			}
@@ -228,7 +229,7 @@ func (p *Provisioner) formerSecret(ctx context.Context, want plan.Desired) (*acc
 
 // sameMoment returns access.ErrBusy if the secret has changed since it was
 // seen, or if keys and secret may yet come to agree.
-func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen plan.Observed, waited time.Duration) error {
+func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen plan.Observed, waited time.Duration, looks int) error {
 	secret, err := p.findSecret(ctx, want.Spec.SecretName)
 	if err != nil {
 		return err
@@ -249,7 +250,7 @@ func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen pl
 			return fmt.Errorf("key %s is not stored: %w", key.ID, access.ErrBusy)
 		}
 	}
-	if waited >= listLag {
+	if waited >= listLag && looks >= fewestLooks {
 		return nil
 	}
 	// A secret that two users share in turn names a key of the other one: then

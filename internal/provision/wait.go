@@ -17,6 +17,9 @@ const (
 	// justMadeFor is how long what is not found is looked for all the same,
 	// where a process that is gone may have made it a moment ago.
 	justMadeFor = 10 * time.Second
+	// fewestLooks is how often at the least, however long that takes: between
+	// two looks that are throttled much time may pass.
+	fewestLooks = 5
 	firstWait   = 200 * time.Millisecond
 	mostWait    = 5 * time.Second
 )
@@ -46,9 +49,22 @@ func settle(ctx context.Context, justMade bool, f func() error) error {
 
 // waitOut is settle that says for how long "not found" is not believed.
 func waitOut(ctx context.Context, notFound time.Duration, f func() error) error {
+	return repeat(ctx, notFound, firstThrottled, mostThrottled, f)
+}
+
+// promptly is settle for what another run waits for, and not for ever: it comes
+// back sooner when it is throttled.
+func promptly(ctx context.Context, justMade bool, f func() error) error {
+	if justMade {
+		return repeat(ctx, lag, firstWait, mostWait, f)
+	}
+	return repeat(ctx, 0, firstWait, mostWait, f)
+}
+
+func repeat(ctx context.Context, notFound, throttled, mostThrottled time.Duration, f func() error) error {
 	started := time.Now()
-	late, throttled := firstWait, firstThrottled
-	for {
+	late := firstWait
+	for looks := 1; ; {
 		err := f()
 		var wait time.Duration
 		waited := time.Since(started)
@@ -56,9 +72,10 @@ func waitOut(ctx context.Context, notFound time.Duration, f func() error) error 
 		case errors.Is(err, access.ErrThrottled):
 			wait, throttled = throttled, min(throttled*2, mostThrottled)
 		case errors.Is(err, access.ErrBusy),
-			errors.Is(err, access.ErrNotFound) && waited < notFound,
-			errors.Is(err, access.ErrConflict) && waited < lag:
+			errors.Is(err, access.ErrNotFound) && notFound > 0 && (waited < notFound || looks < fewestLooks),
+			errors.Is(err, access.ErrConflict) && (waited < lag || looks < fewestLooks):
 			wait, late = late, min(late*2, mostWait)
+			looks++
 		default:
 			return err
 		}
