@@ -1,6 +1,7 @@
 package edgetest
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -48,6 +49,11 @@ func (a *AWS) OverWire(t *testing.T, handler http.Handler) (aws.Config, *Wire) {
 		handler = http.HandlerFunc(a.serve)
 	}
 	server := &http.Server{ConnState: w.count, Handler: http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
 		// As far away as AWS is. To an answer that comes before the client has
 		// looked whether its request's body ends there, the SDK loses the connection.
 		time.Sleep(roundTrip)
