@@ -67,14 +67,15 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) error {
 }
 
 // acknowledge notes that CloudFormation knows of the user. The answer is out:
-// whatever happens here is for the log.
+// whatever happens here is for the log, and nobody waits for it, so that it has
+// all the time that is left. Among many stacks at once it may be throttled.
 func (h *Handler) acknowledge(ctx context.Context, user string) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			h.panicked(panicked)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, keepForAnswer)
+	ctx, cancel := beforeAnswer(ctx)
 	defer cancel()
 	if err := h.Provisioner.Acknowledge(ctx, user); err != nil {
 		h.Log.Warn("the user could not be marked as answered; the next Update does", "user", user, "error", err.Error())
