@@ -133,8 +133,10 @@ func (c *crowd) tolls() map[string]toll {
 	}
 	tolls := map[string]toll{}
 	tolls["Create"] = c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, _ int) error {
-		_, err := p.Create(ctx, d)
-		return err
+		if _, err := p.Create(ctx, d); err != nil {
+			return err
+		}
+		return p.Acknowledge(ctx, d.Spec.UserName)
 	})
 	if made := c.Inventory(); len(made.Users) != len(c.stacks) || len(made.Policies) != len(c.stacks) || len(made.Keys) != len(c.stacks) || len(made.Secrets) != len(c.stacks) {
 		c.Errorf("made: %+v", made)
