@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -39,26 +40,31 @@ func FuzzEvent(f *testing.F) {
 	f.Add("Update", "Source", "x", "1", `{"Access": "Source", "Buckets": "data"}`, "7", byte(20+21)) // a deep one
 	f.Add("\x00", `{"a": 1}`, `["x"]`, "\xff", "true", "{}", byte(17+42))
 	f.Fuzz(func(t *testing.T, requestType, logical, physical, request, properties, old string, size byte) {
-		raw := assemble(requestType, logical, physical, request, properties, old, size)
-		w := newAccount(t, logical, properties)
-		if w.handle(raw) != nil || len(w.Writes()) == 0 {
-			return // refused at the door, or nothing there to delete
-		}
-		// CloudFormation deletes what it knows of: the answer's id, and the
-		// one that an Update came in with.
-		ids := []string{w.answer().PhysicalResourceID}
-		if requestType == "Update" && physical != ids[0] {
-			ids = append(ids, physical)
-		}
-		for _, id := range ids {
-			if err := w.handle(assemble("Delete", logical, quote(id), request, properties, old, size)); err != nil || w.answer().Status != reply.Success {
-				t.Errorf("Delete of %q: %v, %+v", id, err, w.answer())
-			}
-		}
-		if diff := cmp.Diff(accesstest.Inventory{}, w.Inventory()); diff != "" {
-			t.Errorf("left (-want +got):\n%s", diff)
-		}
+		// What is not there is looked for again for a while: in made-up time.
+		synctest.Test(t, func(t *testing.T) { lives(t, requestType, logical, physical, request, properties, old, size) })
 	})
+}
+
+func lives(t *testing.T, requestType, logical, physical, request, properties, old string, size byte) {
+	raw := assemble(requestType, logical, physical, request, properties, old, size)
+	w := newAccount(t, logical, properties)
+	if w.handle(raw) != nil || len(w.Writes()) == 0 {
+		return // refused at the door, or nothing there to delete
+	}
+	// CloudFormation deletes what it knows of: the answer's id, and the
+	// one that an Update came in with.
+	ids := []string{w.answer().PhysicalResourceID}
+	if requestType == "Update" && physical != ids[0] {
+		ids = append(ids, physical)
+	}
+	for _, id := range ids {
+		if err := w.handle(assemble("Delete", logical, quote(id), request, properties, old, size)); err != nil || w.answer().Status != reply.Success {
+			t.Errorf("Delete of %q: %v, %+v", id, err, w.answer())
+		}
+	}
+	if diff := cmp.Diff(accesstest.Inventory{}, w.Inventory()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
 }
 
 // account is a strict account with the whole of the flow before it.
