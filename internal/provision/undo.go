@@ -135,7 +135,11 @@ func (p *Provisioner) remove(ctx context.Context, target Target) error {
 // belongings observes what carries the target's tags.
 func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Observed, []string, error) {
 	seen := plan.Observed{Policies: map[int]access.Policy{}}
-	user, err := p.sought(ctx, target.PhysicalID)
+	look := p.sought
+	if target.UserName != "" && target.UserName != target.PhysicalID {
+		look = p.user // an id that CloudFormation made up, and nobody a user for
+	}
+	user, err := look(ctx, target.PhysicalID)
 	if err != nil && !errors.Is(err, access.ErrNotFound) {
 		return seen, nil, fmt.Errorf("looking for the user: %w", err)
 	}
