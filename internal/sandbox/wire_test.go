@@ -58,7 +58,8 @@ func killedAfter(n int, b *sandbox.Bootstrap) sandbox.Fault {
 	return sandbox.At(n, sandbox.After(b.Kill))
 }
 
-// kills end the process, and failures do not.
+// kills end the process, and failures do not. Killed before a call is killed
+// after the one before: the first is left out where others show it.
 var kills = []fault{
 	{"killed before", killedBefore, redelivered, false},
 	{"killed after", killedAfter, redelivered, false},
