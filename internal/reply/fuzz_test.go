@@ -18,6 +18,7 @@ func FuzzParseAddress(f *testing.F) {
 	for _, url := range []string{
 		bucket + "euwest1.s3.eu-west-1.amazonaws.com" + signed,
 		bucket + "euwest1.s3-eu-west-1.amazonaws.com" + signed,
+		bucket + "euwest1.s3.eu-west-1.amazonaws.com.evil.example" + signed,
 		bucket + "euwest1.s3.eu-west-1.amazonaws.com@evil.example" + signed,
 		bucket + "euwest1.s3.eu-west-1.amazonaws.com\\@evil.example" + signed,
 		bucket + "euwest1%2es3.eu-west-1.amazonaws.com" + signed,
