@@ -65,6 +65,7 @@ type Account struct {
 	made      int      // keys ever made
 	expected  map[string]bool
 	protected map[string]bool
+	racing    bool // events race: AWSCURRENT is looked at once they are at rest
 	kept      []kept
 }
 

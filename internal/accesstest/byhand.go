@@ -38,6 +38,11 @@ func (a *Account) ExpectNoRemoval(users ...string) {
 	})
 }
 
+// Racing says that events run at the same moment of which one takes away what
+// the other makes. Which key AWSCURRENT names meanwhile is then nobody's fault:
+// Check asks once they are at rest. All else is watched as ever.
+func (a *Account) Racing(racing bool) { a.byHand(func() { a.racing = racing }) }
+
 // Protect has the account shout when an entity of that name is changed.
 func (a *Account) Protect(names ...string) {
 	a.byHand(func() {

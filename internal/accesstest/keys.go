@@ -107,6 +107,9 @@ func (a *Account) DeleteKey(ctx context.Context, user, keyID string) error {
 // right only on the way to deleting the whole user (ExpectRemoval), and then
 // only when the secret knows no other user's key that could take its place.
 func (a *Account) mayDelete(k *key) {
+	if a.racing {
+		return
+	}
 	for _, s := range a.secrets {
 		current, ok := s.labelled(access.Current)
 		if !ok || !k.active || !s.deleted.IsZero() || keyIn(current.value) != k.id {

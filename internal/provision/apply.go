@@ -21,6 +21,7 @@ type run struct {
 	result   Result
 	policies map[string]access.Policy // by name: what the user has by now
 	justMade bool                     // IAM may not see yet what this run made
+	wrote    bool                     // it had something to do
 
 	minted   access.Credentials // the key that this run issued
 	version  string             // where it is stored; empty: nowhere yet
@@ -47,6 +48,7 @@ func (r *run) finished() Result {
 func (r *run) apply(ctx context.Context, steps []plan.Step) error {
 	for _, step := range steps {
 		started := time.Now()
+		r.wrote = true
 		err := r.step(ctx, step)
 		r.log(step, started, err)
 		if err != nil {

@@ -141,39 +141,78 @@ func (r *run) unknown(ctx context.Context, s plan.Mint, started time.Time) (ids 
 	return ids, nil
 }
 
-// lastLook is what a run sees before it answers that made a user or issued a
-// key. A Delete may have overtaken it. And the list of keys may show by now
-// what an earlier run issued that was killed before it could store it.
+// lastLook is what a run sees before it answers that made a user or changed
+// something. An event of the same user may have got in between: a Delete, or
+// the rollback of a replacement. And the list of keys may show by now what an
+// earlier run issued that was killed before it could store it.
 func (r *run) lastLook(ctx context.Context) error {
-	if r.minted.KeyID == "" && !r.result.Unanswered {
+	if !r.wrote && !r.result.Unanswered {
 		return nil
 	}
 	var keys []access.Key
-	// IAM may not see yet what this run made: waited out before it is believed.
-	err := settle(ctx, true, func() (err error) {
-		keys, err = r.Keys.Keys(ctx, r.want.Spec.UserName)
+	var secret *access.SecretInfo
+	err := waitOut(ctx, listLag, func() (err error) {
+		if keys, err = r.keysOfMade(ctx); err != nil {
+			return err
+		}
+		if secret, err = r.findSecret(ctx, r.want.Spec.SecretName); err == nil && !r.givesOut(secret, keys) {
+			err = access.ErrNotFound // not listed yet, or deleted
+		}
 		return err
 	})
-	if errors.Is(err, access.ErrNotFound) {
-		return errors.New("the user was deleted while it was being made, by a Delete of this stack or by hand")
-	}
-	if err != nil {
-		return fmt.Errorf("listing the user's keys: %w", err)
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return err
 	}
 	for _, key := range keys {
-		if r.recorded(key.ID) {
+		if r.minted.KeyID == "" && !r.result.Unanswered || r.recorded(key.ID, secret) {
 			continue
 		}
 		if err := r.step(ctx, plan.DeleteKey{User: r.want.Spec.UserName, ID: key.ID}); err != nil {
 			return fmt.Errorf("deleting key %s, which no secret records: %w", key.ID, err)
 		}
 	}
-	return nil
+	switch {
+	case err == nil:
+		return nil
+	case r.result.Unanswered:
+		// Made again it would take the secret from whom that was given back to.
+		return errOvertaken
+	}
+	// What is there now decides.
+	return fmt.Errorf("AWSCURRENT of secret %s names no key of the user: %w", r.want.Spec.SecretName, errRaced)
+}
+
+var errOvertaken = errors.New("the user, its key or its secret was deleted while it was being made, by a Delete or a rollback of this stack or by hand")
+
+// keysOfMade lists the keys of the user that there is by now. IAM may not see
+// yet what this run made: waited out before it is believed.
+func (r *run) keysOfMade(ctx context.Context) (keys []access.Key, err error) {
+	err = settle(ctx, true, func() (err error) {
+		keys, err = r.Keys.Keys(ctx, r.want.Spec.UserName)
+		return err
+	})
+	if errors.Is(err, access.ErrNotFound) {
+		return nil, errOvertaken
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the user's keys: %w", err)
+	}
+	return keys, nil
+}
+
+// givesOut reports whether the secret is the user's, and AWSCURRENT names one
+// of the keys.
+func (r *run) givesOut(secret *access.SecretInfo, keys []access.Key) bool {
+	if secret == nil || !r.want.Owner.OwnsAs(r.want.Spec.UserName, secret.Tags) {
+		return false
+	}
+	current, _ := secret.Labelled(access.Current)
+	return lives(plan.KeyOf(current), keys)
 }
 
 // recorded reports whether the key is in the secret, or was when this began.
-func (r *run) recorded(keyID string) bool {
-	for _, secret := range []*access.SecretInfo{r.seen.Secret, r.seen.Former} {
+func (r *run) recorded(keyID string, now *access.SecretInfo) bool {
+	for _, secret := range []*access.SecretInfo{now, r.seen.Secret, r.seen.Former} {
 		if secret != nil && slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == keyID }) {
 			return true
 		}

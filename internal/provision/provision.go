@@ -43,6 +43,7 @@ type Target struct {
 	PhysicalID string
 	UserName   string // that the properties lead to
 	SecretName string // that the properties lead to
+	Keep       string // a secret to leave alone, whosever it is just now
 }
 
 // Create converges. If it fails, what it made is taken away again, the key
@@ -114,8 +115,16 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Targ
 	case err == nil && !replacing && former.UserName != want.Spec.UserName:
 		// The rollback of a replacement whose answer never came: CloudFormation
 		// does not know of that user, and will send no Delete for it.
-		half := Target{Owner: want.Owner, PhysicalID: former.UserName, SecretName: former.SecretName}
-		err = p.remove(work, half)
+		half := Target{Owner: want.Owner, PhysicalID: former.UserName, SecretName: former.SecretName, Keep: want.Spec.SecretName}
+		if err = p.remove(work, half); err != nil {
+			return done, err
+		}
+		// That replacement may still have been at work, and have passed the
+		// secret on after it was seen.
+		if seen, err = p.observe(work, want); err != nil {
+			return done, err
+		}
+		return p.converge(work, want, seen)
 	}
 	return done, err
 }
@@ -164,162 +173,6 @@ func (p *Provisioner) converge(ctx context.Context, want plan.Desired, seen plan
 			return Result{}, err
 		}
 	}
-}
-
-// How long keys and secret may disagree before that is believed.
-const (
-	// listLag is for a key that AWSCURRENT names and the list of keys lacks.
-	// Taken for gone too soon, one that someone has just been given would be
-	// replaced.
-	listLag = 10 * time.Second
-	// storing is for a key that was just made and no secret records. Taken for
-	// nobody's too soon, one that another run is storing would be deleted.
-	storing = 30 * time.Second
-)
-
-// observe looks at what is there, as far as planning needs it. Keys and secret
-// have to be of one moment: a key that another run of the same event stores in
-// between would look like one that is gone, or like one that is nobody's.
-func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Observed, error) {
-	started, looks := time.Now(), 0
-	var seen plan.Observed
-	// What is there by one look and not by the next is looked for again.
-	err := settle(ctx, true, func() (err error) {
-		looks++
-		seen = plan.Observed{Policies: map[int]access.Policy{}, LastUse: map[string]access.LastUse{}}
-		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
-			return err
-		}
-		if seen.Former, err = p.formerSecret(ctx, want); err != nil {
-			return err
-		}
-		user, err := p.user(ctx, want.Spec.UserName)
-		if err != nil && !errors.Is(err, access.ErrNotFound) {
-			return fmt.Errorf("looking for the user: %w", err)
-		}
-		if err == nil {
-			seen.User = &user
-			// Someone else's user is refused by the plan, and not looked into.
-			if want.Owner.OwnsAs(user.Name, user.Tags) {
-				if err := p.observeUser(ctx, user.Name, &seen); err != nil {
-					return err
-				}
-				if err := p.sameMoment(ctx, want, seen, time.Since(started), looks); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	return seen, err
-}
-
-// formerSecret returns the secret of the former name, or nil if there is none
-// that is ours.
-func (p *Provisioner) formerSecret(ctx context.Context, want plan.Desired) (*access.SecretInfo, error) {
-	if want.FormerSecret == "" {
-		return nil, nil
-	}
-	former, err := p.findSecret(ctx, want.FormerSecret)
-	if err != nil || former == nil || !former.Deleted.IsZero() || !want.Owner.OwnsAs(want.Spec.UserName, former.Tags) {
-		return nil, err
-	}
-	return former, nil
-}
-
-// sameMoment returns access.ErrBusy if the secret has changed since it was
-// seen, or if keys and secret may yet come to agree.
-func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen plan.Observed, waited time.Duration, looks int) error {
-	secret, err := p.findSecret(ctx, want.Spec.SecretName)
-	if err != nil {
-		return err
-	}
-	if secret == nil {
-		secret = &access.SecretInfo{}
-	}
-	var before []access.Version
-	if seen.Secret != nil {
-		before = seen.Secret.Versions
-	}
-	if !slices.EqualFunc(secret.Versions, before, sameVersion) {
-		return fmt.Errorf("secret %s is being changed: %w", want.Spec.SecretName, access.ErrBusy)
-	}
-	for _, key := range seen.Keys {
-		recorded := slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == key.ID })
-		if !recorded && waited < storing && time.Since(key.Created) < storing {
-			return fmt.Errorf("key %s is not stored: %w", key.ID, access.ErrBusy)
-		}
-	}
-	if waited >= listLag && looks >= fewestLooks {
-		return nil
-	}
-	// A secret that two users share in turn names a key of the other one: then
-	// this waits in vain, once, in the rollback of a replacement.
-	for _, secret := range []*access.SecretInfo{secret, seen.Former} {
-		if secret == nil || !want.Owner.Owns(secret.Tags) {
-			continue
-		}
-		current, _ := secret.Labelled(access.Current)
-		if key := plan.KeyOf(current); key != "" && !slices.ContainsFunc(seen.Keys, func(k access.Key) bool { return k.ID == key }) {
-			return fmt.Errorf("key %s is not listed: %w", key, access.ErrBusy)
-		}
-	}
-	return nil
-}
-
-func sameVersion(a, b access.Version) bool {
-	return a.ID == b.ID && len(a.Labels) == len(b.Labels) && !slices.ContainsFunc(a.Labels, func(label string) bool { return !b.Has(label) })
-}
-
-func (p *Provisioner) observeUser(ctx context.Context, user string, seen *plan.Observed) (err error) {
-	if seen.Keys, err = p.keys(ctx, user); err != nil {
-		return fmt.Errorf("listing the user's keys: %w", err)
-	}
-	if len(seen.Keys) > 1 {
-		for _, key := range seen.Keys {
-			if seen.LastUse[key.ID], err = ask(ctx, func() (access.LastUse, error) { return p.Keys.LastUse(ctx, key.ID) }); err != nil {
-				return fmt.Errorf("asking when key %s was last used: %w", key.ID, err)
-			}
-		}
-	}
-	attached, err := ask(ctx, func() ([]string, error) { return p.Policies.Attached(ctx, user) })
-	if err != nil {
-		return fmt.Errorf("listing the user's policies: %w", err)
-	}
-	for _, policy := range attached {
-		number, ours := name.PolicyNumber(user, policy)
-		if !ours {
-			continue
-		}
-		if seen.Policies[number], err = p.policy(ctx, policy); err != nil {
-			return fmt.Errorf("reading policy %s: %w", policy, err)
-		}
-	}
-	return nil
-}
-
-func (p *Provisioner) user(ctx context.Context, name string) (access.User, error) {
-	return ask(ctx, func() (access.User, error) { return p.Users.User(ctx, name) })
-}
-
-func (p *Provisioner) keys(ctx context.Context, user string) ([]access.Key, error) {
-	return ask(ctx, func() ([]access.Key, error) { return p.Keys.Keys(ctx, user) })
-}
-
-func (p *Provisioner) policy(ctx context.Context, name string) (access.Policy, error) {
-	return ask(ctx, func() (access.Policy, error) { return p.Policies.Policy(ctx, name) })
-}
-
-// findSecret returns the secret, or nil if there is none.
-func (p *Provisioner) findSecret(ctx context.Context, secret string) (*access.SecretInfo, error) {
-	info, err := ask(ctx, func() (access.SecretInfo, error) { return p.Secrets.Secret(ctx, secret) })
-	if errors.Is(err, access.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for secret %s: %w", secret, err)
-	}
-	return &info, nil
 }
 
 // result tells what stands, from what was seen.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/plan"
@@ -56,6 +57,31 @@ func TestAnyEventTwiceAtTheSameMoment(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A key that no secret records may be one that another run is about to store,
+// also for a run that has been looking for long by then.
+func TestAKeyThatAnotherRunMayBeStoring(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack())
+		started, made := time.Now(), time.Time{}
+		w.Before = func(_ context.Context, verb string) error {
+			switch {
+			case verb == "GetUser" && time.Since(started) < 40*time.Second:
+				return access.ErrBusy
+			case verb == "ListAccessKeys" && made.IsZero():
+				made = time.Now()
+				w.AddKey(user)
+			case verb == "DeleteAccessKey" && time.Since(made) < 25*time.Second:
+				w.Errorf("deleted after %v", time.Since(made))
+			}
+			return nil
+		}
+		w.update(stack(), stack(serial(2)))
+		w.Before = nil
+		w.remove(stack(serial(2)))
+		w.empty()
+	})
 }
 
 // The second delivery of a Create that fails must not take away what an

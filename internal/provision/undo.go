@@ -124,33 +124,62 @@ func (p *Provisioner) remove(ctx context.Context, target Target) error {
 	if !name.IsUser(target.PhysicalID) {
 		return nil
 	}
-	seen, secrets, err := p.belongings(ctx, target)
-	if err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		again, err := p.removeOnce(ctx, target)
+		if err != nil || !again || attempt == 5 {
+			return err
+		}
 	}
-	steps := plan.Remove(target.PhysicalID, seen, secrets)
-	return p.begin(plan.Desired{Owner: target.Owner}, seen).apply(ctx, steps)
 }
 
-// belongings observes what carries the target's tags.
-func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Observed, []string, error) {
-	seen := plan.Observed{Policies: map[int]access.Policy{}}
+// removeOnce reports whether the user is back after all: a Create or Update
+// that this has overtaken makes it anew. That looks once more in its turn (see
+// lastLook), so that one of the two sees what the other did.
+func (p *Provisioner) removeOnce(ctx context.Context, target Target) (again bool, err error) {
+	seen, foreign, err := p.belongings(ctx, target)
+	if err != nil || foreign {
+		return false, err
+	}
+	run := p.begin(plan.Desired{Owner: target.Owner}, seen)
+	if err := run.apply(ctx, plan.Remove(target.PhysicalID, seen, nil)); err != nil {
+		return false, err
+	}
+	// Looked for once the user is gone: until then a Create or Update that this
+	// has overtaken may make it.
+	secrets, err := p.ownSecrets(ctx, target)
+	if err != nil {
+		return false, err
+	}
+	if err := run.apply(ctx, plan.Remove(target.PhysicalID, plan.Observed{}, secrets)); err != nil || seen.User == nil {
+		return false, err
+	}
+	_, err = p.user(ctx, target.PhysicalID)
+	if errors.Is(err, access.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// belongings observes what carries the target's tags, the secret aside. A user
+// of that name that does not is foreign, and so is all that hangs on the name.
+func (p *Provisioner) belongings(ctx context.Context, target Target) (seen plan.Observed, foreign bool, err error) {
+	seen.Policies = map[int]access.Policy{}
 	look := p.sought
 	if target.UserName != "" && target.UserName != target.PhysicalID {
 		look = p.user // an id that CloudFormation made up, and nobody a user for
 	}
 	user, err := look(ctx, target.PhysicalID)
 	if err != nil && !errors.Is(err, access.ErrNotFound) {
-		return seen, nil, fmt.Errorf("looking for the user: %w", err)
+		return seen, false, fmt.Errorf("looking for the user: %w", err)
 	}
 	if err == nil {
 		if !target.Owner.OwnsAs(target.PhysicalID, user.Tags) {
-			return seen, nil, nil // someone else's, and so is all that hangs on the name
+			return seen, true, nil
 		}
 		seen.User = &user
 		// Gone in between: another Delete is at it.
 		if seen.Keys, err = p.keys(ctx, user.Name); err != nil && !errors.Is(err, access.ErrNotFound) {
-			return seen, nil, fmt.Errorf("listing the user's keys: %w", err)
+			return seen, false, fmt.Errorf("listing the user's keys: %w", err)
 		}
 	}
 	// The last policy may have been made by a process that is gone, and not be
@@ -164,20 +193,24 @@ func (p *Provisioner) belongings(ctx context.Context, target Target) (plan.Obser
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, access.ErrNotFound) {
-		return seen, nil, err
+	if errors.Is(err, access.ErrNotFound) {
+		err = nil
 	}
-	var secrets []string
+	return seen, false, err
+}
+
+// ownSecrets finds the secrets that carry the target's tags.
+func (p *Provisioner) ownSecrets(ctx context.Context, target Target) (secrets []string, err error) {
 	for _, candidate := range candidates(target) {
 		secret, err := p.findSecret(ctx, candidate)
 		if err != nil {
-			return seen, nil, err
+			return nil, err
 		}
-		if secret != nil && target.Owner.OwnsAs(target.PhysicalID, secret.Tags) {
+		if secret != nil && candidate != target.Keep && target.Owner.OwnsAs(target.PhysicalID, secret.Tags) {
 			secrets = append(secrets, candidate)
 		}
 	}
-	return seen, secrets, nil
+	return secrets, nil
 }
 
 // sought returns the user, or access.ErrNotFound once that is to be believed: a

@@ -1,0 +1,129 @@
+package provision_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/plan"
+)
+
+// Events of one user that CloudFormation sends one after the other can still
+// meet: Lambda delivers twice, and a function may be at work when CloudFormation
+// has long given it up. Nothing serialises them, and nothing needs to: whatever
+// they do to each other, at rest every live key is one that a secret gives out,
+// AWSCURRENT names a live key, and the last event, once it runs alone, gets
+// what it asks for.
+
+// race runs two events at the same moment, in another order with every seed.
+// Either may fail.
+func (w *world) race(seed int64, one, other func() error) {
+	w.Helper()
+	w.Racing(true)
+	w.interleave(seed, 10)
+	w.together(2, func(i int) error {
+		if i == 0 {
+			w.Logf("one: %v", one())
+		} else {
+			w.Logf("other: %v", other())
+		}
+		return nil
+	})
+	w.Before, w.After = nil, nil
+	w.Racing(false)
+	// The account counts a key as stored late, not as lost, for half a minute.
+	time.Sleep(time.Minute) // synctest's time
+}
+
+const raceSeeds = 300
+
+func TestACreateRacingItsDelete(t *testing.T) {
+	for _, id := range []string{user, "stack-Credentials-INVENTED"} {
+		t.Run(id, func(t *testing.T) {
+			for seed := range int64(raceSeeds) {
+				play(t, func(w *world) {
+					w.ExpectRemoval(user)
+					w.race(seed,
+						func() error { _, err := w.tryCreate(stack()); return err },
+						func() error { return w.tryDelete(target(stack(), id)) })
+					w.Check()
+					w.remove(stack())
+					w.empty()
+				})
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+		})
+	}
+}
+
+// updates are changes that touch keys, policies, secret and user.
+var updates = map[string]plan.Desired{
+	"buckets":           stack(buckets("two")),
+	"Serial":            stack(serial(2)),
+	"secret":            stack(secretName("cloney/moved")),
+	"secret and Serial": stack(secretName("cloney/moved"), serial(2)),
+	"user":              stack(userName(second)),
+	"user, not secret":  stack(userName(second), secretName(secret)),
+}
+
+func TestAnUpdateRacingItsRollback(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(updates)) {
+		t.Run(name, func(t *testing.T) {
+			next := updates[name]
+			for seed := range int64(raceSeeds) {
+				play(t, func(w *world) {
+					first := w.create(stack()).AccessKeyID
+					w.ExpectRemoval(second)
+					w.race(seed,
+						func() error { _, err := w.tryUpdate(stack(), next); return err },
+						func() error { _, err := w.tryRollback(next, stack(), user); return err })
+					if current := w.Labelled(secret, access.Current); current != "" && !slices.Contains(slices.Concat(w.LiveKeys(user), w.LiveKeys(second)), current) {
+						w.Errorf("AWSCURRENT names %s, which is dead", current)
+					}
+					// The rollback is what CloudFormation asked for last.
+					w.ExpectRemoval(second)
+					if result := w.rollback(next, stack()); result.AccessKeyID != first {
+						w.Errorf("rolled back to %s, not to %s", result.AccessKeyID, first)
+					}
+					if next.Spec.UserName != user {
+						w.remove(next)
+					}
+					w.remove(stack())
+					w.empty()
+				})
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+		})
+	}
+}
+
+func TestAnUpdateRacingTheDelete(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(updates)) {
+		t.Run(name, func(t *testing.T) {
+			next := updates[name]
+			for seed := range int64(raceSeeds) {
+				play(t, func(w *world) {
+					w.create(stack())
+					w.ExpectRemoval(user, second)
+					w.race(seed,
+						func() error { _, err := w.tryUpdate(stack(), next); return err },
+						func() error { return w.tryDelete(target(next, user)) })
+					w.Check()
+					w.ExpectRemoval(user, second)
+					w.remove(next)
+					w.remove(stack())
+					w.empty()
+				})
+				if t.Failed() {
+					t.Fatalf("seed %d", seed)
+				}
+			}
+		})
+	}
+}
