@@ -17,6 +17,9 @@ const (
 	// justMadeFor is how long what is not found is looked for all the same,
 	// where a process that is gone may have made it a moment ago.
 	justMadeFor = 10 * time.Second
+	// fewestLooks is how often at the least, however long that takes: between
+	// two looks that are throttled much time may pass.
+	fewestLooks = 5
 	firstWait   = 200 * time.Millisecond
 	mostWait    = 5 * time.Second
 )
@@ -61,7 +64,7 @@ func promptly(ctx context.Context, justMade bool, f func() error) error {
 func repeat(ctx context.Context, notFound, throttled, mostThrottled time.Duration, f func() error) error {
 	started := time.Now()
 	late := firstWait
-	for {
+	for looks := 1; ; {
 		err := f()
 		var wait time.Duration
 		waited := time.Since(started)
@@ -69,9 +72,10 @@ func repeat(ctx context.Context, notFound, throttled, mostThrottled time.Duratio
 		case errors.Is(err, access.ErrThrottled):
 			wait, throttled = throttled, min(throttled*2, mostThrottled)
 		case errors.Is(err, access.ErrBusy),
-			errors.Is(err, access.ErrNotFound) && waited < notFound,
-			errors.Is(err, access.ErrConflict) && waited < lag:
+			errors.Is(err, access.ErrNotFound) && notFound > 0 && (waited < notFound || looks < fewestLooks),
+			errors.Is(err, access.ErrConflict) && (waited < lag || looks < fewestLooks):
 			wait, late = late, min(late*2, mostWait)
+			looks++
 		default:
 			return err
 		}

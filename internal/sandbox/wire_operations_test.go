@@ -124,7 +124,7 @@ func TestWireVerify(t *testing.T) {
 	verifying := creating
 	verifying.name = "verify"
 	verifying.event = func(l *life) wireEvent { return l.event("Create", "", verified(l), nil) }
-	disturb(t, verifying, faults, "secretsmanager PutSecretValue")
+	disturb(t, verifying, faults[1:], "secretsmanager PutSecretValue")
 }
 
 // Lambda sends SIGTERM before it takes an environment away. Whatever the

@@ -68,8 +68,8 @@ var kills = []fault{
 
 var failures = []fault{
 	{"reply lost", always(sandbox.Lose), goesOn, true},
-	{"broken", always(sandbox.Break), goesOn, false},
-	{"throttled", always(sandbox.Throttle), goesOn, false},
+	{"broken", always(sandbox.Break), goesOn, true},
+	{"throttled", always(sandbox.Throttle), goesOn, true},
 	{"denied", always(sandbox.Deny), goesOn, true},
 }
 
