@@ -45,13 +45,6 @@ func Definite(err error) bool {
 	return false
 }
 
-// Scope is what a credential is for: the roles of the guide, on these buckets.
-type Scope struct {
-	Source      bool     // read: list, GetObject, GetObjectVersion
-	Destination bool     // write: list, PutObject, PutObjectAcl, multipart
-	Buckets     []string // bucket names, sorted, no duplicates
-}
-
 // User is an IAM user as it stands in the account.
 type User struct {
 	Name string

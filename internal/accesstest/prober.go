@@ -57,9 +57,9 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope) erro
 		k.refused--
 		return errNotYet
 	}
-	for _, bucket := range scope.Buckets {
-		if !a.buckets[bucket] {
-			return fmt.Errorf("bucket %s does not exist", bucket)
+	for _, place := range scope.Places {
+		if !a.buckets[place.Bucket()] {
+			return fmt.Errorf("bucket %s does not exist", place.Bucket())
 		}
 	}
 	if missing := a.missing(k.user, scope); missing != "" {
@@ -87,8 +87,8 @@ func (a *Account) missing(user string, scope access.Scope) string {
 		objects = append(objects, onTargets...)
 	}
 	granted := a.granted(user)
-	for _, bucket := range scope.Buckets {
-		arn := "arn:aws:s3:::" + bucket
+	for _, place := range scope.Places {
+		arn := "arn:aws:s3:::" + place.Bucket()
 		for _, action := range onBucket {
 			if !granted[action+" on "+arn] {
 				return action + " on " + arn

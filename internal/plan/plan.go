@@ -123,9 +123,9 @@ type planner struct {
 func (p *planner) add(step Step) { p.steps = append(p.steps, step) }
 
 func (p *planner) documents() ([]policy.Document, error) {
-	former := map[int][]string{}
+	former := map[int][]access.Place{}
 	for number, existing := range p.seen.Policies {
-		former[number] = policy.Buckets(existing.Document)
+		former[number] = policy.Places(existing.Document)
 	}
 	return policy.Documents(p.want.Spec.Scope, p.want.Owner.Stack.Partition, former)
 }

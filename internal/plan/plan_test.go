@@ -37,7 +37,7 @@ func ownerOf(logical string) name.Owner {
 
 func desired(changes ...func(*plan.Desired)) plan.Desired {
 	d := plan.Desired{Owner: owner, RequestID: "r", Spec: spec.Spec{
-		Scope: access.Scope{Source: true, Buckets: []string{"one"}}, UserName: user, SecretName: secret, Serial: 1, Verify: true,
+		Scope: access.Scope{Source: true, Places: []access.Place{"one"}}, UserName: user, SecretName: secret, Serial: 1, Verify: true,
 	}}
 	for _, change := range changes {
 		change(&d)
@@ -49,8 +49,8 @@ func serial(n int) func(*plan.Desired) { return func(d *plan.Desired) { d.Spec.S
 func moved(to string) func(*plan.Desired) {
 	return func(d *plan.Desired) { d.Spec.SecretName, d.FormerSecret = to, secret }
 }
-func buckets(names ...string) func(*plan.Desired) {
-	return func(d *plan.Desired) { d.Spec.Scope.Buckets = names }
+func buckets(names ...access.Place) func(*plan.Desired) {
+	return func(d *plan.Desired) { d.Spec.Scope.Places = names }
 }
 
 // version is a stored key: "1:KEY", with its staging labels.

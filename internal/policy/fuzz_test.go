@@ -31,7 +31,7 @@ func FuzzDocuments(f *testing.F) {
 	f.Add("\"},{\"Effect\":\"Allow\"", "*,x/*,${aws:username}", byte(0), byte(1), byte(3), byte(3))
 	f.Fuzz(func(t *testing.T, names, before string, roles, rolesBefore, copies, copiesBefore byte) {
 		former := map[int]string{}
-		held := map[int][]string{}
+		held := map[int][]access.Place{}
 		scopeBefore := scopeOf(t, before, rolesBefore, copiesBefore)
 		documents, err := policy.Documents(scopeBefore, "aws", nil)
 		if err != nil {
@@ -39,7 +39,7 @@ func FuzzDocuments(f *testing.F) {
 		}
 		judge(t, scopeBefore, documents)
 		for _, d := range documents {
-			former[d.Number], held[d.Number] = d.Text, policy.Buckets(d.Text)
+			former[d.Number], held[d.Number] = d.Text, policy.Places(d.Text)
 		}
 		scope := scopeOf(t, names, roles, copies)
 		documents, err = policy.Documents(scope, "aws", held)
@@ -48,11 +48,11 @@ func FuzzDocuments(f *testing.F) {
 			t.Fatalf("differs the second time: %v, %v", err, errAgain)
 		}
 		var tooMany policy.TooManyError
-		if errors.As(err, &tooMany) && tooMany.Fit < tooMany.Buckets && tooMany.Buckets == len(scope.Buckets) && documents == nil {
+		if errors.As(err, &tooMany) && tooMany.Fit < tooMany.Places && tooMany.Places == len(scope.Places) && documents == nil {
 			return
 		}
 		if err != nil {
-			t.Fatalf("%d buckets: %v", len(scope.Buckets), err)
+			t.Fatalf("%d buckets: %v", len(scope.Places), err)
 		}
 		judge(t, scope, documents)
 		replaced(t, scopeBefore, scope, former, documents)
@@ -68,24 +68,24 @@ func scopeOf(t *testing.T, names string, roles, copies byte) access.Scope {
 		t.Fatal(err)
 	}
 	scope := access.Scope{Source: roles%3 != 1, Destination: roles%3 != 0}
-	parsed := func(bucket string) []string {
+	parsed := func(bucket string) []access.Place {
 		declared, err := spec.Parse(map[string]any{"Access": "Source", "Buckets": []any{bucket}}, spec.Rules{Owner: name.Owner{Stack: stack, Logical: "L"}})
 		if err != nil {
 			return nil
 		}
-		return declared.Scope.Buckets
+		return declared.Scope.Places
 	}
 	list := strings.Split(names, ",")
 	for _, bucket := range list {
-		scope.Buckets = append(scope.Buckets, parsed(bucket)...)
+		scope.Places = append(scope.Places, parsed(bucket)...)
 	}
 	for _, bucket := range parsed(list[0] + "000") {
 		for i := range 1 << (copies % 11) {
-			scope.Buckets = append(scope.Buckets, fmt.Sprintf("%s%03d", strings.TrimSuffix(bucket, "000"), i%1000))
+			scope.Places = append(scope.Places, access.Place(fmt.Sprintf("%s%03d", strings.TrimSuffix(string(bucket), "000"), i%1000)))
 		}
 	}
-	slices.Sort(scope.Buckets)
-	scope.Buckets = slices.Compact(scope.Buckets)
+	slices.Sort(scope.Places)
+	scope.Places = slices.Compact(scope.Places)
 	return scope
 }
 
@@ -97,8 +97,8 @@ func judge(t *testing.T, scope access.Scope, documents []policy.Document) {
 			continue
 		}
 		for action, on := range actions {
-			for _, bucket := range scope.Buckets {
-				want[action+" "+"arn:aws:s3:::"+bucket+map[string]string{"object": "/*"}[on]] = true
+			for _, bucket := range scope.Places {
+				want[action+" "+"arn:aws:s3:::"+string(bucket)+map[string]string{"object": "/*"}[on]] = true
 			}
 		}
 	}
@@ -167,14 +167,14 @@ func replaced(t *testing.T, before, after access.Scope, standing map[int]string,
 	}
 	for _, d := range documents {
 		standing[d.Number] = d.Text
-		held := map[string]bool{}
+		held := map[access.Place]bool{}
 		for _, text := range standing {
-			for _, bucket := range policy.Buckets(text) {
+			for _, bucket := range policy.Places(text) {
 				held[bucket] = true
 			}
 		}
-		for _, bucket := range after.Buckets {
-			if _, was := slices.BinarySearch(before.Buckets, bucket); was && !held[bucket] {
+		for _, bucket := range after.Places {
+			if _, was := slices.BinarySearch(before.Places, bucket); was && !held[bucket] {
 				t.Errorf("after policy %d, bucket %s is in none", d.Number, bucket)
 			}
 		}

@@ -1,45 +1,47 @@
-// Package policy writes the managed policies: what the guide grants, on the
-// named buckets, and nothing else.
+// Package policy writes the managed policies: what the guide grants, in the
+// named places, and nothing else.
 //
-// The documents are canonical JSON: the same Scope gives the same bytes. They
-// hold no wildcard but the /* that means "the objects of this bucket". A Scope
-// whose buckets do not fit one policy is spread over several, at most ten to a
-// user; more than those hold is refused with the count.
+// The documents are canonical JSON: the same Scope gives the same bytes. Their
+// only wildcard is the * that ends an object ARN or a prefix; what a stack
+// writes is taken literally. A Scope whose places do not fit one policy is
+// spread over several, at most ten to a user; more than those hold is refused
+// with the count.
 //
 // It is pure: no SDK, no clock, no I/O.
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"cloney-s3-credentials/internal/access"
 )
 
 // MaxSize is how many characters a managed policy may have, white space not
-// counted (ours has none).
+// counted (ours has none but what stands in a prefix).
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 const MaxSize = 6144
 
 // role is one column of the guide's table.
 type role struct {
 	sid     string
-	bucket  []string // actions on the bucket
-	objects []string // actions on its objects
+	objects []string // actions on objects
+	keys    []string // what the same calls need of the objects' KMS keys
 }
 
 // The guide's table. This is the whole of what a credential can ever do.
 var (
-	listing = []string{"s3:GetBucketLocation", "s3:ListBucket"}
-	source  = role{
-		sid:     "CloneySourceAccess",
-		bucket:  listing,
-		objects: []string{"s3:GetObject", "s3:GetObjectVersion"},
-	}
+	location    = "s3:GetBucketLocation"
+	list        = "s3:ListBucket"
+	source      = role{"CloneySourceAccess", []string{"s3:GetObject", "s3:GetObjectVersion"}, []string{"kms:Decrypt"}}
 	destination = role{
-		sid:     "CloneyDestinationAccess",
-		bucket:  listing,
-		objects: []string{"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectAcl"},
+		"CloneyDestinationAccess",
+		[]string{"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectAcl"},
+		// Decrypt: S3 reads the parts of a multipart upload to put them together.
+		// https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+		[]string{"kms:Decrypt", "kms:GenerateDataKey"},
 	}
 )
 
@@ -49,53 +51,66 @@ type document struct {
 }
 
 type statement struct {
-	Sid      string
-	Effect   string
-	Action   []string
-	Resource []string
+	Sid       string
+	Effect    string
+	Action    []string
+	Resource  []string
+	Condition conditions `json:",omitempty"`
 }
 
-// write returns the document that grants the scope's roles on the buckets.
-func write(scope access.Scope, buckets []string, partition string) string {
-	var roles []role
-	if scope.Source {
-		roles = append(roles, source)
-	}
-	if scope.Destination {
-		roles = append(roles, destination)
-	}
-	arns := make([]string, len(buckets))
-	objects := make([]string, len(buckets))
-	for i, bucket := range buckets {
-		arns[i] = "arn:" + partition + ":s3:::" + bucket
-		objects[i] = arns[i] + "/*"
-	}
+// write returns the document that grants the scope's roles in the places.
+func write(scope access.Scope, places []access.Place, partition string) string {
+	g := newGrammar(scope, partition)
 	doc := document{Version: "2012-10-17"}
-	for _, role := range roles {
-		doc.Statement = append(doc.Statement,
-			statement{role.sid + "Bucket", "Allow", role.bucket, arns},
-			statement{role.sid + "Objects", "Allow", role.objects, objects})
+	for _, role := range g.roles {
+		doc.Statement = append(doc.Statement, g.buckets(role, places)...)
+		doc.Statement = append(doc.Statement, g.objects(role, places))
+		doc.Statement = append(doc.Statement, g.keys(role)...)
 	}
-	// Strings alone cannot fail to marshal.
-	text, _ := json.Marshal(doc)
-	return string(text)
+	return encode(doc)
 }
 
-// Buckets returns the buckets that a document of ours names, in its order; none
-// if it is not one of ours.
-func Buckets(text string) []string {
+// encode writes JSON as it stands: Go would write <, > and & as \u003c …, and
+// AWS does not say whether it reads those.
+func encode(value any) string {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	// Strings, lists and maps of them cannot fail to marshal.
+	_ = encoder.Encode(value)
+	return strings.TrimSuffix(text.String(), "\n")
+}
+
+// Places returns where a document of ours gives access to, sorted; nothing if
+// it is not one of ours.
+func Places(text string) []access.Place {
 	var doc document
-	if json.Unmarshal([]byte(text), &doc) != nil || len(doc.Statement) == 0 {
+	if json.Unmarshal([]byte(text), &doc) != nil {
 		return nil
 	}
-	var buckets []string
-	for _, arn := range doc.Statement[0].Resource {
-		// arn:partition:s3:::bucket
-		if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[2] == "s3" {
-			buckets = append(buckets, parts[5])
+	var places []access.Place
+	for _, s := range doc.Statement {
+		if s.Sid != source.sid+objectsSid && s.Sid != destination.sid+objectsSid {
+			continue
+		}
+		for _, arn := range s.Resource {
+			// arn:partition:s3:::bucket/prefix*
+			if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && strings.HasSuffix(arn, "*") {
+				places = append(places, placeOf(strings.TrimSuffix(parts[5], "*")))
+			}
 		}
 	}
-	return buckets
+	slices.Sort(places)
+	return slices.Compact(places)
+}
+
+// placeOf reads what stands in an object ARN before its last *.
+func placeOf(resource string) access.Place {
+	place := access.Place(unescape(resource))
+	if place.Prefix() == "" {
+		return access.Place(place.Bucket())
+	}
+	return place
 }
 
 // Same reports whether two documents hold the same JSON, however it is laid

@@ -140,11 +140,11 @@ func matrix(t *testing.T, properties map[string]any, document string) {
 		named           bool
 	}
 	targets := []target{{"arn:aws:s3:::other-bucket", "bucket", false}, {"arn:aws:s3:::other-bucket/key", "object", false}}
-	for _, bucket := range parsed.Scope.Buckets {
-		arn := "arn:aws:s3:::" + bucket
+	for _, bucket := range parsed.Scope.Places {
+		arn := "arn:aws:s3:::" + string(bucket)
 		targets = append(targets,
 			target{arn, "bucket", true}, target{arn + "/key", "object", true}, target{arn + "/deep/key", "object", true},
-			target{arn + "-2", "bucket", false}, target{arn + "-2/key", "object", false}, target{"arn:aws:s3:::x" + bucket + "/key", "object", false})
+			target{arn + "-2", "bucket", false}, target{arn + "-2/key", "object", false}, target{"arn:aws:s3:::x" + string(bucket) + "/key", "object", false})
 	}
 	allowed := 0
 	for _, action := range s3Actions(t) {
@@ -166,11 +166,11 @@ func TestSpreadingOverPolicies(t *testing.T) {
 	for _, scope := range []access.Scope{{Source: true}, {Destination: true}, {Source: true, Destination: true}} {
 		most := 0
 		for n := 1; n < 2000; n += 37 {
-			scope.Buckets = buckets(0, n)
+			scope.Places = buckets(0, n)
 			documents, err := policy.Documents(scope, "aws", nil)
 			var tooMany policy.TooManyError
 			if errors.As(err, &tooMany) {
-				if tooMany.Buckets != n || tooMany.Fit < most || tooMany.Fit > most+37 {
+				if tooMany.Places != n || tooMany.Fit < most || tooMany.Fit > most+37 {
 					t.Errorf("%d buckets: %+v after %d fitted", n, tooMany, most)
 				}
 				break
@@ -201,14 +201,14 @@ func TestCapacity(t *testing.T) {
 		{access.Scope{Source: true, Destination: true}, 63, 170},
 	} {
 		for i := range 1000 {
-			c.scope.Buckets = append(c.scope.Buckets, fmt.Sprintf("%03d%s", i, strings.Repeat("x", c.length-3)))
+			c.scope.Places = append(c.scope.Places, access.Place(fmt.Sprintf("%03d%s", i, strings.Repeat("x", c.length-3))))
 		}
 		_, err := policy.Documents(c.scope, "aws", nil)
 		var tooMany policy.TooManyError
 		if !errors.As(err, &tooMany) || tooMany.Fit != c.fit {
 			t.Errorf("of names with %d characters: %v, want %d to fit", c.length, err, c.fit)
 		}
-		c.scope.Buckets = c.scope.Buckets[:c.fit]
+		c.scope.Places = c.scope.Places[:c.fit]
 		if _, err := policy.Documents(c.scope, "aws", nil); err != nil {
 			t.Errorf("%d do not fit: %v", c.fit, err)
 		}
@@ -221,15 +221,15 @@ func TestChangesLeaveNoGap(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	moved := 0
 	for range 300 {
-		before := access.Scope{Source: true, Destination: random.Intn(3) == 0, Buckets: sample(random)}
-		after := access.Scope{Source: true, Destination: random.Intn(2) == 0, Buckets: sample(random)}
+		before := access.Scope{Source: true, Destination: random.Intn(3) == 0, Places: sample(random)}
+		after := access.Scope{Source: true, Destination: random.Intn(2) == 0, Places: sample(random)}
 		first, err := policy.Documents(before, "aws", nil)
 		if err != nil {
 			continue
 		}
-		state := map[int][]string{}
+		state := map[int][]access.Place{}
 		for _, d := range first {
-			state[d.Number] = policy.Buckets(d.Text)
+			state[d.Number] = policy.Places(d.Text)
 		}
 		second, err := policy.Documents(after, "aws", state)
 		if err != nil {
@@ -237,18 +237,18 @@ func TestChangesLeaveNoGap(t *testing.T) {
 		}
 		check(t, after, second)
 		for _, d := range second {
-			if !slices.Equal(state[d.Number], policy.Buckets(d.Text)) {
+			if !slices.Equal(state[d.Number], policy.Places(d.Text)) {
 				moved++
 			}
-			state[d.Number] = policy.Buckets(d.Text)
-			held := map[string]bool{}
+			state[d.Number] = policy.Places(d.Text)
+			held := map[access.Place]bool{}
 			for _, buckets := range state {
 				for _, b := range buckets {
 					held[b] = true
 				}
 			}
-			for _, b := range before.Buckets {
-				if _, kept := slices.BinarySearch(after.Buckets, b); kept && !held[b] {
+			for _, b := range before.Places {
+				if _, kept := slices.BinarySearch(after.Places, b); kept && !held[b] {
 					t.Fatalf("%s has no policy after number %d", b, d.Number)
 				}
 			}
@@ -260,16 +260,16 @@ func TestChangesLeaveNoGap(t *testing.T) {
 }
 
 func TestAnAddedBucketTouchesOnePolicy(t *testing.T) {
-	scope := access.Scope{Source: true, Buckets: buckets(0, 200)}
+	scope := access.Scope{Source: true, Places: buckets(0, 200)}
 	first, err := policy.Documents(scope, "aws", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	state, texts := map[int][]string{}, map[int]string{}
+	state, texts := map[int][]access.Place{}, map[int]string{}
 	for _, d := range first {
-		state[d.Number], texts[d.Number] = policy.Buckets(d.Text), d.Text
+		state[d.Number], texts[d.Number] = policy.Places(d.Text), d.Text
 	}
-	scope.Buckets = append([]string{"aaa"}, scope.Buckets...)
+	scope.Places = append([]access.Place{"aaa"}, scope.Places...)
 	second, err := policy.Documents(scope, "aws", state)
 	if err != nil {
 		t.Fatal(err)
@@ -299,22 +299,22 @@ func TestSame(t *testing.T) {
 
 // check returns the buckets that the documents hold, after asking for their
 // limits.
-func check(t *testing.T, scope access.Scope, documents []policy.Document) map[string]bool {
+func check(t *testing.T, scope access.Scope, documents []policy.Document) map[access.Place]bool {
 	t.Helper()
-	held, numbers := map[string]bool{}, map[int]bool{}
+	held, numbers := map[access.Place]bool{}, map[int]bool{}
 	for _, d := range documents {
 		if len(d.Text) > policy.MaxSize || d.Number < 1 || d.Number > name.MaxPolicies || numbers[d.Number] {
 			t.Fatalf("policy %d of %d characters", d.Number, len(d.Text))
 		}
 		numbers[d.Number] = true
-		for _, b := range policy.Buckets(d.Text) {
+		for _, b := range policy.Places(d.Text) {
 			if held[b] {
 				t.Fatalf("%s is held twice", b)
 			}
 			held[b] = true
 		}
 	}
-	for _, b := range scope.Buckets {
+	for _, b := range scope.Places {
 		if !held[b] {
 			t.Fatalf("%s is not held", b)
 		}
@@ -322,17 +322,17 @@ func check(t *testing.T, scope access.Scope, documents []policy.Document) map[st
 	return held
 }
 
-func buckets(from, to int) []string {
-	var names []string
+func buckets(from, to int) []access.Place {
+	var names []access.Place
 	for i := from; i < to; i++ {
-		names = append(names, fmt.Sprintf("bucket-%06d-%s", i, strings.Repeat("x", i%45)))
+		names = append(names, access.Place(fmt.Sprintf("bucket-%06d-%s", i, strings.Repeat("x", i%45))))
 	}
 	slices.Sort(names)
 	return names
 }
 
-func sample(random *rand.Rand) []string {
-	var names []string
+func sample(random *rand.Rand) []access.Place {
+	var names []access.Place
 	for _, b := range buckets(0, 120) {
 		if random.Intn(3) > 0 {
 			names = append(names, b)

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
@@ -14,33 +15,39 @@ type Document struct {
 	Text   string
 }
 
-// TooManyError says how many buckets are more than the policies can hold.
-type TooManyError struct{ Buckets, Fit int }
+// TooManyError says how many places are more than the policies can hold.
+type TooManyError struct{ Places, Fit int }
 
 func (e TooManyError) Error() string {
-	return fmt.Sprintf("Buckets: %d are %d more than the %d managed policies that AWS attaches to a user can hold (%d characters each); declare a second resource for the rest",
-		e.Buckets, e.Buckets-e.Fit, name.MaxPolicies, MaxSize)
+	policies := fmt.Sprintf("the %d managed policies that AWS attaches to a user can hold (%d characters each)", name.MaxPolicies, MaxSize)
+	if e.Fit == 0 {
+		return fmt.Sprintf("Buckets: %d are more than %s: KmsKeyArns, SourceIps or a prefix leave no room for one; declare several resources with fewer of them each", e.Places, policies)
+	}
+	return fmt.Sprintf("Buckets: %d are %d more than %s; declare a second resource for the rest", e.Places, e.Places-e.Fit, policies)
 }
 
 // Documents spreads the scope over policies. former says which number held
-// which buckets until now (nil at first): a bucket stays where it is, so that
-// replacing one policy after the other never leaves a bucket without the
-// permission that it has before and after.
+// which places until now (nil at first): what stays, stays where it is, so that
+// replacing one policy after the other never takes away a permission, be it for
+// a moment, that is there before and after.
 //
 // The documents come in the order in which they have to be applied: what takes
-// a bucket over comes before what gives it up. A number of former that is not
+// a place over comes before what gives it up. A number of former that is not
 // among them is no longer needed, and goes last.
-func Documents(scope access.Scope, partition string, former map[int][]string) ([]Document, error) {
-	s := spread{scope: scope, partition: partition, held: map[int][]string{}, size: map[int]int{}, costs: map[int][2]int{}, full: map[int]bool{}}
-	homeless := s.keep(former)
-	fit := len(scope.Buckets) - len(homeless)
-	for _, bucket := range homeless {
-		if s.place(bucket) {
+func Documents(scope access.Scope, partition string, former map[int][]access.Place) ([]Document, error) {
+	s := spread{scope: scope, partition: partition, former: index(former), givers: map[int]bool{}}
+	for number := range s.layouts {
+		s.layouts[number] = newLayout(newGrammar(scope, partition))
+	}
+	homeless := s.keep()
+	fit := len(scope.Places) - len(homeless)
+	for _, place := range homeless {
+		if s.put(place) {
 			fit++
 		}
 	}
-	if fit < len(scope.Buckets) {
-		return nil, TooManyError{Buckets: len(scope.Buckets), Fit: fit}
+	if fit < len(scope.Places) {
+		return nil, TooManyError{Places: len(scope.Places), Fit: fit}
 	}
 	return s.documents(), nil
 }
@@ -48,83 +55,83 @@ func Documents(scope access.Scope, partition string, former map[int][]string) ([
 type spread struct {
 	scope     access.Scope
 	partition string
-	held      map[int][]string // number → buckets
-	size      map[int]int      // number → characters of its document
-	costs     map[int][2]int   // length of a bucket's name → cost
-	full      map[int]bool     // numbers that give buckets up: they take none
+	former    map[string][]held // by bucket
+	layouts   [name.MaxPolicies + 1]*layout
+	// Numbers that give something up to another. They take nothing from others,
+	// so that there is an order in which each taker comes before its givers.
+	givers map[int]bool
 }
 
-// add puts the bucket into the numbered policy if there is room.
-func (s *spread) add(number int, bucket string) bool {
-	first, further := s.cost(bucket)
-	size := s.size[number] + further
-	if len(s.held[number]) == 0 {
-		size = first
-	}
-	if size > MaxSize {
-		return false
-	}
-	s.held[number] = append(s.held[number], bucket)
-	s.size[number] = size
-	return true
+// held is a place that a policy gave access to until now.
+type held struct {
+	place  access.Place
+	number int
 }
 
-// cost returns the characters of a document that holds the bucket alone, and
-// by how many another document grows by it, whatever else that holds. Both
-// depend on nothing but the length of its name.
-func (s *spread) cost(bucket string) (first, further int) {
-	if known, ok := s.costs[len(bucket)]; ok {
-		return known[0], known[1]
-	}
-	first = len(write(s.scope, []string{bucket}, s.partition))
-	further = len(write(s.scope, []string{bucket, bucket}, s.partition)) - first
-	s.costs[len(bucket)] = [2]int{first, further}
-	return first, further
-}
-
-// keep leaves each bucket in its former policy as far as that still holds it
-// (a second role makes every bucket longer), and returns the others.
-func (s *spread) keep(former map[int][]string) (homeless []string) {
-	placed := map[string]bool{}
+func index(former map[int][]access.Place) map[string][]held {
+	byBucket := map[string][]held{}
 	for number := 1; number <= name.MaxPolicies; number++ {
-		for _, bucket := range former[number] {
-			if _, wanted := slices.BinarySearch(s.scope.Buckets, bucket); !wanted || placed[bucket] {
-				continue
-			}
-			if placed[bucket] = s.add(number, bucket); !placed[bucket] {
-				s.full[number] = true
-			}
+		for _, p := range former[number] {
+			byBucket[p.Bucket()] = append(byBucket[p.Bucket()], held{p, number})
 		}
 	}
-	for _, bucket := range s.scope.Buckets {
-		if !placed[bucket] {
-			homeless = append(homeless, bucket)
+	return byBucket
+}
+
+// holders returns the numbers, ascending, of the policies that until now gave
+// access to keys of the place, be it to some of them or to more.
+func (s *spread) holders(p access.Place) (numbers []int) {
+	for _, h := range s.former[p.Bucket()] {
+		if h.place.Covers(p) || p.Covers(h.place) {
+			numbers = append(numbers, h.number)
+		}
+	}
+	return slices.Compact(numbers)
+}
+
+// keep leaves each place in the first policy that held any of it, if that still
+// has room (a second role makes all of it longer), and returns the others.
+func (s *spread) keep() (homeless []access.Place) {
+	for _, place := range s.scope.Places {
+		holders := s.holders(place)
+		if len(holders) == 0 || !s.layouts[holders[0]].add(place) {
+			homeless = append(homeless, place)
+			continue
+		}
+		for _, number := range holders[1:] {
+			s.givers[number] = true
+		}
+	}
+	for _, place := range homeless {
+		for _, number := range s.holders(place) {
+			s.givers[number] = true
 		}
 	}
 	return homeless
 }
 
-// place puts a bucket into the first policy with room that gives none up.
-func (s *spread) place(bucket string) bool {
+// put puts a place into the first policy with room that gives nothing up.
+func (s *spread) put(place access.Place) bool {
 	for number := 1; number <= name.MaxPolicies; number++ {
-		if !s.full[number] && s.add(number, bucket) {
+		if !s.givers[number] && s.layouts[number].add(place) {
 			return true
 		}
 	}
 	return false
 }
 
-// documents returns what takes buckets over first, what gives them up last.
+// documents returns those that give nothing up first. Of the others each takes
+// over from higher numbers only, by keep.
 func (s *spread) documents() []Document {
 	var takers, givers []Document
 	for number := 1; number <= name.MaxPolicies; number++ {
-		buckets := s.held[number]
-		if len(buckets) == 0 {
+		places := s.layouts[number].places
+		if len(places) == 0 {
 			continue
 		}
-		slices.Sort(buckets)
-		document := Document{Number: number, Text: write(s.scope, buckets, s.partition)}
-		if s.full[number] {
+		slices.SortFunc(places, func(a, b access.Place) int { return strings.Compare(string(a), string(b)) })
+		document := Document{Number: number, Text: write(s.scope, places, s.partition)}
+		if s.givers[number] {
 			givers = append(givers, document)
 		} else {
 			takers = append(takers, document)

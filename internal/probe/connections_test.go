@@ -21,7 +21,7 @@ func TestConnectionsAreFewAndClosed(t *testing.T) {
 		cfg, wire := new(edgetest.AWS).OverWire(t, http.HandlerFunc(inTheRole))
 		scope := access.Scope{Source: true}
 		for i := range 50 {
-			scope.Buckets = append(scope.Buckets, fmt.Sprintf("bucket-%02d", i))
+			scope.Places = append(scope.Places, access.Place(fmt.Sprintf("bucket-%02d", i)))
 		}
 		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
 		for range 5 {

@@ -81,14 +81,14 @@ func authenticates(ctx context.Context, cfg aws.Config, keyID string) error {
 
 // buckets asks every bucket, ten side by side, and collects what fails.
 func (p *Prober) buckets(ctx context.Context, cfg aws.Config, scope access.Scope) error {
-	found := make([]error, len(scope.Buckets))
+	found := make([]error, len(scope.Places))
 	places := make(chan struct{}, atOnce)
 	var wait sync.WaitGroup
-	for i, name := range scope.Buckets {
+	for i, place := range scope.Places {
 		places <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-places }()
-			b := bucket{cfg: cfg, name: name, pathStyle: cfg.BaseEndpoint != nil}
+			b := bucket{cfg: cfg, name: place.Bucket(), pathStyle: cfg.BaseEndpoint != nil}
 			found[i] = b.answers(ctx, scope)
 		})
 	}

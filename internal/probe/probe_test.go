@@ -16,9 +16,9 @@ import (
 )
 
 var (
-	source      = access.Scope{Source: true, Buckets: []string{"data"}}
-	destination = access.Scope{Destination: true, Buckets: []string{"data"}}
-	both        = access.Scope{Source: true, Destination: true, Buckets: []string{"data"}}
+	source      = access.Scope{Source: true, Places: []access.Place{"data"}}
+	destination = access.Scope{Destination: true, Places: []access.Place{"data"}}
+	both        = access.Scope{Source: true, Destination: true, Places: []access.Place{"data"}}
 )
 
 // prove proves the key in made-up time, and returns how long that took.
@@ -148,7 +148,7 @@ func TestNoSuchBucketIsFinal(t *testing.T) {
 		}
 		return nil
 	}}
-	took, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Buckets: []string{"data", "gone", "logs"}})
+	took, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Places: []access.Place{"data", "gone", "logs"}})
 	if err == nil || took > 5*time.Second || fake.counts["list gone"] != 1 {
 		t.Fatalf("%v after %v, %v", err, took, fake.counts)
 	}
@@ -166,7 +166,7 @@ func TestDeniedForGood(t *testing.T) {
 			}
 			return nil
 		}}
-		took, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Buckets: []string{"data", "shut"}})
+		took, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Places: []access.Place{"data", "shut"}})
 		if err == nil || took != 90*time.Second {
 			t.Fatalf("%s: %v after %v", denied, err, took)
 		}
@@ -248,7 +248,7 @@ func TestProvingEndsWithItsContext(t *testing.T) {
 func TestManyBuckets(t *testing.T) {
 	scope := access.Scope{Source: true}
 	for i := range 200 {
-		scope.Buckets = append(scope.Buckets, fmt.Sprintf("bucket-%03d", i))
+		scope.Places = append(scope.Places, access.Place(fmt.Sprintf("bucket-%03d", i)))
 	}
 	var fake cloud
 	if took, err := prove(t, &fake, scope); err != nil || len(fake.calls) != 3+2*200 || took > 5*time.Second {

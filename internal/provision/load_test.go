@@ -76,7 +76,7 @@ func newCrowd(w *world, n int, perSecond, burst float64) *crowd {
 		owner := name.Owner{Stack: stack, Logical: "Source"}
 		d := plan.Desired{Owner: owner, RequestID: fmt.Sprint("request-", i)}
 		d.Spec.UserName, d.Spec.SecretName = owner.User(), name.Secret(owner.User())
-		d.Spec.Scope = access.Scope{Source: true, Buckets: []string{"one"}}
+		d.Spec.Scope = access.Scope{Source: true, Places: []access.Place{"one"}}
 		d.Spec.Serial, d.Spec.Verify = 1, true
 		c.stacks = append(c.stacks, d)
 	}
@@ -125,7 +125,7 @@ func (c *crowd) tolls() map[string]toll {
 	c.Helper()
 	next := func(d plan.Desired, i int) plan.Desired {
 		if i%2 == 0 {
-			d.Spec.Scope.Buckets = []string{"two"}
+			d.Spec.Scope.Places = []access.Place{"two"}
 		} else {
 			d.Spec.Serial = 2
 		}

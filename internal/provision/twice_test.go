@@ -29,7 +29,7 @@ func TestAnyEventTwiceAtTheSameMoment(t *testing.T) {
 			for seed := range int64(40) {
 				play(t, func(w *world) {
 					for _, bucket := range many(0, 120) {
-						w.SetBucket(bucket, true)
+						w.SetBucket(string(bucket), true)
 					}
 					w.create(former)
 					w.interleave(seed, 10)

@@ -10,10 +10,10 @@ import (
 )
 
 // many returns bucket names long enough to need more than one policy soon.
-func many(from, to int) []string {
-	var names []string
+func many(from, to int) []access.Place {
+	var names []access.Place
 	for i := from; i < to; i++ {
-		names = append(names, fmt.Sprintf("bucket-%06d-%s", i, strings.Repeat("x", i%45)))
+		names = append(names, access.Place(fmt.Sprintf("bucket-%06d-%s", i, strings.Repeat("x", i%45))))
 	}
 	return names
 }
@@ -22,7 +22,7 @@ func TestBucketsChangeTwelveTimes(t *testing.T) {
 	play(t, func(w *world) {
 		former := stack()
 		first := w.create(former)
-		choices := [][]string{{"one", "two"}, {"two"}, {"three"}, {"one", "two", "three"}, {"one"}}
+		choices := [][]access.Place{{"one", "two"}, {"two"}, {"three"}, {"one", "two", "three"}, {"one"}}
 		for i := range 12 {
 			next := stack(buckets(choices[i%len(choices)]...))
 			w.Forget()
@@ -35,7 +35,7 @@ func TestBucketsChangeTwelveTimes(t *testing.T) {
 			w.one()
 			former = next
 		}
-		if w.MayUse(user, access.Scope{Source: true, Buckets: []string{"three"}}) {
+		if w.MayUse(user, access.Scope{Source: true, Places: []access.Place{"three"}}) {
 			t.Error("a bucket that was taken away is still allowed")
 		}
 		w.remove(former)
@@ -129,7 +129,7 @@ func TestTagsChange(t *testing.T) {
 func TestManyBuckets(t *testing.T) {
 	play(t, func(w *world) {
 		for _, bucket := range many(0, 400) {
-			w.SetBucket(bucket, true)
+			w.SetBucket(string(bucket), true)
 		}
 		all := stack(buckets(many(0, 250)...))
 		first := w.create(all)
@@ -140,8 +140,8 @@ func TestManyBuckets(t *testing.T) {
 		former := all
 		for i, bounds := range [][2]int{{0, 400}, {100, 400}, {100, 150}, {0, 250}, {240, 260}, {0, 400}} {
 			next := stack(buckets(many(bounds[0], bounds[1])...))
-			both := many(max(bounds[0], lowest(former.Spec.Scope.Buckets)), min(bounds[1], highest(former.Spec.Scope.Buckets)))
-			w.Keep(user, access.Scope{Source: true, Buckets: both})
+			both := many(max(bounds[0], lowest(former.Spec.Scope.Places)), min(bounds[1], highest(former.Spec.Scope.Places)))
+			w.Keep(user, access.Scope{Source: true, Places: both})
 			result := w.update(former, next)
 			w.Release()
 			if result.AccessKeyID != first.AccessKeyID {
@@ -154,13 +154,13 @@ func TestManyBuckets(t *testing.T) {
 	})
 }
 
-func lowest(names []string) (n int) {
-	fmt.Sscanf(names[0], "bucket-%d", &n)
+func lowest(names []access.Place) (n int) {
+	fmt.Sscanf(string(names[0]), "bucket-%d", &n)
 	return n
 }
 
-func highest(names []string) (n int) {
-	fmt.Sscanf(names[len(names)-1], "bucket-%d", &n)
+func highest(names []access.Place) (n int) {
+	fmt.Sscanf(string(names[len(names)-1]), "bucket-%d", &n)
 	return n + 1
 }
 
@@ -170,7 +170,7 @@ func TestARoleIsAddedToManyBuckets(t *testing.T) {
 	play(t, func(w *world) {
 		names := many(0, 150)
 		for _, bucket := range names {
-			w.SetBucket(bucket, true)
+			w.SetBucket(string(bucket), true)
 		}
 		source := stack(buckets(names...))
 		w.create(source)

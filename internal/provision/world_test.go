@@ -91,8 +91,8 @@ var owner = ownerOf("Credentials")
 // change is one property other than in the usual stack.
 type change func(*plan.Desired)
 
-func buckets(names ...string) change {
-	return func(d *plan.Desired) { d.Spec.Scope.Buckets = slices.Sorted(slices.Values(names)) }
+func buckets(names ...access.Place) change {
+	return func(d *plan.Desired) { d.Spec.Scope.Places = access.Fold(names) }
 }
 
 func serial(n int) change { return func(d *plan.Desired) { d.Spec.Serial = n } }
@@ -119,7 +119,7 @@ func userName(user string) change {
 // stack returns what the usual stack declares, with changes.
 func stack(changes ...change) plan.Desired {
 	d := plan.Desired{Owner: owner, RequestID: "request-1", Spec: spec.Spec{
-		Scope:    access.Scope{Source: true, Buckets: []string{"one"}},
+		Scope:    access.Scope{Source: true, Places: []access.Place{"one"}},
 		UserName: user, SecretName: secret, Serial: 1, Verify: true,
 	}}
 	for _, change := range changes {

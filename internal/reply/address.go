@@ -10,19 +10,6 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// suffixes are the domains of AWS's partitions.
-// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
-var suffixes = map[string]string{
-	"aws":        "amazonaws.com",
-	"aws-us-gov": "amazonaws.com",
-	"aws-cn":     "amazonaws.com.cn",
-	"aws-eusc":   "amazonaws.eu",
-	"aws-iso":    "c2s.ic.gov",
-	"aws-iso-b":  "sc2s.sgov.gov",
-	"aws-iso-e":  "cloud.adc-e.uk",
-	"aws-iso-f":  "csp.hci.ic.gov",
-}
-
 // ErrAddress: the ResponseURL is none of CloudFormation's. The error says no
 // more, because whoever made the event up reads it.
 var ErrAddress = errors.New("the ResponseURL is not one of CloudFormation's response buckets for this stack's region; nothing was done and nothing is sent")
@@ -55,8 +42,8 @@ func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address
 // all seen in real events. The region stands in the bucket's name without its
 // hyphens.
 func hosts(stack name.Stack) []string {
-	suffix, known := suffixes[stack.Partition]
-	if !known || stack.Region == "" {
+	suffix := name.Suffix(stack.Partition)
+	if suffix == "" || stack.Region == "" {
 		return nil
 	}
 	bucket := "cloudformation-custom-resource-response-" + strings.ReplaceAll(stack.Region, "-", "")

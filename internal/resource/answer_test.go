@@ -93,7 +93,7 @@ func TestWhatTheProvisionerIsAskedFor(t *testing.T) {
 	}
 	want := plan.Desired{
 		Owner: owner, RequestID: requestID, FormerTags: []string{"team"},
-		Spec: spec.Spec{Scope: access.Scope{Destination: true, Buckets: []string{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Verify: true},
+		Spec: spec.Spec{Scope: access.Scope{Destination: true, Places: []access.Place{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Verify: true},
 	}
 	former := provision.Target{Owner: owner, PhysicalID: "former", UserName: "former", SecretName: "cloney/old"}
 	w := world{update: func(_ context.Context, gotWant plan.Desired, gotFormer provision.Target) (provision.Result, error) {

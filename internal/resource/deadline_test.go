@@ -114,7 +114,7 @@ func TestTheLogSaysNoMoreThanTheAnswer(t *testing.T) {
 		t.Fatal(got.Reason)
 	}
 	bad := world{}
-	bad.answered(t, t.Context(), event(t, "Create", map[string]any{"ResourceProperties": properties(map[string]any{"SecretAccessKey": private, "SourceIps": private})}))
+	bad.answered(t, t.Context(), event(t, "Create", map[string]any{"ResourceProperties": properties(map[string]any{"SecretAccessKey": private, "SourceIps": []string{"8.8.8.8"}, "ExpiresAt": "2999-01-01T00:00:00Z", "Verify": false})}))
 	for _, log := range []string{w.log.String(), bad.log.String()} {
 		if strings.Contains(log, private) || strings.Contains(log, "X-Amz") || strings.Count(log, "\n") != 1 {
 			t.Errorf("the log says:\n%s", log)

@@ -196,7 +196,11 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 		// Properties that are no longer valid, or never were, do not stop it.
 		return provision.Result{}, h.Provisioner.Delete(ctx, r.target(r.ResourceProperties))
 	}
-	declared, err := spec.Parse(r.ResourceProperties, spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets})
+	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets}
+	if r.RequestType == Create {
+		rules.Now = time.Now()
+	}
+	declared, err := spec.Parse(r.ResourceProperties, rules)
 	if err != nil {
 		return provision.Result{}, err
 	}

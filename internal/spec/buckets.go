@@ -1,67 +1,101 @@
 package spec
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/access"
 )
 
-func (r *reader) buckets() []string {
+func (r *reader) places() []access.Place {
 	items := r.list("Buckets")
 	if len(items) == 0 && !r.refused("Buckets") {
 		r.refuse("Buckets", "is missing; name at least one bucket")
 	}
-	var buckets []string
+	var places []access.Place
 	for _, item := range items {
-		bucket, problem := bucketName(item.text, r.rules.Owner.Stack.Partition)
-		if problem == "" && !allowed(bucket, r.rules.AllowedBuckets) {
+		place, problem := parsePlace(item.text, r.rules.Owner.Stack.Partition)
+		if problem == "" && !allowed(place.Bucket(), r.rules.AllowedBuckets) {
 			problem = "is not among the buckets that this provider may give access to (its AllowedBuckets: " + short(strings.Join(r.rules.AllowedBuckets, ", ")) + "); ask the owner of the provider's stack"
 		}
 		if problem != "" {
 			r.refuse(item.property, "%s %s", quote(item.text), problem)
 			continue
 		}
-		buckets = append(buckets, bucket)
+		places = append(places, place)
 	}
-	slices.Sort(buckets)
-	return slices.Compact(buckets)
+	return access.Fold(places)
 }
 
-var s3ARN = regexp.MustCompile(`^arn:([a-z0-9-]*):s3:([a-z0-9-]*):([0-9]*):(.*)$`)
+var s3ARN = regexp.MustCompile(`^arn:([a-z0-9-]*):s3:([a-z0-9-]*):([0-9]*):((?s:.*))$`)
 
-// bucketName returns the bucket that an entry names, or what is wrong with it.
-func bucketName(entry, partition string) (bucket, problem string) {
-	bucket = entry
-	if strings.HasPrefix(entry, "arn:") {
-		m := s3ARN.FindStringSubmatch(entry)
-		switch {
-		case m == nil:
-			return "", "is not the ARN of a bucket; write arn:" + partition + ":s3:::NAME or the name alone"
-		case m[3] != "" && strings.HasPrefix(m[4], "accesspoint"):
-			return "", "is an access point; name the bucket behind it"
-		case m[2] != "" || m[3] != "":
-			return "", "is not the ARN of a bucket; it has neither region nor account: arn:" + partition + ":s3:::NAME"
-		case m[1] != partition:
-			return "", "is of another partition than the stack; write arn:" + partition + ":s3:::NAME"
-		}
-		bucket = m[4]
-	}
+// parsePlace returns the place that an entry names, or what is wrong with it.
+func parsePlace(entry, partition string) (place access.Place, problem string) {
 	if rest, ok := strings.CutPrefix(entry, "s3://"); ok {
-		before, _, _ := strings.Cut(rest, "/")
-		return "", "is a URL; write the bucket's name alone, " + quote(before)
+		return "", "is a URL; write it without s3://, " + quote(rest)
 	}
-	if strings.Contains(entry, "://") {
+	bucket, prefix, _ := strings.Cut(entry, "/")
+	if strings.HasPrefix(entry, "arn:") {
+		if bucket, prefix, problem = cutARN(entry, partition); problem != "" {
+			return "", problem
+		}
+	}
+	switch {
+	case strings.HasSuffix(bucket, ":") && strings.HasPrefix(prefix, "/"):
 		return "", "is a URL; write the bucket's name alone"
-	}
-	if strings.ContainsAny(entry, "*?") {
+	case strings.ContainsAny(bucket, "*?"):
 		return "", "has a wildcard; name each bucket, without one"
 	}
-	bucket, prefix, _ := strings.Cut(bucket, "/")
-	if prefix != "" {
-		return "", "has a prefix, which this version does not support; name the bucket alone"
+	if problem = bucketProblem(bucket); problem == "" {
+		problem = prefixProblem(prefix)
 	}
-	return bucket, bucketProblem(bucket)
+	if prefix == "" {
+		return access.Place(bucket), problem
+	}
+	return access.Place(bucket + "/" + prefix), problem
+}
+
+// cutARN returns what the ARN of a bucket, or of a prefix in it, names.
+func cutARN(arn, partition string) (bucket, prefix, problem string) {
+	m := s3ARN.FindStringSubmatch(arn)
+	switch {
+	case m == nil:
+		return "", "", "is not the ARN of a bucket; write arn:" + partition + ":s3:::NAME or the name alone"
+	case m[3] != "" && strings.HasPrefix(m[4], "accesspoint"):
+		return "", "", "is an access point; name the bucket behind it"
+	case m[2] != "" || m[3] != "":
+		return "", "", "is not the ARN of a bucket; it has neither region nor account: arn:" + partition + ":s3:::NAME"
+	case m[1] != partition:
+		return "", "", "is of another partition than the stack; write arn:" + partition + ":s3:::NAME"
+	}
+	bucket, prefix, _ = strings.Cut(m[4], "/")
+	return bucket, prefix, ""
+}
+
+// mostPrefix is how many bytes an object's key, and so a prefix, can have.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+const mostPrefix = 1024
+
+// prefixProblem says why a prefix cannot stand in a policy, or nothing. IAM
+// takes U+0020 to U+00FF.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
+func prefixProblem(prefix string) string {
+	switch {
+	case len(prefix) > mostPrefix:
+		return fmt.Sprintf("has a prefix of %d bytes, and no object's key has more than %d", len(prefix), mostPrefix)
+	case !utf8.ValidString(prefix):
+		return "has a prefix that is no UTF-8, as every object's key is"
+	}
+	for _, c := range prefix {
+		if c < 0x20 || c > 0xFF {
+			return fmt.Sprintf("has the character %U in its prefix, which an IAM policy cannot hold (only U+0020 to U+00FF); name a shorter prefix that ends before it, or the whole bucket", c)
+		}
+	}
+	return ""
 }
 
 var (

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/spec"
 )
 
@@ -36,9 +37,17 @@ func TestBucketNamesThatS3Gives(t *testing.T) {
 		"arn:aws:s3:::accesspoint-logs": "accesspoint-logs",
 		"s3-logs":                       "s3-logs",
 		"arn-of-noah":                   "arn-of-noah",
+		// Prefixes are taken as they stand.
+		"abc/in":                       "abc/in",
+		"abc/in/":                      "abc/in/",
+		"abc//":                        "abc//",
+		"arn:aws:s3:::abc/in/x":        "abc/in/x",
+		"arn:aws:s3:::abc/*":           "abc/*",
+		"abc/a*?${x}\"\\<&>:://\u00ff": "abc/a*?${x}\"\\<&>:://\u00ff",
+		"abc/s3://":                    "abc/s3://",
 	} {
 		got, err := spec.Parse(properties(t, bucket(t, entry)), rules(t))
-		if diff := cmp.Diff([]string{want}, got.Scope.Buckets); err != nil || diff != "" {
+		if diff := cmp.Diff([]access.Place{access.Place(want)}, got.Scope.Places); err != nil || diff != "" {
 			t.Errorf("%q: %v\n%s", entry, err, diff)
 		}
 	}
@@ -46,42 +55,43 @@ func TestBucketNamesThatS3Gives(t *testing.T) {
 
 func TestBucketsThatAreNone(t *testing.T) {
 	for entry, advice := range map[string]string{
-		"ab":                             "3 to 63 characters",
-		strings.Repeat("a", 64):          "3 to 63 characters",
-		strings.Repeat("a", 100_000):     "3 to 63 characters",
-		"/":                              "3 to 63 characters",
-		"My-Bucket":                      "use a–z, 0–9, dots and hyphens",
-		"my_bucket":                      "use a–z",
-		"-abc":                           "letter or digit at both ends",
-		"abc-":                           "letter or digit at both ends",
-		".abc":                           "letter or digit at both ends",
-		"abc.":                           "letter or digit at both ends",
-		"abc\n":                          "use a–z",
-		" abc":                           "use a–z",
-		"bücket":                         "use a–z",
-		"${Bucket}":                      "use a–z",
-		"a..b":                           "no two dots in a row",
-		"192.168.5.4":                    "is an IP address",
-		"xn--abc":                        "begins with xn--, which S3 reserves",
-		"sthree-abc":                     "begins with sthree-, which S3 reserves",
-		"sthree-configurator-abc":        "begins with sthree-",
-		"amzn-s3-demo-bucket":            "begins with amzn-s3-demo-, which S3 reserves",
-		"my-point-abcdef123-s3alias":     "access point's alias; name the bucket behind it",
-		"my-point-abcdef123--ol-s3":      "Object Lambda access point's alias; name the bucket behind it",
-		"mfzwi23gnjvgw.mrap":             "multi-region access point's alias; name the bucket behind it",
-		"fast--euw1-az1--x-s3":           "directory bucket",
-		"table--table-s3":                "table bucket",
-		"abc/in":                         "has a prefix, which this version does not support; name the bucket alone",
-		"abc//":                          "has a prefix",
-		"arn:aws:s3:::abc/in":            "has a prefix",
-		"arn:aws:s3:::abc/*":             "has a wildcard; name each bucket",
-		"*":                              "has a wildcard; name each bucket",
-		"abc-*":                          "has a wildcard",
-		"abc-?":                          "has a wildcard",
-		"arn:aws:s3:::*":                 "has a wildcard",
-		"s3://abc/in":                    `is a URL; write the bucket's name alone, "abc"`,
-		"s3://abc":                       `is a URL; write the bucket's name alone, "abc"`,
-		"https://abc.s3.amazonaws.com/x": "is a URL; write the bucket's name alone",
+		"ab":                              "3 to 63 characters",
+		strings.Repeat("a", 64):           "3 to 63 characters",
+		strings.Repeat("a", 100_000):      "3 to 63 characters",
+		"/":                               "3 to 63 characters",
+		"My-Bucket":                       "use a–z, 0–9, dots and hyphens",
+		"my_bucket":                       "use a–z",
+		"-abc":                            "letter or digit at both ends",
+		"abc-":                            "letter or digit at both ends",
+		".abc":                            "letter or digit at both ends",
+		"abc.":                            "letter or digit at both ends",
+		"abc\n":                           "use a–z",
+		" abc":                            "use a–z",
+		"bücket":                          "use a–z",
+		"${Bucket}":                       "use a–z",
+		"a..b":                            "no two dots in a row",
+		"192.168.5.4":                     "is an IP address",
+		"xn--abc":                         "begins with xn--, which S3 reserves",
+		"sthree-abc":                      "begins with sthree-, which S3 reserves",
+		"sthree-configurator-abc":         "begins with sthree-",
+		"amzn-s3-demo-bucket":             "begins with amzn-s3-demo-, which S3 reserves",
+		"my-point-abcdef123-s3alias":      "access point's alias; name the bucket behind it",
+		"my-point-abcdef123--ol-s3":       "Object Lambda access point's alias; name the bucket behind it",
+		"mfzwi23gnjvgw.mrap":              "multi-region access point's alias; name the bucket behind it",
+		"fast--euw1-az1--x-s3":            "directory bucket",
+		"table--table-s3":                 "table bucket",
+		"ab*c/in":                         "has a wildcard; name each bucket",
+		"abc/d\u20acta/":                  "has the character U+20AC in its prefix, which an IAM policy cannot hold (only U+0020 to U+00FF)",
+		"abc/a\nb":                        "has the character U+000A in its prefix",
+		"abc/" + strings.Repeat("é", 513): "has a prefix of 1026 bytes, and no object's key has more than 1024",
+		"a_b/in/":                         "use a–z",
+		"*":                               "has a wildcard; name each bucket",
+		"abc-*":                           "has a wildcard",
+		"abc-?":                           "has a wildcard",
+		"arn:aws:s3:::*":                  "has a wildcard",
+		"s3://abc/in":                     `is a URL; write it without s3://, "abc/in"`,
+		"s3://abc":                        `is a URL; write it without s3://, "abc"`,
+		"https://abc.s3.amazonaws.com/x":  "is a URL; write the bucket's name alone",
 		"arn:aws:s3:eu-west-1:123456789012:accesspoint/p":                      "is an access point; name the bucket behind it",
 		"arn:aws:s3:eu-west-1:123456789012:accesspoint:p":                      "is an access point; name the bucket behind it",
 		"arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap":              "is an access point; name the bucket behind it",
@@ -103,8 +113,8 @@ func TestBucketsThatAreNone(t *testing.T) {
 func TestPartitionsOfBucketARNs(t *testing.T) {
 	china := spec.Rules{Owner: owner(t, "aws-cn", "cn-north-1")}
 	got, err := spec.Parse(properties(t, bucket(t, "arn:aws-cn:s3:::abc")), china)
-	if err != nil || !cmp.Equal(got.Scope.Buckets, []string{"abc"}) {
-		t.Errorf("%v, %v", got.Scope.Buckets, err)
+	if err != nil || !cmp.Equal(got.Scope.Places, []access.Place{"abc"}) {
+		t.Errorf("%v, %v", got.Scope.Places, err)
 	}
 	only(t, bucket(t, "arn:aws:s3:::abc"), "Buckets[0]", "write arn:aws-cn:s3:::NAME", china)
 }

@@ -5,14 +5,17 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/spec"
 )
@@ -29,6 +32,8 @@ func FuzzParse(f *testing.F) {
 		`{"Access": "Source", "Buckets": "data", "SecretKmsKeyId": "alias/x", "ServiceTimeout": "330"}`,
 		`{"Acess": null, "Buckets": [[], {}, null, 1e99, "\u0000", "*", "s3://x"], "Serial": -0.1, "": ""}`,
 		`{"Access": "Source", "Buckets": ["arn:aws:s3:eu-west-1:123456789012:accesspoint/x", "1.2.3.4", "a..b", "x--x-s3"]}`,
+		`{"Access": "Source", "Buckets": ["data/in/", "data/in", "data", "logs/*?${a}\u00ff"], "KmsKeyArns": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"}`,
+		`{"Access": "Source", "Buckets": "data", "BucketOwner": "123456789012", "SourceIps": "203.0.113.7/24,2001:db8::/32", "ExpiresAt": "2030-01-31T18:00:00.5+01:00"}`,
 	} {
 		f.Add([]byte(text), "")
 		f.Add([]byte(text), "data*,l*s")
@@ -69,9 +74,36 @@ func FuzzParse(f *testing.F) {
 
 var (
 	bucketRule = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	prefixRule = regexp.MustCompile(`^[\x{20}-\x{ff}]*$`)
+	keyRule    = regexp.MustCompile(`^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+$`)
+	ownerRule  = regexp.MustCompile(`^([0-9]{12})?$`)
 	secretRule = regexp.MustCompile(`^cloney/[A-Za-z0-9/_+=.@-]{1,505}$`)
 	suffixRule = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
 )
+
+// narrowed asks for conditions that a policy can hold, and that are never wider
+// than what they look like.
+func narrowed(t *testing.T, scope access.Scope) {
+	t.Helper()
+	for _, arn := range scope.KMSKeys {
+		if !keyRule.MatchString(arn) {
+			t.Errorf("key %q", arn)
+		}
+	}
+	for _, text := range scope.SourceIPs {
+		address, err := netip.ParseAddr(text)
+		if prefix, errCIDR := netip.ParsePrefix(text); errCIDR == nil {
+			address, err = prefix.Addr(), nil
+		}
+		if err != nil || address.IsPrivate() || address.IsLoopback() || address.IsUnspecified() || address.IsLinkLocalUnicast() || address.IsMulticast() {
+			t.Errorf("address %q", text)
+		}
+	}
+	at := scope.ExpiresAt
+	if !ownerRule.MatchString(scope.Owner) || !at.IsZero() && (at.Nanosecond() != 0 || at.Location() != time.UTC || at.Year() < 1970 || at.Year() > 9999) {
+		t.Errorf("owner %q, expires %v", scope.Owner, at)
+	}
+}
 
 func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 	t.Helper()
@@ -84,16 +116,21 @@ func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 	if !s.Scope.Source && !s.Scope.Destination || s.Serial < 1 || len(s.KMSKey) > 256 {
 		t.Errorf("%+v", s)
 	}
-	buckets := s.Scope.Buckets
-	if len(buckets) == 0 || !slices.IsSorted(buckets) || len(slices.Compact(slices.Clone(buckets))) != len(buckets) {
-		t.Errorf("buckets %q", buckets)
+	places := s.Scope.Places
+	if len(places) == 0 || !cmp.Equal(access.Fold(places), places) {
+		t.Errorf("places %q", places)
 	}
-	for _, bucket := range buckets {
+	for _, place := range places {
+		bucket := place.Bucket()
 		permitted := len(rules.AllowedBuckets) == 0 || slices.ContainsFunc(rules.AllowedBuckets, func(pattern string) bool { return spec.Match(pattern, bucket) })
 		if !bucketRule.MatchString(bucket) || strings.Contains(bucket, "..") || !permitted {
 			t.Errorf("bucket %q", bucket)
 		}
+		if prefix := place.Prefix(); !prefixRule.MatchString(prefix) || len(prefix) > 1024 {
+			t.Errorf("prefix %q", prefix)
+		}
 	}
+	narrowed(t, s.Scope)
 	if len(s.Tags) > spec.MaxTags {
 		t.Errorf("%d tags", len(s.Tags))
 	}

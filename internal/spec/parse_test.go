@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -52,7 +53,7 @@ const defaultUser = "migration-Source-4kqgyhwxv6wn"
 // functions.
 func declared(changes ...func(*spec.Spec)) spec.Spec {
 	want := spec.Spec{
-		Scope:      access.Scope{Source: true, Buckets: []string{"data"}},
+		Scope:      access.Scope{Source: true, Places: []access.Place{"data"}},
 		UserName:   defaultUser,
 		SecretName: "cloney/" + defaultUser,
 		Serial:     1,
@@ -68,15 +69,22 @@ func TestWhatPropertiesMean(t *testing.T) {
 	user := func(user, secret string) func(*spec.Spec) {
 		return func(s *spec.Spec) { s.UserName, s.SecretName = user, secret }
 	}
-	roles := func(source, destination bool, buckets ...string) func(*spec.Spec) {
+	roles := func(source, destination bool, buckets ...access.Place) func(*spec.Spec) {
 		return func(s *spec.Spec) {
-			s.Scope = access.Scope{Source: source, Destination: destination, Buckets: buckets}
+			s.Scope = access.Scope{Source: source, Destination: destination, Places: buckets}
 		}
 	}
 	kms := func(key string) func(*spec.Spec) { return func(s *spec.Spec) { s.KMSKey = key } }
 	serial := func(n int) func(*spec.Spec) { return func(s *spec.Spec) { s.Serial = n } }
 	verify := func(v bool) func(*spec.Spec) { return func(s *spec.Spec) { s.Verify = v } }
 	tags := func(tags map[string]string) func(*spec.Spec) { return func(s *spec.Spec) { s.Tags = tags } }
+	narrow := func(by access.Scope) func(*spec.Spec) {
+		return func(s *spec.Spec) {
+			by.Source, by.Places = s.Scope.Source, s.Scope.Places
+			s.Scope = by
+		}
+	}
+	mrkARN := "arn:aws:kms:us-east-1:210987654321:key/mrk-1234abcd12ab34cd56ef1234567890ab"
 	keyARN := "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 	longest := "cloney/" + strings.Repeat("s", 505)
 	for text, want := range map[string]spec.Spec{
@@ -93,6 +101,18 @@ func TestWhatPropertiesMean(t *testing.T) {
 		`{"Access": "Source", "Buckets": ["data", "arn:aws:s3:::data", "data/"]}`:       declared(),
 		`{"Access": "Source", "Buckets": ["arn:aws:s3:::data/", "arn:aws:s3:::other"]}`: declared(roles(true, false, "data", "other")),
 		`{"Access": "Source", "Buckets": 123}`:                                          declared(roles(true, false, "123")),
+
+		`{"Access": "Source", "Buckets": ["data/in/x", "data/in", "data-2/", "data/out/", "data/in/"]}`: declared(roles(true, false, "data/in", "data/out/", "data-2")),
+		`{"Access": "Source", "Buckets": ["data/in", "data"]}`:                                          declared(),
+
+		with(`"KmsKeyArns": ["` + mrkARN + `", "` + keyARN + `", "` + mrkARN + `"]`): declared(narrow(access.Scope{KMSKeys: []string{keyARN, mrkARN}})),
+		with(`"KmsKeyArns": []`):              declared(),
+		with(`"BucketOwner": "012345678901"`): declared(narrow(access.Scope{Owner: "012345678901"})),
+		with(`"BucketOwner": 123456789012`):   declared(narrow(access.Scope{Owner: "123456789012"})),
+		with(`"SourceIps": "203.0.113.7, 198.51.100.9/24,203.0.113.7/32,2001:DB8::1,2001:db8:1::/48"`): declared(narrow(access.Scope{SourceIPs: []string{"198.51.100.0/24", "2001:db8:1::/48", "2001:db8::1", "203.0.113.7"}})),
+		with(`"SourceIps": ["8.8.8.8"]`):                 declared(narrow(access.Scope{SourceIPs: []string{"8.8.8.8"}})),
+		with(`"ExpiresAt": "2030-01-31T18:00:00+01:00"`): declared(narrow(access.Scope{ExpiresAt: time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC)})),
+		with(`"ExpiresAt": "2000-01-01T00:00:00.999Z"`):  declared(narrow(access.Scope{ExpiresAt: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)})),
 
 		with(`"UserName": "cloney.source_1+=@-"`):                       declared(user("cloney.source_1+=@-", "cloney/cloney.source_1+=@-")),
 		with(`"UserName": "` + strings.Repeat("u", 64) + `"`):           declared(user(strings.Repeat("u", 64), "cloney/"+strings.Repeat("u", 64))),
@@ -124,6 +144,23 @@ func TestWhatPropertiesMean(t *testing.T) {
 			t.Errorf("%s: %v\n%s", text, err, diff)
 		}
 	}
+}
+
+// A Create takes no end of access that is past; in an Update it is the quickest
+// way to end access.
+func TestAnEndThatIsPast(t *testing.T) {
+	now := rules(t)
+	now.Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	only(t, with(`"ExpiresAt": "2026-06-01T12:00:00Z"`), "ExpiresAt", "is past already; write a time to come", now)
+	only(t, with(`"ExpiresAt": "2026-06-01T12:30:00+01:00"`), "ExpiresAt", "is past already", now)
+	if found := problems(t, with(`"ExpiresAt": "2026-06-01T12:00:01Z"`), now); found != nil {
+		t.Error(found)
+	}
+}
+
+// A list that would narrow and is empty is a mistake, not a wish for all.
+func TestAnEmptyListOfAddresses(t *testing.T) {
+	only(t, with(`"SourceIps": []`), "SourceIps", "is an empty list; leave it out for no such limit", rules(t))
 }
 
 // An event's properties may come through another decoder as float64.

@@ -8,29 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
 )
-
-func (r *reader) scope() access.Scope {
-	var scope access.Scope
-	roles := r.list("Access")
-	for _, role := range roles {
-		switch role.text {
-		case "Source":
-			scope.Source = true
-		case "Destination":
-			scope.Destination = true
-		default:
-			r.refuse(role.property, "%s is no role; write Source (read) or Destination (write)", quote(role.text))
-		}
-	}
-	if len(roles) == 0 && !r.refused("Access") {
-		r.refuse("Access", "is missing; write Source (read), Destination (write), or a list of both")
-	}
-	scope.Buckets = r.buckets()
-	return scope
-}
 
 func (r *reader) refused(property string) bool {
 	return slices.ContainsFunc(r.problems, func(p Problem) bool {

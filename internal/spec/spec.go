@@ -12,6 +12,8 @@
 package spec
 
 import (
+	"time"
+
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
 )
@@ -35,6 +37,9 @@ const MaxTags = 40
 type Rules struct {
 	Owner          name.Owner
 	AllowedBuckets []string // patterns with *, empty: any bucket
+	// Now is the time of a Create, which takes no ExpiresAt that is past; zero:
+	// any goes, for in an Update a past one ends access at once.
+	Now time.Time
 }
 
 // Parse reads the properties of a Create or Update. On any problem it returns

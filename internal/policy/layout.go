@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"strconv"
+	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+// layout is one document being filled, of which only the length is known: to
+// write it anew for each of many places would take long.
+type layout struct {
+	grammar grammar
+	places  []access.Place
+	size    int
+	wholes  int
+	located map[string]bool // buckets
+	lists   map[string]bool // prefixes
+}
+
+func newLayout(g grammar) *layout {
+	return &layout{grammar: g, located: map[string]bool{}, lists: map[string]bool{}}
+}
+
+// add puts the place into the document if there is room.
+func (l *layout) add(p access.Place) bool {
+	size := l.size + l.growth(p)
+	if size > MaxSize {
+		return false
+	}
+	l.places = append(l.places, p)
+	l.size = size
+	if p.Prefix() == "" {
+		l.wholes++
+	} else {
+		l.located[p.Bucket()] = true
+		l.lists[p.Prefix()] = true
+	}
+	return true
+}
+
+// growth is how many characters the place makes the document longer.
+func (l *layout) growth(p access.Place) (n int) {
+	if len(l.places) == 0 {
+		n = length(document{Version: "2012-10-17", Statement: []statement{}}) - 1 // n statements have n-1 commas
+	}
+	for _, role := range l.grammar.roles {
+		n += l.bucketGrowth(role, p)
+		n += grown(len(l.places) > 0, func() statement { return l.grammar.objects(role, nil) }, l.grammar.objectARN(p))
+		if len(l.places) == 0 {
+			for _, s := range l.grammar.keys(role) {
+				n += length(s) + 1
+			}
+		}
+	}
+	return n
+}
+
+func (l *layout) bucketGrowth(role role, p access.Place) (n int) {
+	g, arn := l.grammar, l.grammar.bucketARN(p)
+	if p.Prefix() == "" {
+		return grown(l.wholes > 0, func() statement { return g.onBuckets(role.sid+bucketSid, []string{location, list}, []string{}) }, arn)
+	}
+	if !l.located[p.Bucket()] {
+		n += grown(len(l.located) > 0, func() statement { return g.onBuckets(role.sid+locationSid, []string{location}, []string{}) }, arn)
+	}
+	// Of whatever place in the order: that many prefixes have these numbers.
+	number := strconv.Itoa(len(l.lists) + 1)
+	return n + grown(l.lists[p.Prefix()], func() statement { return g.listing(role, number, p.Prefix(), []string{}) }, arn)
+}
+
+// grown is how much longer a document gets by an ARN: a comma before it, or,
+// where its statement is not there yet, the statement and the comma after that.
+func grown(there bool, empty func() statement, arn string) int {
+	if there {
+		return length(arn) + 1
+	}
+	return length(empty()) + length(arn) + 1
+}
+
+// length counts characters, as AWS does; nothing of ours is white space but
+// what stands in a prefix, and that is counted too.
+func length(value any) int { return utf8.RuneCountInString(encode(value)) }
