@@ -1,0 +1,104 @@
+package iamtest
+
+import "strings"
+
+// splitARN cuts at the first five colons; the last segment may hold more.
+func splitARN(text string) (segments [6]string, ok bool) {
+	if !strings.HasPrefix(text, "arn:") {
+		return segments, false
+	}
+	for i := range 5 {
+		if segments[i], text, ok = strings.Cut(text, ":"); !ok {
+			return segments, false
+		}
+	}
+	segments[5] = text
+	return segments, text != ""
+}
+
+// arnGlob is an ARN with wildcards. They stay within their segment: a * between
+// the first five colons does not run over one.
+type arnGlob struct {
+	all      bool // it is * alone
+	segments [6]glob
+	// whole is the same text in one, where a wildcard stands before the fifth
+	// colon. What only it matches is not judged, for AWS's pages speak of
+	// segments, and of a * at the end of one that goes on beyond.
+	whole *glob
+}
+
+// compileARN reads a Resource, or the value of an ARN condition. Variables may
+// stand after the fifth colon.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+func compileARN(text string, variables, anywhere bool) (arnGlob, error) {
+	segments, ok := splitARN(text)
+	if !ok {
+		return arnGlob{}, refuse("%q: it is no ARN of six parts", text)
+	}
+	if strings.ContainsAny(segments[2], "*?") && !anywhere {
+		return arnGlob{}, refuse("%q: a wildcard for a service", text)
+	}
+	if variables && strings.Contains(strings.Join(segments[:5], ":"), "${") {
+		return arnGlob{}, refuse("%q: a variable before the fifth colon", text)
+	}
+	var a arnGlob
+	for i, segment := range segments {
+		var err error
+		if a.segments[i], err = compile(segment, true, variables && i == 5); err != nil {
+			return arnGlob{}, err
+		}
+	}
+	if strings.ContainsAny(strings.Join(segments[:5], ""), "*?") {
+		whole, err := compile(text, true, variables)
+		if err != nil {
+			return arnGlob{}, err
+		}
+		a.whole = &whole
+	}
+	return a, nil
+}
+
+type match int
+
+const (
+	differs match = iota
+	matched
+	unresolvable
+)
+
+func (a *arnGlob) match(q *query) match {
+	if a.all {
+		return matched
+	}
+	if !q.isARN {
+		return differs
+	}
+	return a.matchARN(q.resource, &q.segments, q.variables)
+}
+
+func (a *arnGlob) matchARN(text string, segments *[6]string, variables map[string][]string) match {
+	for i := range 5 {
+		if !a.segments[i].match(segments[i], false) {
+			return a.differ(text, variables)
+		}
+	}
+	last, ok := a.segments[5].resolve(variables)
+	if !ok {
+		return unresolvable
+	}
+	if !last.match(segments[5], false) {
+		return a.differ(text, variables)
+	}
+	return matched
+}
+
+// differ is differs, if it does however one reads AWS's page.
+func (a *arnGlob) differ(text string, variables map[string][]string) match {
+	if a.whole == nil {
+		return differs
+	}
+	if whole, ok := a.whole.resolve(variables); ok && whole.match(text, false) {
+		panic(refuse("whether a wildcard that runs over a colon takes %q", text))
+	}
+	return differs
+}

@@ -1,0 +1,148 @@
+package iamtest
+
+import "strings"
+
+// Evaluate decides on one request.
+//
+// An explicit Deny anywhere wins. Otherwise the service control policy has to
+// allow, and either both the identity policies and the boundary, or the
+// resource's own policy by naming the user: what a boundary merely does not
+// allow does not limit that one.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
+func Evaluate(a Account, r Request) Decision {
+	q := newQuery(&a, &r)
+	control := q.ask(Control, a.one(a.Control), "")
+	boundary := q.ask(Boundary, a.one(a.Boundary), "")
+	identity := q.ask(Identity, a.Identity, "")
+	resource := q.ask(Resource, a.one(a.Resource), a.Principal)
+	for _, found := range [...]*verdict{&control, &boundary, &identity, &resource} {
+		if found.denied {
+			return Decision{ExplicitDeny, found.by}
+		}
+	}
+	within := a.Boundary == nil || boundary.allowed != nobody
+	switch {
+	case a.Control != nil && control.allowed == nobody:
+		return Decision{By: Statement{Layer: Control}}
+	case identity.allowed != nobody && within:
+		return Decision{Allowed, identity.by}
+	case resource.allowed == named, resource.allowed == everyone && within:
+		return Decision{Allowed, resource.by}
+	case resource.allowed == everyone:
+		panic(refuse("whether a boundary that does not allow %s limits %v, which allows everyone", r.Action, resource.by))
+	case identity.allowed != nobody:
+		return Decision{By: Statement{Layer: Boundary}}
+	}
+	return Decision{By: Statement{Layer: Identity}}
+}
+
+// one is a policy as a list; it stays on the stack where it is inlined.
+func (Account) one(p *Policy) []*Policy {
+	if p == nil {
+		return nil
+	}
+	return []*Policy{p}
+}
+
+func (a *Account) layer(l Layer) []*Policy {
+	switch l {
+	case Control:
+		return a.one(a.Control)
+	case Boundary:
+		return a.one(a.Boundary)
+	case Resource:
+		return a.one(a.Resource)
+	}
+	return a.Identity
+}
+
+// verdict is what one layer says, and by which statement.
+type verdict struct {
+	denied  bool
+	allowed naming
+	by      Statement
+}
+
+// ask looks at every Deny, and at Allows until one names the principal.
+func (q *query) ask(layer Layer, policies []*Policy, principal string) (v verdict) {
+	for number, policy := range policies {
+		for i := range policy.statements {
+			s := &policy.statements[i]
+			if !s.deny && v.allowed >= named {
+				continue
+			}
+			naming := s.names(principal)
+			if naming == nobody || !s.deny && naming <= v.allowed || !s.applies(q) {
+				continue
+			}
+			by := Statement{layer, number, i, s.sid, s.deny}
+			if s.deny {
+				return verdict{denied: true, by: by}
+			}
+			if naming > accountOnly {
+				v = verdict{allowed: naming, by: by}
+			}
+		}
+	}
+	return v
+}
+
+// query is a request that was looked at and taken apart once.
+type query struct {
+	action    string
+	resource  string
+	segments  [6]string // of an ARN
+	isARN     bool
+	variables map[string][]string
+}
+
+func newQuery(a *Account, r *Request) query {
+	if !isAction(r.Action) {
+		panic(refuse("action %q: it is not one action", r.Action))
+	}
+	q := query{action: r.Action, resource: r.Resource, variables: r.Context}
+	if r.Resource != "*" {
+		if q.segments, q.isARN = splitARN(r.Resource); !q.isARN {
+			panic(refuse("resource %q: it is no ARN", r.Resource))
+		}
+	}
+	for key := range r.Context {
+		if _, known := keyOf(key); !known {
+			panic(refuse("context key %q: it is not known", key))
+		}
+	}
+	a.check(r)
+	return q
+}
+
+// check refuses policies in the wrong place.
+func (a *Account) check(r *Request) {
+	for _, policy := range a.Identity {
+		policy.check(false)
+	}
+	if a.Boundary != nil {
+		a.Boundary.check(false)
+	}
+	if a.Control != nil {
+		a.Control.check(false)
+	}
+	if a.Resource == nil {
+		return
+	}
+	a.Resource.check(true)
+	// A role's session has another principal than the role, and another rule.
+	if segments, ok := splitARN(a.Principal); !ok || !strings.HasPrefix(segments[5], "user/") {
+		panic(refuse("a resource policy for principal %q: it is not an IAM user", a.Principal))
+	}
+	// Their resource policies follow rules of their own.
+	switch vendor, _, _ := strings.Cut(r.Action, ":"); strings.ToLower(vendor) {
+	case "kms", "iam", "sts":
+		panic(refuse("a resource policy for %s", r.Action))
+	}
+}
+
+func (p *Policy) check(withPrincipal bool) {
+	if p.named != withPrincipal {
+		panic(refuse("a policy with Principal as one of an identity, or the other way round"))
+	}
+}

@@ -1,0 +1,117 @@
+package iamtest
+
+import "strings"
+
+// Policy is a parsed document. It is never changed, and may be shared.
+type Policy struct {
+	statements []statement
+	named      bool // its statements have Principals
+}
+
+type statement struct {
+	sid          string
+	deny         bool
+	principals   []string // no services
+	actions      []glob
+	notAction    bool
+	resources    []arnGlob
+	notResource  bool
+	conditions   []condition
+	hasPrincipal bool // otherwise it speaks of whom it is attached to
+}
+
+// applies tells whether action, resource and conditions are those of the
+// request. What was said by Not… covers all else.
+func (s *statement) applies(q *query) bool {
+	return s.coversAction(q) != s.notAction && s.coversResource(q) && s.holds(q)
+}
+
+func (s *statement) coversAction(q *query) bool {
+	for i := range s.actions {
+		if s.actions[i].match(q.action, true) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *statement) coversResource(q *query) bool {
+	unresolved := false
+	for i := range s.resources {
+		found := s.resources[i].match(q)
+		if found == matched {
+			return !s.notResource
+		}
+		unresolved = unresolved || found == unresolvable
+	}
+	if unresolved && s.notResource {
+		panic(refuse("NotResource with a variable that the request does not resolve"))
+	}
+	return s.notResource
+}
+
+// holds tells whether all conditions do.
+func (s *statement) holds(q *query) bool {
+	for i := range s.conditions {
+		if !s.conditions[i].holds(q.variables) {
+			return false
+		}
+	}
+	return true
+}
+
+// naming is how a statement's Principal speaks of a principal.
+type naming int
+
+const (
+	nobody      naming = iota
+	accountOnly        // its account, which still has to allow it itself
+	everyone
+	named // or the statement is one of the principal's own
+)
+
+// names tells how the statement speaks of an ARN of this account. An account as
+// Principal stands for the account's own say: a Deny holds for all in it, an
+// Allow gives nothing that an identity policy does not.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+func (s *statement) names(principal string) naming {
+	if !s.hasPrincipal {
+		return named
+	}
+	found := nobody
+	for _, p := range s.principals {
+		switch {
+		case p == principal:
+			return named
+		case p == "*":
+			found = everyone
+		case found == nobody && accountOf(p) == accountOf(principal):
+			found = accountOnly
+		}
+	}
+	return found
+}
+
+// accountOf is the account of a user's ARN, or the one that p stands for whole.
+func accountOf(p string) string {
+	segments, ok := splitARN(p)
+	if !ok {
+		return p
+	}
+	return segments[4]
+}
+
+func isAction(text string) bool {
+	vendor, name, ok := strings.Cut(text, ":")
+	return ok && isWord(vendor, "-") && isWord(name, "")
+}
+
+// isWord tells whether text is letters, digits and what else is given.
+func isWord(text, others string) bool {
+	for _, c := range []byte(text) {
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(others, c) >= 0) {
+			return false
+		}
+	}
+	return text != ""
+}
