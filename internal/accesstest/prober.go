@@ -2,11 +2,9 @@ package accesstest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
@@ -67,72 +65,6 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope) erro
 	}
 	a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope})
 	return nil
-}
-
-// The guide's table.
-var (
-	onBucket  = []string{"s3:ListBucket", "s3:GetBucketLocation"}
-	onSources = []string{"s3:GetObject", "s3:GetObjectVersion"}
-	onTargets = []string{"s3:PutObject", "s3:PutObjectAcl", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
-)
-
-// missing returns an action and the resource that the scope's roles need it
-// on, which the user's policies do not allow; empty: none.
-func (a *Account) missing(user string, scope access.Scope) string {
-	var objects []string
-	if scope.Source {
-		objects = append(objects, onSources...)
-	}
-	if scope.Destination {
-		objects = append(objects, onTargets...)
-	}
-	granted := a.granted(user)
-	for _, place := range scope.Places {
-		arn := "arn:aws:s3:::" + place.Bucket()
-		for _, action := range onBucket {
-			if !granted[action+" on "+arn] {
-				return action + " on " + arn
-			}
-		}
-		for _, action := range objects {
-			if !granted[action+" on "+arn+"/*"] {
-				return action + " on " + arn + "/*"
-			}
-		}
-	}
-	return ""
-}
-
-// granted evaluates the user's attached policies, as far as our own documents
-// go: Allow statements that name actions and resources literally.
-func (a *Account) granted(name string) map[string]bool {
-	granted := map[string]bool{}
-	u := a.users[strings.ToLower(name)]
-	if u == nil {
-		return granted
-	}
-	for _, attached := range u.attached {
-		var document struct {
-			Statement []struct {
-				Effect           string
-				Action, Resource []string
-			}
-		}
-		p := a.policies[strings.ToLower(attached)]
-		if p == nil || json.Unmarshal([]byte(p.text()), &document) != nil {
-			continue
-		}
-		for _, s := range document.Statement {
-			for _, action := range s.Action {
-				for _, resource := range s.Resource {
-					if s.Effect == "Allow" {
-						granted[action+" on "+resource] = true
-					}
-				}
-			}
-		}
-	}
-	return granted
 }
 
 type kept struct {

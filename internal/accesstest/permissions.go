@@ -1,0 +1,127 @@
+package accesstest
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/iamtest"
+)
+
+// The guide's table, and what the same calls need of a KMS key.
+var (
+	onBucket = []string{"s3:ListBucket", "s3:GetBucketLocation"}
+	onSource = []string{"s3:GetObject", "s3:GetObjectVersion"}
+	onTarget = []string{"s3:PutObject", "s3:PutObjectAcl", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
+	toRead   = []string{"kms:Decrypt"}
+	toWrite  = []string{"kms:Decrypt", "kms:GenerateDataKey"}
+)
+
+// missing returns a request that the scope's roles need and the user's policies
+// do not allow; empty: none.
+func (a *Account) missing(user string, scope access.Scope) string {
+	account := iamtest.Account{Identity: a.attached(user)}
+	for _, request := range needed(scope) {
+		if iamtest.Evaluate(account, request).Outcome != iamtest.Allowed {
+			return fmt.Sprintf("%s on %s with %v", request.Action, request.Resource, request.Context)
+		}
+	}
+	return ""
+}
+
+// needed are requests that stand for all that the scope allows.
+func needed(scope access.Scope) (requests []iamtest.Request) {
+	usual := usually(scope)
+	ask := func(resource string, context map[string][]string, actions ...string) {
+		for _, action := range actions {
+			requests = append(requests, iamtest.Request{Action: action, Resource: resource, Context: context})
+		}
+	}
+	for _, place := range scope.Places {
+		arn := "arn:aws:s3:::" + place.Bucket()
+		ask(arn, with(usual, "s3:prefix", place.Prefix()), onBucket[0])
+		ask(arn, usual, onBucket[1])
+		if scope.Source {
+			ask(arn+"/"+place.Prefix()+"key", usual, onSource...)
+		}
+		if scope.Destination {
+			ask(arn+"/"+place.Prefix()+"key", usual, onTarget...)
+		}
+	}
+	for _, key := range scope.KMSKeys {
+		through := with(usual, "kms:ViaService", "s3."+strings.Split(key, ":")[3]+".amazonaws.com")
+		if scope.Source {
+			ask(key, through, toRead...)
+		}
+		if scope.Destination {
+			ask(key, through, toWrite...)
+		}
+	}
+	return requests
+}
+
+// usually is what each request carries that the scope is meant for.
+func usually(scope access.Scope) map[string][]string {
+	context := map[string][]string{
+		"aws:CurrentTime": {"2000-01-01T00:00:00Z"}, "aws:SourceIp": {"203.0.113.7"}, "aws:ResourceAccount": {ID},
+		"aws:SecureTransport": {"true"}, "aws:ViaAWSService": {"false"},
+	}
+	if !scope.ExpiresAt.IsZero() {
+		context["aws:CurrentTime"] = []string{scope.ExpiresAt.Add(-time.Second).Format(time.RFC3339)}
+	}
+	if scope.Owner != "" {
+		context["aws:ResourceAccount"] = []string{scope.Owner}
+	}
+	if len(scope.SourceIPs) > 0 {
+		first := scope.SourceIPs[0]
+		if prefix, err := netip.ParsePrefix(first); err == nil {
+			first = prefix.Addr().String()
+		}
+		context["aws:SourceIp"] = []string{first}
+	}
+	return context
+}
+
+func with(context map[string][]string, key, value string) map[string][]string {
+	extended := map[string][]string{key: {value}}
+	for k, v := range context {
+		extended[k] = v
+	}
+	return extended
+}
+
+// attached returns the policies that are attached to the user, parsed.
+func (a *Account) attached(name string) (policies []*iamtest.Policy) {
+	u := a.users[strings.ToLower(name)]
+	if u == nil {
+		return nil
+	}
+	for _, attached := range u.attached {
+		p := a.policies[strings.ToLower(attached)]
+		if p == nil {
+			continue
+		}
+		if policy, err := parsed(p.text()); err == nil {
+			policies = append(policies, policy)
+		}
+	}
+	return policies
+}
+
+// documents keeps what was parsed: the same few texts are asked for in each of
+// many thousand cases.
+var documents sync.Map
+
+func parsed(text string) (*iamtest.Policy, error) {
+	if policy, ok := documents.Load(text); ok {
+		return policy.(*iamtest.Policy), nil
+	}
+	policy, err := iamtest.Parse(text)
+	if err == nil {
+		documents.Store(text, policy)
+	}
+	return policy, err
+}
