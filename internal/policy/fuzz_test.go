@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -28,6 +27,10 @@ func FuzzDocuments(f *testing.F) {
 	f.Add(strings.Repeat("x", 40), "data", byte(2), byte(1), byte(6), byte(0))
 	f.Add("a.b-c,data", strings.Repeat("y", 58), byte(2), byte(0), byte(1), byte(8))
 	f.Add("data", "data,logs", byte(0), byte(2), byte(10), byte(5))
+	f.Add("data/in/,data/out", "data", byte(2), byte(2), byte(0), byte(0))
+	f.Add("data/", "data/in/,data/out/", byte(0), byte(0), byte(9), byte(9))
+	f.Add("data/in/x", "data/in/x", byte(2), byte(0), byte(8), byte(9))
+	f.Add("data/*?$,data/${*}", "data/*", byte(2), byte(1), byte(0), byte(0))
 	f.Add("\"},{\"Effect\":\"Allow\"", "*,x/*,${aws:username}", byte(0), byte(1), byte(3), byte(3))
 	f.Fuzz(func(t *testing.T, names, before string, roles, rolesBefore, copies, copiesBefore byte) {
 		former := map[int]string{}
@@ -59,48 +62,51 @@ func FuzzDocuments(f *testing.F) {
 	})
 }
 
-// scopeOf reads bucket names as a stack writes them; those that a stack may
-// not name are left out. The first one counts many times over, with numbers at
-// its end.
+// scopeOf reads bucket names as a stack writes them, prefixes too; those that a
+// stack may not name are left out. The first one counts many times over, with
+// numbers at its end.
 func scopeOf(t *testing.T, names string, roles, copies byte) access.Scope {
-	stack, err := name.ParseStackID("arn:aws:cloudformation:eu-west-1:123456789012:stack/m/1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	rules := rulesOf(t, "arn:aws:cloudformation:eu-west-1:123456789012:stack/m/1")
 	scope := access.Scope{Source: roles%3 != 1, Destination: roles%3 != 0}
-	parsed := func(bucket string) []access.Place {
-		declared, err := spec.Parse(map[string]any{"Access": "Source", "Buckets": []any{bucket}}, spec.Rules{Owner: name.Owner{Stack: stack, Logical: "L"}})
+	parsed := func(entry string) []access.Place {
+		declared, err := spec.Parse(map[string]any{"Access": "Source", "Buckets": []any{entry}}, rules)
 		if err != nil {
 			return nil
 		}
 		return declared.Scope.Places
 	}
 	list := strings.Split(names, ",")
-	for _, bucket := range list {
-		scope.Places = append(scope.Places, parsed(bucket)...)
+	for _, entry := range list {
+		scope.Places = append(scope.Places, parsed(entry)...)
 	}
-	for _, bucket := range parsed(list[0] + "000") {
+	for _, place := range parsed(list[0] + "000") {
 		for i := range 1 << (copies % 11) {
-			scope.Places = append(scope.Places, access.Place(fmt.Sprintf("%s%03d", strings.TrimSuffix(string(bucket), "000"), i%1000)))
+			scope.Places = append(scope.Places, access.Place(fmt.Sprintf("%s%03d", strings.TrimSuffix(string(place), "000"), i%1000)))
 		}
 	}
-	slices.Sort(scope.Places)
-	scope.Places = slices.Compact(scope.Places)
+	scope.Places = access.Fold(scope.Places)
 	return scope
 }
 
 // judge asks for documents that AWS takes, and that grant the scope exactly.
 func judge(t *testing.T, scope access.Scope, documents []policy.Document) {
 	want := map[string]bool{}
-	for role, actions := range guide {
-		if role == "Source" && !scope.Source || role == "Destination" && !scope.Destination {
+	grant := func(actions, resource, condition string) {
+		for _, action := range strings.Fields(actions) {
+			want[action+" "+resource+" "+condition] = true
+		}
+	}
+	objects := strings.TrimSpace(map[bool]string{true: read}[scope.Source] + " " + map[bool]string{true: write}[scope.Destination])
+	for _, place := range scope.Places {
+		arn, prefix := "arn:aws:s3:::"+place.Bucket(), literally(place.Prefix())
+		grant(objects, arn+"/"+prefix+"*", "{}")
+		if prefix == "" {
+			grant(bucket, arn, "{}")
 			continue
 		}
-		for action, on := range actions {
-			for _, bucket := range scope.Places {
-				want[action+" "+"arn:aws:s3:::"+string(bucket)+map[string]string{"object": "/*"}[on]] = true
-			}
-		}
+		grant(locate, arn, "{}")
+		condition, _ := json.Marshal(map[string]any{"StringLike": map[string]any{"s3:prefix": []string{prefix + "*"}}})
+		grant(list, arn, string(condition))
 	}
 	got := map[string]bool{}
 	numbers := map[int]bool{}
@@ -119,6 +125,18 @@ func judge(t *testing.T, scope access.Scope, documents []policy.Document) {
 	}
 }
 
+// literally is how IAM has a text stand for itself in a pattern.
+func literally(text string) (pattern string) {
+	for _, c := range text {
+		if strings.ContainsRune("*?$", c) {
+			pattern += "${" + string(c) + "}"
+		} else {
+			pattern += string(c)
+		}
+	}
+	return pattern
+}
+
 // visible counts characters as AWS does: white space is free.
 func visible(text string) (n int) {
 	for _, r := range text {
@@ -129,7 +147,7 @@ func visible(text string) (n int) {
 	return n
 }
 
-// grants lists a document's action-resource pairs. Whatever else a policy can
+// grants lists a document's actions, resources and conditions. Whatever else a policy can
 // say fails the test.
 func grants(t *testing.T, text string) map[string]bool {
 	var doc struct {
@@ -137,6 +155,7 @@ func grants(t *testing.T, text string) map[string]bool {
 		Statement []struct {
 			Sid, Effect      string
 			Action, Resource []string
+			Condition        map[string]map[string][]string
 		}
 	}
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -149,9 +168,10 @@ func grants(t *testing.T, text string) map[string]bool {
 		if s.Effect != "Allow" || !strings.HasPrefix(s.Sid, "Cloney") || len(s.Action) == 0 || len(s.Resource) == 0 {
 			t.Errorf("statement %+v", s)
 		}
+		condition, _ := json.Marshal(s.Condition)
 		for _, action := range s.Action {
 			for _, resource := range s.Resource {
-				granted[action+" "+resource] = true
+				granted[action+" "+resource+" "+strings.Replace(string(condition), "null", "{}", 1)] = true
 			}
 		}
 	}
@@ -165,18 +185,40 @@ func replaced(t *testing.T, before, after access.Scope, standing map[int]string,
 	if !source && !destination {
 		return
 	}
+	was, is := setOf(before.Places), setOf(after.Places)
 	for _, d := range documents {
 		standing[d.Number] = d.Text
 		held := map[access.Place]bool{}
 		for _, text := range standing {
-			for _, bucket := range policy.Places(text) {
-				held[bucket] = true
+			for _, p := range policy.Places(text) {
+				held[p] = true
 			}
 		}
-		for _, bucket := range after.Places {
-			if _, was := slices.BinarySearch(before.Places, bucket); was && !held[bucket] {
-				t.Errorf("after policy %d, bucket %s is in none", d.Number, bucket)
+		// What both scopes hold is what of either the other one covers.
+		for _, both := range [][2]map[access.Place]bool{{was, is}, {is, was}} {
+			for p := range both[0] {
+				if covered(both[1], p) && !covered(held, p) {
+					t.Errorf("after policy %d, %s is not held, which is before and after", d.Number, p)
+				}
 			}
 		}
 	}
+}
+
+func setOf(places []access.Place) map[access.Place]bool {
+	set := map[access.Place]bool{}
+	for _, p := range places {
+		set[p] = true
+	}
+	return set
+}
+
+// covered reports whether one of the places holds all of p.
+func covered(places map[access.Place]bool, p access.Place) bool {
+	for i := range len(p) + 1 {
+		if i >= len(p.Bucket()) && places[p[:i]] {
+			return true
+		}
+	}
+	return false
 }

@@ -1,0 +1,141 @@
+package policy_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/policy"
+	"cloney-s3-credentials/internal/spec"
+)
+
+var update = flag.Bool("update", false, "write the golden policies, and the page that shows them, anew")
+
+// goldens are the names of the cases: each a folder with properties, the policy
+// that they make, and the StackId where it is not the usual one.
+func goldens(t *testing.T) (names []string) {
+	t.Helper()
+	files, _ := filepath.Glob("testdata/*/properties.json")
+	for _, file := range files {
+		names = append(names, filepath.Base(filepath.Dir(file)))
+	}
+	if len(names) < 28 {
+		t.Fatalf("only %d cases", len(names))
+	}
+	return names
+}
+
+func TestGoldenPolicies(t *testing.T) {
+	for _, name := range goldens(t) {
+		t.Run(name, func(t *testing.T) {
+			got := document(t, name, nil)
+			isGolden(t, filepath.Join("testdata", name, "policy.json"), indented(t, got))
+			for seed := range int64(5) {
+				if again := document(t, name, rand.New(rand.NewSource(seed))); again != got {
+					t.Errorf("shuffled properties give other bytes:\n%s\n%s", got, again)
+				}
+			}
+		})
+	}
+}
+
+// docs/policies.md shows each case, and cannot go stale.
+func TestThePageOfPolicies(t *testing.T) {
+	var page strings.Builder
+	page.WriteString("# Properties and the policies that they make\n\n" +
+		"Properties on the left, the managed policy on the right: what the provider attaches to the user, as it is. Written by\n" +
+		"`go test ./internal/policy -update` from the [cases](../internal/policy/testdata) that the tests hold against what they\n" +
+		"are [meant to allow](../internal/policy/intent_test.go), action by action.\n\n")
+	for _, name := range goldens(t) {
+		properties := readFile(t, filepath.Join("testdata", name, "properties.json"))
+		document := readFile(t, filepath.Join("testdata", name, "policy.json"))
+		fmt.Fprintf(&page, "## %s\n\n<table>\n<tr><th>Properties</th><th>Policy</th></tr>\n<tr valign=\"top\"><td>\n\n```json\n%s```\n\n</td><td>\n\n```json\n%s```\n\n</td></tr>\n</table>\n\n",
+			strings.ReplaceAll(name, "-", " "), properties, document)
+	}
+	isGolden(t, "../../docs/policies.md", strings.TrimSuffix(page.String(), "\n"))
+}
+
+func isGolden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := readFile(t, file); got != want {
+		t.Errorf("differs from %s; if it is meant to, run: go test ./internal/policy -update\n%s", file, got)
+	}
+}
+
+func indented(t *testing.T, text string) string {
+	t.Helper()
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, []byte(text), "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	pretty.WriteByte('\n')
+	return pretty.String()
+}
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// document returns the policy of a case, with the lists of its properties in
+// another order if shuffle is set.
+func document(t *testing.T, name string, shuffle *rand.Rand) string {
+	t.Helper()
+	var properties map[string]any
+	if err := json.Unmarshal([]byte(readFile(t, filepath.Join("testdata", name, "properties.json"))), &properties); err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range properties {
+		if list, ok := value.([]any); ok && shuffle != nil {
+			shuffle.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		}
+	}
+	rules := rulesOf(t, stackOf(t, name))
+	parsed, err := spec.Parse(properties, rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	documents, err := policy.Documents(parsed.Scope, rules.Owner.Stack.Partition, nil)
+	if err != nil || len(documents) != 1 {
+		t.Fatalf("%d documents, %v", len(documents), err)
+	}
+	return documents[0].Text
+}
+
+func stackOf(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", name, "stack.txt"))
+	if err != nil {
+		return "arn:aws:cloudformation:us-east-1:123456789012:stack/s/1"
+	}
+	return strings.TrimSpace(string(text))
+}
+
+func partitionOf(t *testing.T, name string) string {
+	return rulesOf(t, stackOf(t, name)).Owner.Stack.Partition
+}
+
+func rulesOf(t *testing.T, stackID string) spec.Rules {
+	t.Helper()
+	stack, err := name.ParseStackID(stackID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return spec.Rules{Owner: name.Owner{Stack: stack, Logical: "L"}}
+}

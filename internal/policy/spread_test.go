@@ -1,0 +1,193 @@
+package policy_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand"
+	"slices"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/policy"
+)
+
+func TestSpreadingOverPolicies(t *testing.T) {
+	for _, scope := range []access.Scope{{Source: true}, {Destination: true}, {Source: true, Destination: true}} {
+		most := 0
+		for n := 1; n < 2000; n += 37 {
+			scope.Places = buckets(0, n)
+			documents, err := policy.Documents(scope, "aws", nil)
+			var tooMany policy.TooManyError
+			if errors.As(err, &tooMany) {
+				if tooMany.Places != n || tooMany.Fit < most || tooMany.Fit > most+37 {
+					t.Errorf("%d buckets: %+v after %d fitted", n, tooMany, most)
+				}
+				break
+			}
+			most = n
+			held := check(t, scope, documents)
+			if len(held) != n {
+				t.Errorf("%d buckets: %d are held", n, len(held))
+			}
+		}
+		if most < 100 {
+			t.Errorf("no more than %d buckets fit", most)
+		}
+	}
+}
+
+// README tells these numbers.
+func TestCapacity(t *testing.T) {
+	for _, c := range []struct {
+		scope       access.Scope
+		length, fit int
+	}{
+		{access.Scope{Source: true}, 20, 790},
+		{access.Scope{Source: true}, 63, 360},
+		{access.Scope{Destination: true}, 20, 780},
+		{access.Scope{Destination: true}, 63, 360},
+		{access.Scope{Source: true, Destination: true}, 20, 370},
+		{access.Scope{Source: true, Destination: true}, 63, 170},
+	} {
+		for i := range 1000 {
+			c.scope.Places = append(c.scope.Places, access.Place(fmt.Sprintf("%03d%s", i, strings.Repeat("x", c.length-3))))
+		}
+		_, err := policy.Documents(c.scope, "aws", nil)
+		var tooMany policy.TooManyError
+		if !errors.As(err, &tooMany) || tooMany.Fit != c.fit {
+			t.Errorf("of names with %d characters: %v, want %d to fit", c.length, err, c.fit)
+		}
+		c.scope.Places = c.scope.Places[:c.fit]
+		if _, err := policy.Documents(c.scope, "aws", nil); err != nil {
+			t.Errorf("%d do not fit: %v", c.fit, err)
+		}
+	}
+}
+
+// A policy is replaced whole, one after the other, in the given order. At no
+// moment may a bucket that is wanted before and after be without its policy.
+func TestChangesLeaveNoGap(t *testing.T) {
+	random := rand.New(rand.NewSource(1))
+	moved := 0
+	for range 300 {
+		before := access.Scope{Source: true, Destination: random.Intn(3) == 0, Places: sample(random)}
+		after := access.Scope{Source: true, Destination: random.Intn(2) == 0, Places: sample(random)}
+		first, err := policy.Documents(before, "aws", nil)
+		if err != nil {
+			continue
+		}
+		state := map[int][]access.Place{}
+		for _, d := range first {
+			state[d.Number] = policy.Places(d.Text)
+		}
+		second, err := policy.Documents(after, "aws", state)
+		if err != nil {
+			continue
+		}
+		check(t, after, second)
+		for _, d := range second {
+			if !slices.Equal(state[d.Number], policy.Places(d.Text)) {
+				moved++
+			}
+			state[d.Number] = policy.Places(d.Text)
+			held := map[access.Place]bool{}
+			for _, buckets := range state {
+				for _, b := range buckets {
+					held[b] = true
+				}
+			}
+			for _, b := range before.Places {
+				if _, kept := slices.BinarySearch(after.Places, b); kept && !held[b] {
+					t.Fatalf("%s has no policy after number %d", b, d.Number)
+				}
+			}
+		}
+	}
+	if moved < 300 {
+		t.Errorf("only %d policies changed: the test tests nothing", moved)
+	}
+}
+
+func TestAnAddedBucketTouchesOnePolicy(t *testing.T) {
+	scope := access.Scope{Source: true, Places: buckets(0, 200)}
+	first, err := policy.Documents(scope, "aws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, texts := map[int][]access.Place{}, map[int]string{}
+	for _, d := range first {
+		state[d.Number], texts[d.Number] = policy.Places(d.Text), d.Text
+	}
+	scope.Places = append([]access.Place{"aaa"}, scope.Places...)
+	second, err := policy.Documents(scope, "aws", state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := 0
+	for _, d := range second {
+		if d.Text != texts[d.Number] {
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Errorf("%d policies change", changed)
+	}
+}
+
+func TestSame(t *testing.T) {
+	a := `{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Allow"}]}`
+	if !policy.Same(a, "{ \"Statement\": [ {\"Effect\":\"Allow\", \"Sid\":\"A\"} ],\n \"Version\": \"2012-10-17\" }") {
+		t.Error("layout counts")
+	}
+	for _, other := range []string{strings.Replace(a, "Allow", "Deny", 1), "", "{", "null"} {
+		if policy.Same(a, other) {
+			t.Errorf("the same as %q", other)
+		}
+	}
+}
+
+// check returns the buckets that the documents hold, after asking for their
+// limits.
+func check(t *testing.T, scope access.Scope, documents []policy.Document) map[access.Place]bool {
+	t.Helper()
+	held, numbers := map[access.Place]bool{}, map[int]bool{}
+	for _, d := range documents {
+		if len(d.Text) > policy.MaxSize || d.Number < 1 || d.Number > name.MaxPolicies || numbers[d.Number] {
+			t.Fatalf("policy %d of %d characters", d.Number, len(d.Text))
+		}
+		numbers[d.Number] = true
+		for _, b := range policy.Places(d.Text) {
+			if held[b] {
+				t.Fatalf("%s is held twice", b)
+			}
+			held[b] = true
+		}
+	}
+	for _, b := range scope.Places {
+		if !held[b] {
+			t.Fatalf("%s is not held", b)
+		}
+	}
+	return held
+}
+
+func buckets(from, to int) []access.Place {
+	var names []access.Place
+	for i := from; i < to; i++ {
+		names = append(names, access.Place(fmt.Sprintf("bucket-%06d-%s", i, strings.Repeat("x", i%45))))
+	}
+	slices.Sort(names)
+	return names
+}
+
+func sample(random *rand.Rand) []access.Place {
+	var names []access.Place
+	for _, b := range buckets(0, 120) {
+		if random.Intn(3) > 0 {
+			names = append(names, b)
+		}
+	}
+	return names
+}
