@@ -24,6 +24,10 @@ func newLayout(g grammar) *layout {
 
 // add puts the place into the document if there is room.
 func (l *layout) add(p access.Place) bool {
+	// Full ones are asked often: at the least there is the place itself.
+	if l.size+len(l.grammar.roles)*utf8.RuneCountInString(string(p)) > MaxSize {
+		return false
+	}
 	size := l.size + l.growth(p)
 	if size > MaxSize {
 		return false
