@@ -3,7 +3,8 @@ package provision_test
 import (
 	"context"
 	"errors"
-	"math/rand"
+	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/provision"
 )
 
 func TestCreateThenDelete(t *testing.T) {
@@ -97,21 +99,47 @@ func TestAnotherCreateConverges(t *testing.T) {
 // interleave makes every call wait for a while by chance, before and after, so
 // that runs at the same moment meet in another order with every seed. One wait
 // in eight is much longer: that run falls behind.
+//
+// A seed gives one order, however busy the machine: each run has a chance of its
+// own, and two of them hardly ever wake in the same nanosecond.
 func (w *world) interleave(seed int64, longer time.Duration) {
-	var mu sync.Mutex
-	random := rand.New(rand.NewSource(seed))
-	wait := func(context.Context, string) error {
-		mu.Lock()
-		d := time.Duration(random.Intn(400)) * time.Millisecond
-		if random.Intn(8) == 0 {
-			d *= longer
-		}
-		mu.Unlock()
-		time.Sleep(d) // synctest's time
-		return nil
+	w.Helper()
+	runs := map[int]*rand.Rand{}
+	for i := range mostTogether {
+		runs[i] = rand.New(rand.NewPCG(uint64(seed), uint64(i)))
 	}
-	w.Before, w.After = wait, wait
+	wait := func(when string) func(context.Context, string) error {
+		return func(ctx context.Context, verb string) error {
+			i := ctx.Value(runOf{}).(int)
+			fmt.Fprintf(w.log, "time=%s run=%d %s=%s\n", time.Now().UTC().Format("15:04:05.000"), i, when, verb)
+			d := time.Duration(runs[i].Int64N(int64(400 * time.Millisecond)))
+			if runs[i].IntN(8) == 0 {
+				d *= longer
+			}
+			time.Sleep(d) // synctest's time
+			return nil
+		}
+	}
+	w.Before, w.After = wait("calls"), wait("called")
+	w.restore = provision.SetChance(func(d time.Duration) time.Duration {
+		return time.Duration(rand.New(rand.NewPCG(uint64(seed), uint64(time.Now().UnixNano()))).Int64N(int64(d)))
+	})
 }
+
+// atRest ends interleave.
+func (w *world) atRest() {
+	w.Before, w.After = nil, nil
+	w.restore()
+}
+
+// mostTogether is how many runs interleave knows apart.
+const mostTogether = 3
+
+// runOf is the context's key for which of the runs at the same moment it is.
+type runOf struct{}
+
+// Context is the test's, and says which of the runs at the same moment it is.
+func (w *world) Context() context.Context { return context.WithValue(w.T.Context(), runOf{}, w.run) }
 
 func TestTwoCreatesAtTheSameMoment(t *testing.T) {
 	lags := map[string]accesstest.Lag{
@@ -131,8 +159,8 @@ func TestTwoCreatesAtTheSameMoment(t *testing.T) {
 						longer = 10
 					}
 					w.interleave(seed, longer)
-					w.together(2, func(int) error { _, err := w.tryCreate(stack()); return err })
-					w.Before, w.After = nil, nil
+					w.together(2, func(w *world, _ int) error { _, err := w.tryCreate(stack()); return err })
+					w.atRest()
 					w.Check()
 					w.one()
 					w.remove(stack())
@@ -147,12 +175,14 @@ func TestTwoCreatesAtTheSameMoment(t *testing.T) {
 }
 
 // together runs f n times at the same moment, and wants each to succeed.
-func (w *world) together(n int, f func(i int) error) {
+func (w *world) together(n int, f func(w *world, i int) error) {
 	w.Helper()
 	var wait sync.WaitGroup
 	failures := make([]error, n)
 	for i := range n {
-		wait.Go(func() { failures[i] = f(i) })
+		run := *w
+		run.run = i
+		wait.Go(func() { failures[i] = f(&run, i) })
 	}
 	wait.Wait()
 	if err := errors.Join(failures...); err != nil {

@@ -105,7 +105,7 @@ func (c *crowd) all(event func(ctx context.Context, p *provision.Provisioner, d 
 	c.iam.refused = 0
 	took := make([]time.Duration, len(c.stacks))
 	started := time.Now()
-	c.together(len(c.stacks), func(i int) error {
+	c.together(len(c.stacks), func(_ *world, i int) error {
 		ctx, cancel := context.WithTimeout(c.Context(), lambda-10*time.Second)
 		defer cancel()
 		own := *c.provisioner

@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -17,21 +18,18 @@ import (
 // AWSCURRENT names a live key, and the last event, once it runs alone, gets
 // what it asks for.
 
-// race runs two events at the same moment, in another order with every seed.
-// Either may fail.
-func (w *world) race(seed int64, one, other func() error) {
+// race runs events at the same moment, in another order with every seed. Each
+// may fail.
+func (w *world) race(seed int64, events ...func(*world) error) {
 	w.Helper()
 	w.Racing(true)
 	w.interleave(seed, 10)
-	w.together(2, func(i int) error {
-		if i == 0 {
-			w.Logf("one: %v", one())
-		} else {
-			w.Logf("other: %v", other())
-		}
+	w.together(len(events), func(w *world, i int) error {
+		err := events[i](w)
+		fmt.Fprintf(w.log, "run=%d ends: %v\n", i, err)
 		return nil
 	})
-	w.Before, w.After = nil, nil
+	w.atRest()
 	w.Racing(false)
 	// The account counts a key as stored late, not as lost, for half a minute.
 	time.Sleep(time.Minute) // synctest's time
@@ -46,8 +44,8 @@ func TestACreateRacingItsDelete(t *testing.T) {
 				play(t, func(w *world) {
 					w.ExpectRemoval(user)
 					w.race(seed,
-						func() error { _, err := w.tryCreate(stack()); return err },
-						func() error { return w.tryDelete(target(stack(), id)) })
+						func(w *world) error { _, err := w.tryCreate(stack()); return err },
+						func(w *world) error { return w.tryDelete(target(stack(), id)) })
 					w.Check()
 					w.remove(stack())
 					w.empty()
@@ -79,8 +77,8 @@ func TestAnUpdateRacingItsRollback(t *testing.T) {
 					first := w.create(stack()).AccessKeyID
 					w.ExpectRemoval(second)
 					w.race(seed,
-						func() error { _, err := w.tryUpdate(stack(), next); return err },
-						func() error { _, err := w.tryRollback(next, stack(), user); return err })
+						func(w *world) error { _, err := w.tryUpdate(stack(), next); return err },
+						func(w *world) error { _, err := w.tryRollback(next, stack(), user); return err })
 					if current := w.Labelled(secret, access.Current); current != "" && !slices.Contains(slices.Concat(w.LiveKeys(user), w.LiveKeys(second)), current) {
 						w.Errorf("AWSCURRENT names %s, which is dead", current)
 					}
@@ -112,8 +110,8 @@ func TestAnUpdateRacingTheDelete(t *testing.T) {
 					w.create(stack())
 					w.ExpectRemoval(user, second)
 					w.race(seed,
-						func() error { _, err := w.tryUpdate(stack(), next); return err },
-						func() error { return w.tryDelete(target(next, user)) })
+						func(w *world) error { _, err := w.tryUpdate(stack(), next); return err },
+						func(w *world) error { return w.tryDelete(target(next, user)) })
 					w.Check()
 					w.ExpectRemoval(user, second)
 					w.remove(next)

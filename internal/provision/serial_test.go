@@ -148,8 +148,8 @@ func TestTwoRotationsAtTheSameMoment(t *testing.T) {
 		play(t, func(w *world) {
 			first := w.create(stack()).AccessKeyID
 			w.interleave(seed, 10)
-			w.together(2, func(int) error { _, err := w.tryUpdate(stack(), stack(serial(2))); return err })
-			w.Before, w.After = nil, nil
+			w.together(2, func(w *world, _ int) error { _, err := w.tryUpdate(stack(), stack(serial(2))); return err })
+			w.atRest()
 			w.Check()
 			if live := w.LiveKeys(user); len(live) != 2 || !slices.Contains(live, first) || w.Labelled(secret, access.Previous) != first {
 				t.Errorf("live keys: %v, at first %s", live, first)

@@ -33,8 +33,8 @@ func TestAnyEventTwiceAtTheSameMoment(t *testing.T) {
 					}
 					w.create(former)
 					w.interleave(seed, 10)
-					w.together(2, func(int) error { _, err := w.tryUpdate(former, next); return err })
-					w.Before, w.After = nil, nil
+					w.together(2, func(w *world, _ int) error { _, err := w.tryUpdate(former, next); return err })
+					w.atRest()
 					w.Check()
 					// One run finds all done, and the answer to it is the truth.
 					w.Forget()
@@ -47,8 +47,8 @@ func TestAnyEventTwiceAtTheSameMoment(t *testing.T) {
 						w.remove(former)
 					}
 					w.interleave(seed, 10)
-					w.together(2, func(int) error { return w.tryDelete(target(next, next.Spec.UserName)) })
-					w.Before, w.After = nil, nil
+					w.together(2, func(w *world, _ int) error { return w.tryDelete(target(next, next.Spec.UserName)) })
+					w.atRest()
 					w.empty()
 				})
 				if t.Failed() {

@@ -34,6 +34,10 @@ const (
 	mostThrottled  = 20 * time.Second
 )
 
+// chance is a time of less than d. A test sets it that has to run the same way
+// again.
+var chance = rand.N[time.Duration]
+
 // settle calls f until it succeeds or fails for good. Throttling and "come
 // back later" are waited out up to the deadline; "not found", when something
 // was just made, and "still in use", when something was just taken away, for
@@ -80,7 +84,7 @@ func repeat(ctx context.Context, notFound, throttled, mostThrottled time.Duratio
 			return err
 		}
 		// Half of it to one and a half by chance, so that many stacks spread out.
-		if sleep(ctx, before(ctx, wait/2+rand.N(wait))) != nil {
+		if sleep(ctx, before(ctx, wait/2+chance(wait))) != nil {
 			return err
 		}
 	}

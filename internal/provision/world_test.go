@@ -29,7 +29,9 @@ type world struct {
 	*accesstest.Account
 	provisioner *provision.Provisioner
 	log         *syncBuffer
-	unheard     bool // no answer arrives
+	unheard     bool   // no answer arrives
+	run         int    // which of those at the same moment, from 0
+	restore     func() // ends interleave's chance
 }
 
 type syncBuffer struct {
