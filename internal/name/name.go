@@ -50,6 +50,8 @@ const (
 	TagKMSKey = TagPrefix + "kms-key"
 	// TagPromoted, on the secret: when AWSCURRENT last moved, RFC 3339.
 	TagPromoted = TagPrefix + "promoted-at"
+	// TagPassed, on the secret: when it passed to another user, RFC 3339.
+	TagPassed = TagPrefix + "passed-at"
 )
 
 // Stack is what a StackId says.

@@ -23,6 +23,7 @@ type run struct {
 	justMade bool                     // IAM may not see yet what this run made
 	wrote    bool                     // it had something to do
 
+	passed   time.Time          // when the secret passed to the user; zero: it was the user's
 	minted   access.Credentials // the key that this run issued
 	version  string             // where it is stored; empty: nowhere yet
 	promoted bool               // it is AWSCURRENT
@@ -33,7 +34,11 @@ func (p *Provisioner) begin(want plan.Desired, seen plan.Observed) *run {
 	for _, policy := range seen.Policies {
 		policies[policy.Name] = policy
 	}
-	return &run{Provisioner: p, want: want, seen: seen, result: result(want, seen), policies: policies}
+	run := &run{Provisioner: p, want: want, seen: seen, result: result(want, seen), policies: policies}
+	if seen.Secret != nil {
+		run.passed, _ = time.Parse(time.RFC3339, seen.Secret.Tags[name.TagPassed])
+	}
+	return run
 }
 
 // finished is the result once all steps are done.
@@ -98,11 +103,16 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 		// A crash after this: the tag still says the former key; done again.
 		return r.settle(ctx, func() error { return r.Secrets.RekeySecret(ctx, s.Name, s.KMSKey) })
 	case plan.TagSecret:
+		if s.Set[name.TagPhysical] != "" {
+			err := r.pass(ctx, s.Name, s.Set, s.Unset)
+			r.passed = time.Now()
+			return err
+		}
 		return r.settle(ctx, func() error { return r.Secrets.TagSecret(ctx, s.Name, s.Set, s.Unset) })
 	case plan.CopyVersions:
 		return r.copyVersions(ctx, s)
 	case plan.DeleteSecret:
-		return r.settle(ctx, func() error { return r.Secrets.DeleteSecret(ctx, s.Name) })
+		return r.deleteSecret(ctx, s.Name)
 	case plan.Mint:
 		return r.mint(ctx, s)
 	case plan.Prove:

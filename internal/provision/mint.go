@@ -149,6 +149,9 @@ func (r *run) lastLook(ctx context.Context) error {
 	if !r.wrote && !r.result.Unanswered {
 		return nil
 	}
+	if err := r.waitForPassing(ctx); err != nil {
+		return err
+	}
 	var keys []access.Key
 	var secret *access.SecretInfo
 	err := waitOut(ctx, listLag, func() (err error) {

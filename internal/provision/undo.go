@@ -76,7 +76,7 @@ func (p *Provisioner) giveBack(ctx context.Context, want plan.Desired, secret ac
 	}
 	// A crash after this: the new user is left, which the rollback Update
 	// finds by OldResourceProperties.
-	return settle(ctx, false, func() error { return p.Secrets.TagSecret(ctx, secret.Name, want.Owner.Tags(former), nil) })
+	return p.pass(ctx, secret.Name, want.Owner.Tags(former), nil)
 }
 
 // versionOf returns the youngest version that holds a live key of the former
@@ -140,7 +140,9 @@ func (p *Provisioner) removeOnce(ctx context.Context, target Target) (again bool
 	if err != nil || foreign {
 		return false, err
 	}
-	run := p.begin(plan.Desired{Owner: target.Owner}, seen)
+	whose := plan.Desired{Owner: target.Owner}
+	whose.Spec.UserName = target.PhysicalID
+	run := p.begin(whose, seen)
 	if err := run.apply(ctx, plan.Remove(target.PhysicalID, seen, nil)); err != nil {
 		return false, err
 	}
