@@ -140,6 +140,7 @@ func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 		return err
 	})
 	r.justMade = true
+	r.result.reached.made = r.result.reached.made || !access.Definite(err)
 	if errors.Is(err, access.ErrExists) {
 		return r.lost(ctx, err, func() (map[string]string, error) {
 			user, err := r.Users.User(ctx, s.Name)
@@ -305,6 +306,7 @@ func (r *run) keyOf(version string) string {
 }
 
 func (r *run) complete(ctx context.Context, s plan.Complete) error {
+	r.result.reached.completed = true
 	mark := map[string]string{name.TagCompleted: plan.Completed(s.Texts, r.result.AccessKeyID, s.Verified)}
 	// A crash before this: an unfinished user, which the next run finishes, a
 	// Delete under any id takes away. After it: all done but the answer.

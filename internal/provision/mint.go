@@ -154,14 +154,21 @@ func (r *run) lastLook(ctx context.Context) error {
 	}
 	var keys []access.Key
 	var secret *access.SecretInfo
+	w := newWatch()
 	err := waitOut(ctx, listLag, func() (err error) {
 		if keys, err = r.keysOfMade(ctx); err != nil {
 			return err
 		}
-		if secret, err = r.findSecret(ctx, r.want.Spec.SecretName); err == nil && !r.givesOut(secret, keys) {
-			err = access.ErrNotFound // not listed yet, or deleted
+		secret, err = r.findSecret(ctx, r.want.Spec.SecretName)
+		switch {
+		case err != nil:
+			return err
+		case slices.ContainsFunc(keys, func(key access.Key) bool { return !r.recorded(key.ID, secret) && w.storing(key) }):
+			return access.ErrBusy
+		case !r.givesOut(secret, keys):
+			return access.ErrNotFound // not listed yet, or deleted
 		}
-		return err
+		return nil
 	})
 	if err != nil && !errors.Is(err, access.ErrNotFound) {
 		return err

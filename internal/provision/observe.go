@@ -27,7 +27,7 @@ const (
 // have to be of one moment: a key that another run of the same event stores in
 // between would look like one that is gone, or like one that is nobody's.
 func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Observed, error) {
-	w := watch{started: time.Now(), unstored: map[string]time.Time{}}
+	w := newWatch()
 	var seen plan.Observed
 	// What is there by one look and not by the next is looked for again.
 	err := settle(ctx, true, func() (err error) {
@@ -72,10 +72,22 @@ func (p *Provisioner) formerSecret(ctx context.Context, want plan.Desired) (*acc
 	return former, nil
 }
 
-// watch is how long observe has been looking.
+// watch is how long a run has been looking.
 type watch struct {
 	started  time.Time
 	unstored map[string]time.Time // keys that no secret records: since when they are seen
+}
+
+func newWatch() watch { return watch{started: time.Now(), unstored: map[string]time.Time{}} }
+
+// storing reports whether another run may be about to store a key that no
+// secret records yet.
+func (w watch) storing(key access.Key) bool {
+	if _, known := w.unstored[key.ID]; !known {
+		w.unstored[key.ID] = time.Now()
+	}
+	// By our own clock too: AWS's may be ahead.
+	return time.Since(w.unstored[key.ID]) < storing && time.Since(key.Created) < storing
 }
 
 // sameMoment returns access.ErrBusy if the secret has changed since it was
@@ -97,14 +109,7 @@ func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen pl
 	}
 	for _, key := range seen.Keys {
 		recorded := slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == key.ID })
-		if recorded {
-			continue
-		}
-		if _, known := w.unstored[key.ID]; !known {
-			w.unstored[key.ID] = time.Now()
-		}
-		// By our own clock too: AWS's may be ahead.
-		if time.Since(w.unstored[key.ID]) < storing && time.Since(key.Created) < storing {
+		if !recorded && w.storing(key) {
 			return fmt.Errorf("key %s is not stored: %w", key.ID, access.ErrBusy)
 		}
 	}

@@ -35,6 +35,15 @@ type Result struct {
 	// Unanswered: no answer that CloudFormation accepted has named the user yet.
 	// See Acknowledge.
 	Unanswered bool
+
+	reached reached
+}
+
+// reached is what a run has come to, for its undoing. A call whose answer was
+// lost counts: it may have happened.
+type reached struct {
+	made      bool // the user
+	completed bool // the mark that says so
 }
 
 // Target is what a Delete names.
@@ -61,7 +70,7 @@ func (p *Provisioner) Create(ctx context.Context, want plan.Desired) (Result, er
 	}
 	done, err := p.converge(work, want, seen)
 	if err != nil && unfinished(seen) {
-		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want) })
+		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want, errors.Is(err, errOvertaken)) })
 	}
 	return done, err
 }
@@ -111,7 +120,11 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Targ
 	done, err := p.converge(work, want, seen)
 	switch {
 	case err != nil && replacing && unfinished(seen):
-		p.undo(ctx, want, func() error { return p.undoReplacement(ctx, want, former.PhysicalID) })
+		own := done.reached.completed || errors.Is(err, errOvertaken)
+		p.undo(ctx, want, func() error { return p.undoReplacement(ctx, want, former.PhysicalID, own) })
+	case err != nil && !replacing && (seen.User != nil || done.reached.made):
+		// If a Delete took the user away, it does not know what this made since.
+		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want, errors.Is(err, errOvertaken)) })
 	case err == nil && !replacing && former.UserName != want.Spec.UserName:
 		// The rollback of a replacement whose answer never came: CloudFormation
 		// does not know of that user, and will send no Delete for it.
@@ -157,20 +170,23 @@ var errRaced = errors.New("another run of the same event was faster")
 // converge plans and applies, and looks again where another run of the same
 // event got in between.
 func (p *Provisioner) converge(ctx context.Context, want plan.Desired, seen plan.Observed) (Result, error) {
+	var far reached
 	for attempt := 1; ; attempt++ {
 		steps, err := plan.Converge(want, seen, time.Now())
 		if err != nil {
-			return Result{}, err
+			return Result{reached: far}, err
 		}
 		run := p.begin(want, seen)
+		run.result.reached = far
 		if err = run.apply(ctx, steps); err == nil {
 			err = run.lastLook(ctx)
 		}
 		if !errors.Is(err, errRaced) || attempt == 5 || sleep(ctx, firstWait) != nil {
 			return run.finished(), err
 		}
+		far = run.result.reached
 		if seen, err = p.observe(ctx, want); err != nil {
-			return Result{}, err
+			return Result{reached: far}, err
 		}
 	}
 }

@@ -1,9 +1,11 @@
 package provision_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -124,4 +126,68 @@ func TestAnUpdateRacingTheDelete(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Of a replacement that keeps the secret, the former user's Delete has seen the
+// secret when it was not passed on yet. Either it deletes it soon, and the
+// replacement notices before it answers; or it does not.
+func TestADeleteThatSawTheSecretBeforeItPassed(t *testing.T) {
+	for name, late := range map[string]time.Duration{"soon": 5 * time.Second, "late": 15 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				next := stack(userName(second), secretName(secret))
+				w.create(stack())
+				w.ExpectRemoval(second)
+				w.Racing(true)
+				var err error
+				var update sync.WaitGroup
+				w.Before = func(ctx context.Context, verb string) error {
+					if verb != "DeleteSecret" {
+						return nil
+					}
+					w.Before = nil
+					update.Go(func() { _, err = w.tryUpdate(stack(), next) })
+					select {
+					case <-ctx.Done():
+					case <-time.After(late):
+					}
+					return ctx.Err()
+				}
+				if err := w.tryDelete(target(stack(), user)); err != nil {
+					t.Error(err)
+				}
+				update.Wait()
+				w.Racing(false)
+				w.Check()
+				if name == "late" && err != nil {
+					t.Errorf("the replacement failed: %v", err)
+				} else if name == "soon" {
+					w.refused(err, "deleted while it was being made")
+				}
+				w.remove(next)
+				w.empty()
+			})
+		})
+	}
+}
+
+// The Delete knows the former secret, and not the one that the Update was
+// making when its user was taken away.
+func TestAnUpdateWhoseUserIsTakenAwayLeavesNothing(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack())
+		w.Racing(true)
+		w.Before = func(_ context.Context, verb string) error {
+			if verb == "Prove" {
+				w.Before = nil
+				if err := w.tryDelete(target(stack(), user)); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		}
+		_, err := w.tryUpdate(stack(), stack(secretName("cloney/moved"), serial(2)))
+		w.refused(err, "verify the key")
+		w.empty()
+	})
 }

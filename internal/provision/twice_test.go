@@ -3,6 +3,7 @@ package provision_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -60,28 +61,41 @@ func TestAnyEventTwiceAtTheSameMoment(t *testing.T) {
 }
 
 // A key that no secret records may be one that another run is about to store,
-// also for a run that has been looking for long by then.
+// also for a run that has been looking for long by then, and for the last look
+// of a Create, the only one that it takes.
 func TestAKeyThatAnotherRunMayBeStoring(t *testing.T) {
-	play(t, func(w *world) {
-		w.create(stack())
-		started, made := time.Now(), time.Time{}
-		w.Before = func(_ context.Context, verb string) error {
-			switch {
-			case verb == "GetUser" && time.Since(started) < 40*time.Second:
-				return access.ErrBusy
-			case verb == "ListAccessKeys" && made.IsZero():
-				made = time.Now()
-				w.AddKey(user)
-			case verb == "DeleteAccessKey" && time.Since(made) < 25*time.Second:
-				w.Errorf("deleted after %v", time.Since(made))
-			}
-			return nil
-		}
-		w.update(stack(), stack(serial(2)))
-		w.Before = nil
-		w.remove(stack(serial(2)))
-		w.empty()
-	})
+	for _, create := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Create %t", create), func(t *testing.T) {
+			play(t, func(w *world) {
+				if !create {
+					w.create(stack())
+				}
+				started, made := time.Now(), time.Time{}
+				w.Before = func(_ context.Context, verb string) error {
+					switch {
+					case verb == "GetUser" && time.Since(started) < 40*time.Second:
+						return access.ErrBusy
+					case verb == "ListAccessKeys" && made.IsZero():
+						made = time.Now()
+						w.AddKey(user)
+					case verb == "DeleteAccessKey" && time.Since(made) < 25*time.Second:
+						w.Errorf("deleted after %v", time.Since(made))
+					}
+					return nil
+				}
+				next := stack()
+				if create {
+					w.create(next)
+				} else {
+					next = stack(serial(2))
+					w.update(stack(), next)
+				}
+				w.Before = nil
+				w.remove(next)
+				w.empty()
+			})
+		})
+	}
 }
 
 // The second delivery of a Create that fails must not take away what an
@@ -116,6 +130,35 @@ func TestAFailedCreateLeavesTheOtherDeliveryAlone(t *testing.T) {
 		w.remove(stack())
 		w.empty()
 	})
+}
+
+// The same of a replacement, whose undoing would take a user away that
+// CloudFormation has been told of.
+func TestAFailedReplacementLeavesTheOtherDeliveryAlone(t *testing.T) {
+	for secrets, name := range map[string]string{"its own secret": secondSecret, "the same secret": secret} {
+		t.Run(secrets, func(t *testing.T) {
+			play(t, func(w *world) {
+				next := stack(userName(second), secretName(name))
+				w.create(stack())
+				w.Before = func(_ context.Context, verb string) error {
+					if verb != "Prove" {
+						return nil
+					}
+					w.Before = nil
+					w.update(stack(), next)
+					return errors.New("connection reset")
+				}
+				_, err := w.tryUpdate(stack(), next)
+				w.refused(err, "connection reset")
+				w.Forget()
+				w.update(next, next)
+				w.quiet()
+				w.remove(stack())
+				w.remove(next)
+				w.empty()
+			})
+		})
+	}
 }
 
 // Only the answer was lost: the key is stored, and the Create goes on with it.

@@ -21,14 +21,21 @@ func (p *Provisioner) undo(ctx context.Context, want plan.Desired, f func() erro
 	}
 }
 
-// removeUnfinished takes away what this Create made, unless another delivery
-// of the same event has finished it meanwhile.
-func (p *Provisioner) removeUnfinished(ctx context.Context, want plan.Desired) error {
-	user, err := p.user(ctx, want.Spec.UserName)
-	if err == nil && user.Tags[name.TagCompleted] != "" {
-		return nil
+// finished reports whether the user that a run failed to make is to stay all
+// the same: CloudFormation has been told of it by another delivery of the same
+// event, or that one has completed it. If the mark may be the run's own it says
+// nothing.
+func (p *Provisioner) finished(ctx context.Context, userName string, own bool) (bool, error) {
+	user, err := p.user(ctx, userName)
+	if errors.Is(err, access.ErrNotFound) {
+		return false, nil
 	}
-	if err != nil && !errors.Is(err, access.ErrNotFound) {
+	return user.Tags[name.TagAnswered] != "" || user.Tags[name.TagCompleted] != "" && !own, err
+}
+
+// removeUnfinished takes away what a run made in vain.
+func (p *Provisioner) removeUnfinished(ctx context.Context, want plan.Desired, own bool) error {
+	if finished, err := p.finished(ctx, want.Spec.UserName, own); err != nil || finished {
 		return err
 	}
 	return p.remove(ctx, Target{Owner: want.Owner, PhysicalID: want.Spec.UserName, SecretName: want.Spec.SecretName})
@@ -37,7 +44,10 @@ func (p *Provisioner) removeUnfinished(ctx context.Context, want plan.Desired) e
 // undoReplacement gives a secret that both users share back to the former one,
 // and removes the new user. In that order: AWSCURRENT names a live key at
 // every moment.
-func (p *Provisioner) undoReplacement(ctx context.Context, want plan.Desired, former string) error {
+func (p *Provisioner) undoReplacement(ctx context.Context, want plan.Desired, former string, own bool) error {
+	if finished, err := p.finished(ctx, want.Spec.UserName, own); err != nil || finished {
+		return err
+	}
 	secret, err := p.findSecret(ctx, want.Spec.SecretName)
 	if err != nil {
 		return err
