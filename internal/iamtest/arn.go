@@ -27,9 +27,10 @@ type arnGlob struct {
 	whole *glob
 }
 
-// compileARN reads a Resource, or the value of an ARN condition. Variables may
-// stand after the fifth colon.
+// compileARN reads a Resource or, with wildcards anywhere, the value of an ARN
+// condition. Variables may stand after the fifth colon.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 func compileARN(text string, variables, anywhere bool) (arnGlob, error) {
 	segments, ok := splitARN(text)
 	if !ok {
@@ -40,6 +41,10 @@ func compileARN(text string, variables, anywhere bool) (arnGlob, error) {
 	}
 	if variables && strings.Contains(strings.Join(segments[:5], ":"), "${") {
 		return arnGlob{}, refuse("%q: a variable before the fifth colon", text)
+	}
+	kind := strings.FieldsFunc(segments[5], func(c rune) bool { return c == '/' || c == ':' })
+	if !anywhere && segments[2] != "s3" && segments[5] != "*" && (len(kind) == 0 || strings.ContainsAny(kind[0], "*?")) {
+		return arnGlob{}, refuse("%q: a wildcard for a type of resource", text)
 	}
 	var a arnGlob
 	for i, segment := range segments {

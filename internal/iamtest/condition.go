@@ -103,6 +103,11 @@ func newCondition(operator, key string, values []string, variables bool) (condit
 	if !known || c.null && name != operator {
 		return condition{}, refuse("operator %q: it is not known", operator)
 	}
+	// One page says that IfExists makes a missing key true, another that
+	// ForAnyValue makes it false.
+	if c.set == forAny && c.ifExists {
+		return condition{}, refuse("operator %q", operator)
+	}
 	if c.kind == many && c.set == single && !c.null {
 		return condition{}, refuse("%s on %s, which has many values: it needs ForAllValues or ForAnyValue", operator, key)
 	}

@@ -194,8 +194,8 @@ func readPrincipal(tree any) ([]string, error) {
 		segments, isARN := splitARN(p)
 		switch {
 		case p == "*":
-		case len(p) == 12 && strings.Trim(p, "0123456789") == "":
-		case isARN && segments[2] == "iam" && segments[5] == "root":
+		case isAccount(p):
+		case isARN && segments[2] == "iam" && segments[5] == "root" && isAccount(segments[4]):
 			principals[i] = segments[4]
 		case isARN && segments[2] == "iam" && strings.HasPrefix(segments[5], "user/") && !strings.ContainsAny(p, "*?$"):
 		default:

@@ -85,21 +85,14 @@ func (s *statement) names(principal string) naming {
 			return named
 		case p == "*":
 			found = everyone
-		case found == nobody && accountOf(p) == accountOf(principal):
+		case found == nobody && isAccount(p) && strings.Contains(principal, ":"+p+":"):
 			found = accountOnly
 		}
 	}
 	return found
 }
 
-// accountOf is the account of a user's ARN, or the one that p stands for whole.
-func accountOf(p string) string {
-	segments, ok := splitARN(p)
-	if !ok {
-		return p
-	}
-	return segments[4]
-}
+func isAccount(p string) bool { return len(p) == 12 && strings.Trim(p, "0123456789") == "" }
 
 func isAction(text string) bool {
 	vendor, name, ok := strings.Cut(text, ":")
