@@ -63,47 +63,23 @@ func compileARN(text string, variables, anywhere bool) (arnGlob, error) {
 	return a, nil
 }
 
-type match int
-
-const (
-	differs match = iota
-	matched
-	unresolvable
-)
-
-func (a *arnGlob) match(q *query) match {
-	if a.all {
-		return matched
-	}
-	if !q.isARN {
-		return differs
-	}
-	return a.matchARN(q.resource, &q.segments, q.variables)
+func (a *arnGlob) match(q *query) bool {
+	return a.all || q.isARN && a.matchARN(q.resource, &q.segments, q.variables)
 }
 
-func (a *arnGlob) matchARN(text string, segments *[6]string, variables map[string][]string) match {
-	for i := range 5 {
-		if !a.segments[i].match(segments[i], false) {
-			return a.differ(text, variables)
+func (a *arnGlob) matchARN(text string, segments *[6]string, variables map[string][]string) bool {
+	for i := range segments {
+		if !a.segments[i].match(segments[i], false, variables) {
+			a.checkDiffers(text, variables)
+			return false
 		}
 	}
-	last, ok := a.segments[5].resolve(variables)
-	if !ok {
-		return unresolvable
-	}
-	if !last.match(segments[5], false) {
-		return a.differ(text, variables)
-	}
-	return matched
+	return true
 }
 
-// differ is differs, if it does however one reads AWS's page.
-func (a *arnGlob) differ(text string, variables map[string][]string) match {
-	if a.whole == nil {
-		return differs
-	}
-	if whole, ok := a.whole.resolve(variables); ok && whole.match(text, false) {
+// checkDiffers asks that it does, however one reads AWS's page.
+func (a *arnGlob) checkDiffers(text string, variables map[string][]string) {
+	if a.whole != nil && a.whole.match(text, false, variables) {
 		panic(refuse("whether a wildcard that runs over a colon takes %q", text))
 	}
-	return differs
 }

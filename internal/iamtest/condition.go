@@ -25,7 +25,7 @@ const (
 )
 
 // compare tells whether a request's value is any of the policy's.
-type compare func(value string, variables map[string][]string) match
+type compare func(value string, variables map[string][]string) bool
 
 // holds judges a request. A missing key is equal to nothing, which a negated
 // operator takes for true. None at all is true for ForAllValues and false for
@@ -39,7 +39,7 @@ func (c *condition) holds(variables map[string][]string) bool {
 		if len(values) == 0 {
 			missing = "true"
 		}
-		return c.compare(missing, nil) == matched
+		return c.compare(missing, nil)
 	}
 	if len(values) == 0 && c.ifExists {
 		return true
@@ -77,11 +77,7 @@ func (c *condition) some(values []string, variables map[string][]string) bool {
 }
 
 func (c *condition) takes(value string, variables map[string][]string) bool {
-	found := c.compare(value, variables)
-	if found == unresolvable && c.negated {
-		panic(refuse("a negated condition on %s with a variable that the request does not resolve", c.key))
-	}
-	return (found == matched) != c.negated
+	return c.compare(value, variables) != c.negated
 }
 
 // newCondition reads an operator with its key and values.

@@ -67,7 +67,7 @@ var dialects = []dialect{
 			for _, policy := range q.policies() {
 				policy.rewrite(func(place, key, text string) string {
 					if isText(place) && strings.Contains(place, "Equals") && policy["Version"] == "2012-10-17" {
-						return strings.NewReplacer("${*}", "*", "${?}", "?", "${$}", "$").Replace(text)
+						return strings.NewReplacer("${$}{", "${$}{", "${*}", "*", "${?}", "?", "${$}", "$").Replace(text)
 					}
 					return text
 				})

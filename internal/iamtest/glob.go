@@ -1,6 +1,7 @@
 package iamtest
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -99,11 +100,8 @@ func readVariable(inside string) (part, error) {
 }
 
 // resolve puts values in place of variables, unless one is missing: then the
-// statement does not apply.
+// text equals nothing.
 func (g *glob) resolve(variables map[string][]string) (glob, bool) {
-	if g.parts == nil {
-		return *g, true
-	}
 	var elements []rune
 	for i := range g.parts {
 		p := &g.parts[i]
@@ -126,14 +124,29 @@ func (g *glob) resolve(variables map[string][]string) (glob, bool) {
 	return simple(elements), true
 }
 
-// match compares a whole text, with fold in any capitals. The glob has no
-// variables, or they are resolved.
-func (g *glob) match(text string, fold bool) bool {
-	if g.elements == nil {
-		return g.literal == text || fold && strings.EqualFold(g.literal, text)
+// match compares a whole text, with fold in any capitals.
+func (g *glob) match(text string, fold bool, variables map[string][]string) bool {
+	switch {
+	case g.parts != nil:
+		resolved, ok := g.resolve(variables)
+		return ok && resolved.match(text, fold, nil)
+	case g.elements != nil:
+		return matchElements(g.elements, text, fold)
 	}
-	return matchElements(g.elements, text, fold)
+	return g.literal == text || fold && strings.EqualFold(g.literal, text)
 }
+
+// needed returns the keys of a text's variables that have no default.
+func needed(text string) (keys []string) {
+	for _, found := range variableForm.FindAllStringSubmatch(text, -1) {
+		if _, known := keyOf(found[1]); known {
+			keys = append(keys, strings.ToLower(found[1]))
+		}
+	}
+	return keys
+}
+
+var variableForm = regexp.MustCompile(`\$\{([^},]+)\}`)
 
 func matchElements(elements []rune, text string, fold bool) bool {
 	at, from := 0, -1 // where to go on after the last star, if it takes one more

@@ -54,18 +54,13 @@ func texts(wild, fold bool) func([]string, bool) (compare, error) {
 				return nil, err
 			}
 		}
-		return func(value string, variables map[string][]string) match {
-			result := differs
+		return func(value string, variables map[string][]string) bool {
 			for i := range globs {
-				resolved, ok := globs[i].resolve(variables)
-				switch {
-				case !ok:
-					result = unresolvable
-				case resolved.match(value, fold):
-					return matched
+				if globs[i].match(value, fold, variables) {
+					return true
 				}
 			}
-			return result
+			return false
 		}, nil
 	}
 }
@@ -78,21 +73,17 @@ func arns(values []string, variables bool) (compare, error) {
 			return nil, err
 		}
 	}
-	return func(value string, variables map[string][]string) match {
+	return func(value string, variables map[string][]string) bool {
 		segments, ok := splitARN(value)
 		if !ok {
 			panic(refuse("%q, which is no ARN, by an ARN operator", value))
 		}
-		result := differs
 		for i := range globs {
-			switch globs[i].matchARN(value, &segments, variables) {
-			case matched:
-				return matched
-			case unresolvable:
-				result = unresolvable
+			if globs[i].matchARN(value, &segments, variables) {
+				return true
 			}
 		}
-		return result
+		return false
 	}, nil
 }
 
@@ -107,17 +98,17 @@ func compared[T any](read func(string) (T, error), takes func(value, limit T) bo
 				return nil, err
 			}
 		}
-		return func(text string, _ map[string][]string) match {
+		return func(text string, _ map[string][]string) bool {
 			value, err := read(text)
 			if err != nil {
 				panic(err)
 			}
 			for _, limit := range limits {
 				if takes(value, limit) {
-					return matched
+					return true
 				}
 			}
-			return differs
+			return false
 		}, nil
 	}
 }
@@ -191,17 +182,17 @@ func addresses(values []string, _ bool) (compare, error) {
 			return nil, refuse("%q as an address or a range of them", value)
 		}
 	}
-	return func(value string, _ map[string][]string) match {
+	return func(value string, _ map[string][]string) bool {
 		address, err := netip.ParseAddr(value)
 		if err != nil || unusual(address) {
 			panic(refuse("%q as an address", value))
 		}
 		for _, r := range ranges {
 			if r.Contains(address) {
-				return matched
+				return true
 			}
 		}
-		return differs
+		return false
 	}, nil
 }
 

@@ -89,18 +89,19 @@ func same(t *testing.T, o *oracle, q question, ours string) bool {
 
 // open is what is refused of the generated, for AWS's pages do not say it.
 var open = []string{
-	"a negated condition", // with a variable that the request does not resolve: the condition fails, or its value does
-	"NotResource",         // likewise
-	"whether a boundary",  // limits what a resource policy allows to everyone
+	"a variable without a value", // whether its statement never applies, or it equals nothing
+	"a boundary",                 // whether it limits what a resource policy allows to everyone
 }
 
 func kindOf(refusal error) string {
-	for _, kind := range open {
-		if strings.Contains(refusal.Error(), ": "+kind) {
-			return kind
-		}
+	switch text := refusal.Error(); {
+	case strings.Contains(text, "does not resolve"):
+		return open[0]
+	case strings.Contains(text, "whether a boundary"):
+		return open[1]
+	default:
+		return text
 	}
-	return refusal.Error()
 }
 
 // judged is our judgement in the oracle's words.

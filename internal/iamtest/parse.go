@@ -112,7 +112,7 @@ func (s *statement) read(tree any, variables bool) error {
 		return err
 	}
 	if condition, given := elements["Condition"]; given {
-		s.conditions, err = readConditions(condition, variables)
+		err = s.readConditions(condition, variables)
 	}
 	return err
 }
@@ -167,6 +167,7 @@ func (s *statement) readResources(elements map[string]any, variables bool) error
 			return err
 		}
 		s.resources = append(s.resources, compiled)
+		s.need(resource, variables)
 	}
 	return nil
 }
@@ -205,33 +206,48 @@ func readPrincipal(tree any) ([]string, error) {
 	return principals, err
 }
 
-func readConditions(tree any, variables bool) ([]condition, error) {
+func (s *statement) need(text string, variables bool) {
+	if variables {
+		s.needs = append(s.needs, needed(text)...)
+	}
+}
+
+func (s *statement) readConditions(tree any, variables bool) error {
 	operators, err := object(tree, "Condition")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var conditions []condition
 	for _, operator := range sorted(operators) {
 		keys, err := object(operators[operator], operator)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		seen := map[string]bool{}
 		for _, key := range sorted(keys) {
-			values, err := scalars(keys[key], key)
-			if err != nil {
-				return nil, err
+			if seen[strings.ToLower(key)] {
+				return refuse("key %q twice under %s", key, operator)
 			}
-			c, err := newCondition(operator, key, values, variables)
-			if err != nil {
-				return nil, err
+			seen[strings.ToLower(key)] = true
+			if err := s.readCondition(operator, key, keys[key], variables); err != nil {
+				return err
 			}
-			if seen[c.key] {
-				return nil, refuse("key %q twice under %s", key, operator)
-			}
-			seen[c.key] = true
-			conditions = append(conditions, c)
 		}
 	}
-	return conditions, nil
+	return nil
+}
+
+func (s *statement) readCondition(operator, key string, tree any, variables bool) error {
+	values, err := scalars(tree, key)
+	if err != nil {
+		return err
+	}
+	c, err := newCondition(operator, key, values, variables)
+	if err != nil {
+		return err
+	}
+	s.conditions = append(s.conditions, c)
+	for _, value := range values {
+		s.need(value, variables)
+	}
+	return nil
 }

@@ -17,18 +17,27 @@ type statement struct {
 	resources    []arnGlob
 	notResource  bool
 	conditions   []condition
-	hasPrincipal bool // otherwise it speaks of whom it is attached to
+	needs        []string // keys of variables; without their values AWS may take it for invalid
+	hasPrincipal bool     // otherwise it speaks of whom it is attached to
 }
 
 // applies tells whether action, resource and conditions are those of the
 // request. What was said by Not… covers all else.
 func (s *statement) applies(q *query) bool {
-	return s.coversAction(q) != s.notAction && s.coversResource(q) && s.holds(q)
+	if s.coversAction(q) == s.notAction || s.coversResource(q) == s.notResource || !s.holds(q) {
+		return false
+	}
+	for _, key := range s.needs {
+		if len(lookUp(q.variables, key, one)) == 0 {
+			panic(refuse("statement %q, which applies if ${%s}, which the request does not resolve, only equals nothing", s.sid, key))
+		}
+	}
+	return true
 }
 
 func (s *statement) coversAction(q *query) bool {
 	for i := range s.actions {
-		if s.actions[i].match(q.action, true) {
+		if s.actions[i].match(q.action, true, nil) {
 			return true
 		}
 	}
@@ -36,18 +45,12 @@ func (s *statement) coversAction(q *query) bool {
 }
 
 func (s *statement) coversResource(q *query) bool {
-	unresolved := false
 	for i := range s.resources {
-		found := s.resources[i].match(q)
-		if found == matched {
-			return !s.notResource
+		if s.resources[i].match(q) {
+			return true
 		}
-		unresolved = unresolved || found == unresolvable
 	}
-	if unresolved && s.notResource {
-		panic(refuse("NotResource with a variable that the request does not resolve"))
-	}
-	return s.notResource
+	return false
 }
 
 // holds tells whether all conditions do.

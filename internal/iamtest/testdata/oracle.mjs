@@ -47,5 +47,5 @@ for await (const line of createInterface({ input: process.stdin })) {
     continue;
   }
   const result = await runSimulation(simulation, {});
-  answer(result.resultType === "single" ? result.overallResult : JSON.stringify(result));
+  answer(result.resultType === "error" ? JSON.stringify(result.errors) : result.overallResult);
 }
