@@ -171,20 +171,13 @@ func addresses(values []string, _ bool) (compare, error) {
 	ranges := make([]netip.Prefix, len(values))
 	for i, value := range values {
 		var err error
-		if !strings.Contains(value, "/") {
-			var alone netip.Addr
-			alone, err = netip.ParseAddr(value)
-			ranges[i] = netip.PrefixFrom(alone, alone.BitLen())
-		} else {
-			ranges[i], err = netip.ParsePrefix(value)
-		}
-		if err != nil || unusual(ranges[i].Addr()) {
+		if ranges[i], err = readRange(value); err != nil {
 			return nil, refuse("%q as an address or a range of them", value)
 		}
 	}
 	return func(value string, _ map[string][]string) bool {
-		address, err := netip.ParseAddr(value)
-		if err != nil || unusual(address) {
+		address, err := readAddress(value)
+		if err != nil {
 			panic(refuse("%q as an address", value))
 		}
 		for _, r := range ranges {
@@ -196,5 +189,21 @@ func addresses(values []string, _ bool) (compare, error) {
 	}, nil
 }
 
-// unusual addresses are not to be seen in aws:SourceIp.
-func unusual(a netip.Addr) bool { return a.Is4In6() || a.Zone() != "" }
+// readRange reads a range; an address alone is a range of one.
+func readRange(text string) (netip.Prefix, error) {
+	alone, bits, ok := strings.Cut(text, "/")
+	address, err := readAddress(alone)
+	if err != nil || !ok {
+		return netip.PrefixFrom(address, address.BitLen()), err
+	}
+	return netip.ParsePrefix(address.String() + "/" + bits)
+}
+
+// readAddress reads one in the forms that aws:SourceIp has.
+func readAddress(text string) (netip.Addr, error) {
+	address, err := netip.ParseAddr(text)
+	if err == nil && (address.Is4In6() || address.Zone() != "") {
+		err = refuse("%q as an address", text)
+	}
+	return address, err
+}
