@@ -63,22 +63,6 @@ type Stack struct {
 	Name      string
 }
 
-// suffixes are the domains of AWS's partitions.
-// https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
-var suffixes = map[string]string{
-	"aws":        "amazonaws.com",
-	"aws-us-gov": "amazonaws.com",
-	"aws-cn":     "amazonaws.com.cn",
-	"aws-eusc":   "amazonaws.eu",
-	"aws-iso":    "c2s.ic.gov",
-	"aws-iso-b":  "sc2s.sgov.gov",
-	"aws-iso-e":  "cloud.adc-e.uk",
-	"aws-iso-f":  "csp.hci.ic.gov",
-}
-
-// Suffix returns the domain of a partition's services; empty: not known.
-func Suffix(partition string) string { return suffixes[partition] }
-
 var stackID = regexp.MustCompile(`^arn:(aws(?:-[a-z]+)*):cloudformation:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):([0-9]{12}):stack/([A-Za-z][-A-Za-z0-9]{0,127})/[-A-Za-z0-9]{1,64}$`)
 
 // ParseStackID reads a StackId, an ARN of at most 256 characters (it must fit a

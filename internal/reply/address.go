@@ -32,20 +32,24 @@ func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address
 	if local(parsed, extra) {
 		return Address{*parsed}, nil
 	}
-	if parsed.Scheme != "https" || !slices.Contains(hosts(stack), parsed.Host) {
-		return Address{}, ErrAddress
+	// Letter for letter, so that it does not matter how anyone reads a URL.
+	for _, host := range hosts(stack) {
+		if parsed.Host == host && strings.HasPrefix(responseURL, "https://"+host+"/") {
+			return Address{*parsed}, nil
+		}
 	}
-	return Address{*parsed}, nil
+	return Address{}, ErrAddress
 }
 
 // hosts are the forms in which CloudFormation writes the host of the bucket,
 // all seen in real events. The region stands in the bucket's name without its
-// hyphens.
+// hyphens. A region under another partition's name is none: the caller knows its
+// own region, and the partition follows from that.
 func hosts(stack name.Stack) []string {
-	suffix := name.Suffix(stack.Partition)
-	if suffix == "" || stack.Region == "" {
+	if stack.Region == "" || stack.Partition != name.Partition(stack.Region) {
 		return nil
 	}
+	suffix := name.Suffix(stack.Partition)
 	bucket := "cloudformation-custom-resource-response-" + strings.ReplaceAll(stack.Region, "-", "")
 	forms := []string{
 		bucket + ".s3." + stack.Region + "." + suffix,
