@@ -57,6 +57,7 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 		Log:            log,
 		AllowedBuckets: spec.Patterns(os.Getenv("ALLOWED_BUCKETS")),
 		ResponseHosts:  spec.Patterns(os.Getenv("RESPONSE_HOSTS")),
+		Home:           resource.Home{Region: cfg.Region, Accounts: spec.Patterns(os.Getenv("STACK_ACCOUNTS"))},
 		LogStream:      lambdacontext.LogStreamName,
 	}
 }

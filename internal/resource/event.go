@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/name"
@@ -69,7 +71,28 @@ func decode(raw json.RawMessage) (event, error) {
 		// Properties of whatever kind do not stop a Delete.
 		problems = problems[:others]
 	}
-	return e, errors.Join(problems...)
+	return e, together(problems...)
+}
+
+// problems are told together in one line, which errors.Join does not do.
+type problems []error
+
+func together(errs ...error) error {
+	found := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
+	if len(found) == 0 {
+		return nil
+	}
+	return problems(found)
+}
+
+func (p problems) Unwrap() []error { return p }
+
+func (p problems) Error() string {
+	texts := make([]string, len(p))
+	for i, problem := range p {
+		texts[i] = problem.Error()
+	}
+	return strings.Join(texts, "; ")
 }
 
 // request is an event that may be worked on.
@@ -113,6 +136,10 @@ func (r request) validate() error {
 	}
 	if len(r.PhysicalResourceID) > mostID || !utf8.ValidString(r.PhysicalResourceID) {
 		refuse("PhysicalResourceId is too long")
+	} else if r.RequestType == Update && r.PhysicalResourceID != "" && !name.IsUser(r.PhysicalResourceID) {
+		// No answer of ours ever gave it, so there is nothing to update. A Delete
+		// of such an id is no mistake: CloudFormation invents some.
+		refuse("PhysicalResourceId is not the name of an IAM user, as all ids of this resource are")
 	}
-	return errors.Join(problems...)
+	return together(problems...)
 }

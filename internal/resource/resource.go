@@ -43,6 +43,7 @@ type Handler struct {
 	Log            *slog.Logger
 	AllowedBuckets []string // patterns, see spec.Rules; empty: any bucket
 	ResponseHosts  []string // of local runs, see reply.ParseAddress
+	Home           Home     // whose events are served; zero: anyone's
 	LogStream      string   // named in answers, so that the log is found
 }
 
@@ -100,8 +101,14 @@ func (h *Handler) receive(raw json.RawMessage) (request, error) {
 	// The stack says which region's response bucket may be answered. Without
 	// one, only the hosts of a local run are left.
 	r.owner = name.Owner{Stack: stack, Logical: e.LogicalResourceID}
-	if r.address, err = reply.ParseAddress(e.ResponseURL, stack, h.ResponseHosts); err != nil {
-		return request{}, errors.Join(problems, err)
+	answerable := stack
+	if err == nil {
+		if err = h.Home.near(stack); err != nil {
+			problems, answerable = together(problems, err), name.Stack{}
+		}
+	}
+	if r.address, err = reply.ParseAddress(e.ResponseURL, answerable, h.ResponseHosts); err != nil {
+		return request{}, together(problems, err)
 	}
 	if problems != nil {
 		r.problems = problems
@@ -189,12 +196,15 @@ func attributes(result provision.Result) map[string]string {
 
 // work does what the request asks for.
 func (h *Handler) work(ctx context.Context, r request) (provision.Result, error) {
-	if err := errors.Join(r.problems, r.validate()); err != nil {
+	if err := together(r.problems, r.validate()); err != nil {
 		return provision.Result{}, fmt.Errorf("the event is malformed: %w", err)
 	}
 	if r.RequestType == Delete {
 		// Properties that are no longer valid, or never were, do not stop it.
 		return provision.Result{}, h.Provisioner.Delete(ctx, r.target(r.ResourceProperties))
+	}
+	if err := h.Home.serves(r.owner.Stack); err != nil {
+		return provision.Result{}, err
 	}
 	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets}
 	if r.RequestType == Create {
@@ -222,8 +232,8 @@ func (r request) target(properties map[string]any) provision.Target {
 // URL: they are not ours to keep.
 func (h *Handler) record(r request, response reply.Response, started time.Time, err error) {
 	attrs := []any{
-		"requestType", string(r.RequestType), "stack", r.StackID, "logicalId", r.LogicalResourceID,
-		"physicalId", response.PhysicalResourceID, "outcome", response.Status, "reason", response.Reason,
+		"requestType", legible(string(r.RequestType)), "stack", legible(r.StackID), "logicalId", legible(r.LogicalResourceID),
+		"physicalId", legible(response.PhysicalResourceID), "outcome", response.Status, "reason", inOneLine(response.Reason),
 		"milliseconds", time.Since(started).Milliseconds(),
 	}
 	if err != nil {

@@ -42,6 +42,7 @@ type world struct {
 	log   bytes.Buffer
 	hosts []string
 	allow []string
+	home  resource.Home
 }
 
 func (w *world) do(what string) {
@@ -114,6 +115,7 @@ func (w *world) handle(ctx context.Context, raw []byte) error {
 		Log:            slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		AllowedBuckets: w.allow,
 		ResponseHosts:  w.hosts,
+		Home:           w.home,
 		LogStream:      logStream,
 	}
 	return handler.Handle(ctx, raw)

@@ -125,6 +125,7 @@ const bootstrapPath = ".aws-sam/build/ProviderFunction/bootstrap"
 func (s *Sandbox) functionEnv() []string {
 	return append(s.Env(),
 		"RESPONSE_HOSTS="+hostOf(s.Responses)+","+hostOf(s.Endpoint),
+		"STACK_ACCOUNTS="+Account,
 		"AWS_LAMBDA_FUNCTION_NAME="+ProviderStack,
 		"AWS_LAMBDA_LOG_STREAM_NAME=sandbox",
 		"AWS_LAMBDA_LOG_FORMAT=JSON",

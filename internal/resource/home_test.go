@@ -1,0 +1,134 @@
+package resource_test
+
+import (
+	"encoding/json"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/reply"
+	"cloney-s3-credentials/internal/resource"
+)
+
+const foreign = "arn:aws:cloudformation:eu-west-1:999999999999:stack/theirs/51af3dc0-da77-11e4-872e-1234567db123"
+
+// The account of a StackId is what whoever made the event up likes. What would
+// make a credential for a stranger is answered FAILED before anything is asked
+// of AWS; what takes one away is done.
+func TestStacksOfOtherAccounts(t *testing.T) {
+	ours := strings.Replace(foreign, "999999999999", "123456789012", 1)
+	trusted := strings.Replace(foreign, "999999999999", "111122223333", 1)
+	for _, c := range []struct{ requestType, stack, status, did string }{
+		{"Create", ours, "SUCCESS", "Create"},
+		{"Create", trusted, "SUCCESS", "Create"},
+		{"Create", foreign, "FAILED", ""},
+		{"Update", ours, "SUCCESS", "Update"},
+		{"Update", trusted, "SUCCESS", "Update"},
+		{"Update", foreign, "FAILED", ""},
+		// Its Create was refused, or its account is no longer trusted.
+		{"Delete", foreign, "SUCCESS", "Delete"},
+		{"Delete", ours, "SUCCESS", "Delete"},
+	} {
+		w := world{home: resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012", "111122223333"}}}
+		got := w.answered(t, t.Context(), event(t, c.requestType, map[string]any{"StackId": c.stack}))
+		if got.Status != c.status || got.StackID != c.stack || strings.Join(w.did, " ") != c.did {
+			t.Errorf("%s of %s: did %v: %+v", c.requestType, c.stack, w.did, got)
+		}
+		if got.Status == "FAILED" && (!strings.Contains(got.Reason, "account 999999999999") || !strings.Contains(got.Reason, "TrustedAccounts")) {
+			t.Errorf("%s: the reason %q does not say what to do", c.requestType, got.Reason)
+		}
+	}
+}
+
+// An event of another region would say by itself which bucket is written to.
+// None is, whichever of the two regions its ResponseURL names.
+func TestStacksOfOtherRegions(t *testing.T) {
+	oregon := map[string]any{"StackId": strings.Replace(stackID, "eu-west-1", "us-west-2", 1)}
+	there := strings.NewReplacer("euwest1", "uswest2", "eu-west-1", "us-west-2").Replace(responseURL)
+	for _, url := range []string{responseURL, there} {
+		for _, requestType := range []string{"Create", "Update", "Delete"} {
+			w := world{home: resource.Home{Region: "eu-west-1"}}
+			oregon["ResponseURL"] = url
+			err := w.handle(t.Context(), event(t, requestType, oregon))
+			if err == nil || len(w.did)+len(w.sent) > 0 {
+				t.Errorf("%s to %s: %v, did %v, sent %+v", requestType, url, err, w.did, w.sent)
+			}
+			if log := w.log.String(); !strings.Contains(log, "StackId is of region us-west-2") || strings.Contains(log, "5167a7") {
+				t.Errorf("the log says %s", log)
+			}
+		}
+	}
+	// That URL is a true one, to a function that is there.
+	w := world{home: resource.Home{Region: "us-west-2"}}
+	if got := w.answered(t, t.Context(), event(t, "Create", oregon)); got.Status != "SUCCESS" {
+		t.Error(got.Reason)
+	}
+	// In a local run someone reads the answer.
+	w = world{home: resource.Home{Region: "eu-west-1"}, hosts: []string{"responses"}}
+	oregon["ResponseURL"] = "http://responses/x"
+	got := w.answered(t, t.Context(), event(t, "Create", oregon))
+	if got.Status != "FAILED" || !strings.Contains(got.Reason, "serves stacks of eu-west-1") || len(w.did) > 0 {
+		t.Errorf("did %v: %+v", w.did, got)
+	}
+}
+
+// What no IAM name could be reaches neither AWS nor, as it is, the log; nor does
+// a word that is too long to be anything.
+func TestWordsThatNoNameCouldBe(t *testing.T) {
+	for _, word := range []string{
+		"a\nlevel=ERROR msg=forged", "a\r\n{\"level\":\"ERROR\"}", "\x00", "\x1b[2J", "a\u2028b", "\u202egnp.exe", "../../admin", "user/x", "arn:aws:iam::1:user/x", "*", "é",
+		strings.Repeat("x", 65), strings.Repeat("\x01", 1024),
+	} {
+		var w world
+		got := w.answered(t, t.Context(), event(t, "Update", map[string]any{"PhysicalResourceId": word}))
+		if got.Status != reply.Failed || !strings.Contains(got.Reason, "PhysicalResourceId is not the name of an IAM user") || len(w.did) > 0 {
+			t.Errorf("%.40q: did %v: %+v", word, w.did, got)
+		}
+		plainly(t, &w, word)
+		// A Delete may carry an id that CloudFormation invented, which no name need
+		// be: provision asks for nothing under it, see provision.TestDeleteOfAnIDThatNoUserCouldHave.
+		for _, field := range []string{"PhysicalResourceId", "LogicalResourceId", "RequestId", "RequestType"} {
+			w = world{}
+			w.answered(t, t.Context(), event(t, "Delete", map[string]any{field: word}))
+			plainly(t, &w, word)
+		}
+		w = world{}
+		_ = w.handle(t.Context(), event(t, "Create", map[string]any{"StackId": word, "ResponseURL": word}))
+		plainly(t, &w, word)
+		w = world{hosts: []string{"responses"}}
+		w.answered(t, t.Context(), event(t, "Create", map[string]any{"StackId": word, "ResponseURL": "http://responses/x"}))
+		plainly(t, &w, word)
+	}
+}
+
+// plainly checks that the log, read as text and read as JSON, is one printable
+// line of usual length. A tab or a quote is not the word's own.
+func plainly(t *testing.T, w *world, word string) {
+	t.Helper()
+	line := strings.TrimSuffix(w.log.String(), "\n")
+	var read map[string]any
+	if err := json.Unmarshal([]byte(line), &read); err != nil || len(line) > 4096 {
+		t.Errorf("%.40q: %v: the log has %d bytes: %.300q", word, err, len(line), line)
+	}
+	for key, value := range read {
+		text, _ := value.(string)
+		for _, r := range text {
+			if r < ' ' || r > '~' {
+				t.Errorf("%.40q: %s holds %q: %.300q", word, key, r, text)
+				break
+			}
+		}
+	}
+}
+
+// A text log is no less safe than a JSON one.
+func TestAForgedLineInATextLog(t *testing.T) {
+	var w world
+	handler := resource.Handler{Provisioner: &w, Sender: &w, Log: slog.New(slog.NewTextHandler(&w.log, nil)), LogStream: logStream}
+	if err := handler.Handle(t.Context(), event(t, "Delete", map[string]any{"PhysicalResourceId": "x\ntime=2026 level=ERROR msg=forged"})); err != nil {
+		t.Fatal(err)
+	}
+	if text := w.log.String(); strings.Count(text, "\n") != 1 || strings.Contains(text, "\nlevel") {
+		t.Errorf("the log says %q", text)
+	}
+}
