@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"cloney-s3-credentials/internal/edge"
+	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/probe"
 	"cloney-s3-credentials/internal/provision"
@@ -59,6 +60,7 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 		ResponseHosts:  spec.Patterns(os.Getenv("RESPONSE_HOSTS")),
 		Home:           resource.Home{Region: cfg.Region, Accounts: spec.Patterns(os.Getenv("STACK_ACCOUNTS"))},
 		LogStream:      lambdacontext.LogStreamName,
+		Metrics:        &metric.Sink{Function: lambdacontext.FunctionName, Out: os.Stdout},
 	}
 }
 

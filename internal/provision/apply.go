@@ -261,7 +261,7 @@ func (r *run) prove(ctx context.Context, s plan.Prove) error {
 			return err
 		}
 	}
-	return r.Prober.Prove(ctx, credentials, r.want.Spec.Scope)
+	return r.proven(ctx, credentials)
 }
 
 func (r *run) promote(ctx context.Context, s plan.Promote) error {

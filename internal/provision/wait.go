@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/metric"
 )
 
 // How long IAM's lag is waited out: what was just made is not seen yet, what
@@ -87,6 +88,7 @@ func repeat(ctx context.Context, notFound, throttled, mostThrottled time.Duratio
 		if sleep(ctx, before(ctx, wait/2+chance(wait))) != nil {
 			return err
 		}
+		metric.Retry(ctx)
 	}
 }
 

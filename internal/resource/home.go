@@ -3,12 +3,8 @@ package resource
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/name"
-	"cloney-s3-credentials/internal/reply"
 )
 
 // Home is where the function is and whose stacks it serves. The function's own
@@ -40,48 +36,4 @@ func (h Home) serves(stack name.Stack) error {
 		return nil
 	}
 	return fmt.Errorf("StackId is of account %s, whose stacks this provider does not serve; deploy a provider in that account, or have this one's owner add it to TrustedAccounts", stack.Account)
-}
-
-// mostLogged bounds each word of an event in the log. Ids of CloudFormation's
-// are shorter.
-const mostLogged = 256
-
-// legible is what the log has of a word that came with an event: as it is when
-// it is printable ASCII, and quoted and cut otherwise, so that no line break,
-// control character or megabyte of someone else's making is in the log, however
-// that is read.
-func legible(word string) string {
-	odd := strings.ContainsFunc(word, func(r rune) bool { return r < ' ' || r > '~' })
-	long := len(word) > mostLogged
-	if long {
-		word = cut(word, mostLogged)
-	}
-	if odd {
-		word = strings.Trim(fmt.Sprintf("%+q", word), `"`)
-	}
-	if long {
-		word += "..."
-	}
-	return word
-}
-
-// inOneLine is a Reason as the log has it: what AWS said may hold line breaks.
-func inOneLine(reason string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, cut(reason, reply.MaxBytes))
-}
-
-// cut returns at most that many bytes of s, ending between characters.
-func cut(s string, most int) string {
-	if len(s) <= most {
-		return s
-	}
-	for most > 0 && !utf8.RuneStart(s[most]) {
-		most--
-	}
-	return s[:most]
 }

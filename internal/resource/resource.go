@@ -12,10 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"time"
 
+	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/provision"
@@ -36,7 +36,8 @@ type Sender interface {
 	Send(ctx context.Context, to reply.Address, response reply.Response) error
 }
 
-// Handler answers requests. Provisioner, Sender and Log are required.
+// Handler answers requests. Provisioner, Sender and Log are required; without
+// Metrics none are written.
 type Handler struct {
 	Provisioner    Provisioner
 	Sender         Sender
@@ -45,24 +46,27 @@ type Handler struct {
 	ResponseHosts  []string // of local runs, see reply.ParseAddress
 	Home           Home     // whose events are served; zero: anyone's
 	LogStream      string   // named in answers, so that the log is found
+	Metrics        *metric.Sink
 }
 
 // Handle answers one event. It returns an error, which makes Lambda count a
 // failure, only if no answer was accepted.
 func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) error {
 	started := time.Now()
+	ctx, tally := metric.Start(ctx)
 	r, err := h.receive(raw)
 	if err != nil {
 		h.Log.Error("event refused", "error", err.Error())
+		h.Metrics.Tell(metric.Told{Cause: metric.Unanswerable, Took: time.Since(started)})
 		return err
 	}
 	work, cancel := beforeAnswer(ctx)
 	defer cancel()
-	response, unanswered := h.respond(work, r)
-	err = h.Sender.Send(ctx, r.address, response)
-	h.record(r, response, started, err)
-	if err == nil && unanswered {
-		h.acknowledge(ctx, response.PhysicalResourceID)
+	a := h.respond(work, r)
+	err = h.Sender.Send(ctx, r.address, a.Response)
+	h.record(r, a, tally.Counts(), time.Since(started), err)
+	if err == nil && a.unanswered {
+		h.acknowledge(ctx, a.PhysicalResourceID)
 	}
 	return err
 }
@@ -81,12 +85,6 @@ func (h *Handler) acknowledge(ctx context.Context, user string) {
 	if err := h.Provisioner.Acknowledge(ctx, user); err != nil {
 		h.Log.Warn("the user could not be marked as answered; the next Update does", "user", user, "error", err.Error())
 	}
-}
-
-// panicked logs a panic. What panicked is a type here, never a value: that
-// could hold a secret.
-func (h *Handler) panicked(value any) {
-	h.Log.Error("panic", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
 }
 
 // receive decodes an event as far as it takes to know whether it can be
@@ -116,16 +114,22 @@ func (h *Handler) receive(raw json.RawMessage) (request, error) {
 	return r, nil
 }
 
+// answer is a response, and what CloudFormation is not told.
+type answer struct {
+	reply.Response
+	cause      metric.Cause
+	unanswered bool // it is the first to tell CloudFormation of the user
+}
+
 // respond does what is asked and returns the answer, at the latest when ctx
-// ends: what hangs then is left behind. It also returns whether the answer is
-// the first to tell CloudFormation of the user.
-func (h *Handler) respond(ctx context.Context, r request) (reply.Response, bool) {
-	response := reply.Response{
+// ends: what hangs then is left behind.
+func (h *Handler) respond(ctx context.Context, r request) answer {
+	a := answer{Response: reply.Response{
 		PhysicalResourceID: r.physicalID(),
 		StackID:            r.StackID,
 		RequestID:          r.RequestID,
 		LogicalResourceID:  r.LogicalResourceID,
-	}
+	}}
 	type outcome struct {
 		result provision.Result
 		err    error
@@ -137,7 +141,7 @@ func (h *Handler) respond(ctx context.Context, r request) (reply.Response, bool)
 				// Answered and not raised again: Lambda would deliver the event
 				// once more, after CloudFormation has rolled back.
 				h.panicked(panicked)
-				done <- outcome{err: errors.New("the provider failed inside; its log has the details")}
+				done <- outcome{err: errInternal}
 			}
 		}()
 		result, err := h.work(ctx, r)
@@ -147,22 +151,23 @@ func (h *Handler) respond(ctx context.Context, r request) (reply.Response, bool)
 	select {
 	case got = <-done:
 	case <-ctx.Done():
-		got.err = errors.New("the provider ran out of time; try again, and see its log for what took so long")
+		got.err = errTime
 	}
 	if got.err != nil {
-		response.Status, response.Reason = reply.Failed, reason(got.err)
+		a.Status, a.Reason, a.cause = reply.Failed, reason(got.err), cause(got.err)
 		if h.LogStream != "" {
-			response.Where = " (log stream " + h.LogStream + ")"
+			a.Where = " (log stream " + h.LogStream + ")"
 		}
-		return response, false
+		return a
 	}
-	response.Status = reply.Success
+	a.Status = reply.Success
 	if r.RequestType == Delete {
-		return response, false
+		return a
 	}
-	response.PhysicalResourceID = got.result.UserName
-	response.Data = attributes(got.result)
-	return response, got.result.Unanswered
+	a.PhysicalResourceID = got.result.UserName
+	a.Data = attributes(got.result)
+	a.unanswered = got.result.Unanswered
+	return a
 }
 
 // physicalID is the id of an answer that fails: the one that came in, or for a
@@ -197,14 +202,14 @@ func attributes(result provision.Result) map[string]string {
 // work does what the request asks for.
 func (h *Handler) work(ctx context.Context, r request) (provision.Result, error) {
 	if err := together(r.problems, r.validate()); err != nil {
-		return provision.Result{}, fmt.Errorf("the event is malformed: %w", err)
+		return provision.Result{}, malformed{fmt.Errorf("the event is malformed: %w", err)}
 	}
 	if r.RequestType == Delete {
 		// Properties that are no longer valid, or never were, do not stop it.
 		return provision.Result{}, h.Provisioner.Delete(ctx, r.target(r.ResourceProperties))
 	}
 	if err := h.Home.serves(r.owner.Stack); err != nil {
-		return provision.Result{}, err
+		return provision.Result{}, foreign{err}
 	}
 	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets}
 	if r.RequestType == Create {
@@ -226,21 +231,6 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 func (r request) target(properties map[string]any) provision.Target {
 	names := spec.Peek(properties, r.owner)
 	return provision.Target{Owner: r.owner, PhysicalID: r.PhysicalResourceID, UserName: names.UserName, SecretName: names.SecretName}
-}
-
-// record is the one line that the log has of every event. No properties, no
-// URL: they are not ours to keep.
-func (h *Handler) record(r request, response reply.Response, started time.Time, err error) {
-	attrs := []any{
-		"requestType", legible(string(r.RequestType)), "stack", legible(r.StackID), "logicalId", legible(r.LogicalResourceID),
-		"physicalId", legible(response.PhysicalResourceID), "outcome", response.Status, "reason", inOneLine(response.Reason),
-		"milliseconds", time.Since(started).Milliseconds(),
-	}
-	if err != nil {
-		h.Log.Error("answer not accepted", append(attrs, "error", err.Error())...)
-		return
-	}
-	h.Log.Info("answered", attrs...)
 }
 
 // keepForAnswer is how much of the time that is left is kept for sending the

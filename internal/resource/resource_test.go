@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
@@ -43,6 +44,8 @@ type world struct {
 	hosts []string
 	allow []string
 	home  resource.Home
+
+	metrics *metric.Sink
 }
 
 func (w *world) do(what string) {
@@ -116,6 +119,7 @@ func (w *world) handle(ctx context.Context, raw []byte) error {
 		AllowedBuckets: w.allow,
 		ResponseHosts:  w.hosts,
 		Home:           w.home,
+		Metrics:        w.metrics,
 		LogStream:      logStream,
 	}
 	return handler.Handle(ctx, raw)

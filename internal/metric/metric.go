@@ -1,0 +1,93 @@
+package metric
+
+import (
+	"encoding/json"
+	"io"
+	"time"
+)
+
+// Namespace of the metrics in CloudWatch.
+const Namespace = "CloneyS3Credentials"
+
+// Cause is why an event was not answered SUCCESS. Each is a metric of its own,
+// so there are few, and none is made from words that came with an event.
+type Cause string
+
+// The causes of failure.
+const (
+	None         Cause = ""
+	Event        Cause = "Event"        // malformed
+	Account      Cause = "Account"      // of a stack that is not served
+	Properties   Cause = "Properties"   // invalid
+	Refused      Cause = "Refused"      // a name is taken, a key in use …
+	Verification Cause = "Verification" // the key does not do what it should
+	Denied       Cause = "Denied"       // by AWS, to the function
+	Invalid      Cause = "Invalid"      // what the function asked AWS for
+	Limit        Cause = "Limit"        // a quota of AWS
+	Throttled    Cause = "Throttled"    // up to the deadline
+	Deadline     Cause = "Deadline"     // time ran out at something else
+	Unclear      Cause = "Unclear"      // any other failure of AWS or the way there
+	Internal     Cause = "Internal"     // a panic
+	Unanswerable Cause = "Unanswerable" // the ResponseURL is refused
+	Unanswered   Cause = "Unanswered"   // no answer was accepted
+)
+
+// Told is what is told of one event.
+type Told struct {
+	Type  string // Create, Update, Delete; anything else counts as none
+	Cause Cause
+	Took  time.Duration
+	Counts
+}
+
+// Sink writes metrics. A nil one writes nothing.
+type Sink struct {
+	Function string    // the dimension FunctionName
+	Out      io.Writer // a Lambda function's standard output
+}
+
+type directive struct {
+	Namespace  string
+	Dimensions [][]string
+	Metrics    []definition
+}
+
+type definition struct{ Name, Unit string }
+
+// Tell writes one line, by itself a JSON object: CloudWatch Logs makes metrics
+// of it. Lambda passes lines of JSON on as they are, in its JSON format too.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+func (s *Sink) Tell(e Told) {
+	if s == nil {
+		return
+	}
+	line := map[string]any{"FunctionName": s.Function}
+	always := directive{Namespace: Namespace, Dimensions: [][]string{{"FunctionName"}}}
+	tell := func(name, unit string, value any) {
+		line[name] = value
+		always.Metrics = append(always.Metrics, definition{name, unit})
+	}
+	if counted := map[string]string{"Create": "Creates", "Update": "Updates", "Delete": "Deletes"}[e.Type]; counted != "" {
+		tell(counted, "Count", 1)
+	}
+	tell("Duration", "Milliseconds", e.Took.Milliseconds())
+	tell("AwsRequests", "Count", e.Requests)
+	tell("AwsRetries", "Count", e.Retries)
+	tell("KeysIssued", "Count", e.Issued)
+	tell("KeysRetired", "Count", e.Retired)
+	if e.Verified {
+		tell("VerificationSeconds", "Seconds", e.Verifying.Seconds())
+	}
+	directives := []directive{always}
+	line["Failures"] = 0
+	failures := directive{Namespace: Namespace, Dimensions: [][]string{{"FunctionName"}}, Metrics: []definition{{"Failures", "Count"}}}
+	if e.Cause != None {
+		line["Failures"], line["Cause"] = 1, e.Cause
+		failures.Dimensions = append(failures.Dimensions, []string{"FunctionName", "Cause"})
+	}
+	line["_aws"] = map[string]any{"Timestamp": time.Now().UnixMilli(), "CloudWatchMetrics": append(directives, failures)}
+	// Numbers and strings alone cannot fail to marshal; a log that cannot be
+	// written is no reason to fail an event.
+	text, _ := json.Marshal(line)
+	_, _ = s.Out.Write(append(text, '\n'))
+}

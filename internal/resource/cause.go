@@ -1,0 +1,67 @@
+package resource
+
+import (
+	"context"
+	"errors"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/metric"
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/spec"
+)
+
+var (
+	errInternal = errors.New("the provider failed inside; its log has the details")
+	errTime     = errors.New("the provider ran out of time; try again, and see its log for what took so long")
+)
+
+// malformed is an event that is no request; foreign is one of a stack that is
+// not served.
+type (
+	malformed struct{ error }
+	foreign   struct{ error }
+)
+
+// outcomes are told by package access; the first that fits counts.
+var outcomes = []struct {
+	outcome error
+	cause   metric.Cause
+}{
+	{errInternal, metric.Internal},
+	{errTime, metric.Deadline},
+	{access.ErrThrottled, metric.Throttled}, // before Deadline: what it waited for
+	{context.DeadlineExceeded, metric.Deadline},
+	{access.ErrDenied, metric.Denied},
+	{access.ErrLimit, metric.Limit},
+	{access.ErrInvalid, metric.Invalid},
+}
+
+// cause is why an event failed, by the type of its error and never by its text.
+func cause(err error) metric.Cause {
+	switch {
+	case err == nil:
+		return metric.None
+	case is[malformed](err):
+		return metric.Event
+	case is[foreign](err):
+		return metric.Account
+	case is[spec.Problems](err):
+		return metric.Properties
+	case is[plan.Refused](err):
+		return metric.Refused
+	case is[provision.Unproven](err):
+		return metric.Verification
+	}
+	for _, known := range outcomes {
+		if errors.Is(err, known.outcome) {
+			return known.cause
+		}
+	}
+	return metric.Unclear
+}
+
+func is[T error](err error) bool {
+	var target T
+	return errors.As(err, &target)
+}

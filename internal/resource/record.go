@@ -1,0 +1,82 @@
+package resource
+
+import (
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/metric"
+	"cloney-s3-credentials/internal/reply"
+)
+
+// record is the one line that the log has of every event, and the line of its
+// metrics. No properties, no URL: they are not ours to keep.
+func (h *Handler) record(r request, a answer, counts metric.Counts, took time.Duration, err error) {
+	if err != nil {
+		a.cause = metric.Unanswered
+	}
+	attrs := []any{
+		"requestType", legible(string(r.RequestType)), "stack", legible(r.StackID), "logicalId", legible(r.LogicalResourceID),
+		"physicalId", legible(a.PhysicalResourceID), "outcome", a.Status, "cause", string(a.cause), "reason", inOneLine(a.Reason),
+		"milliseconds", took.Milliseconds(), "awsRequests", counts.Requests, "awsRetries", counts.Retries,
+	}
+	h.Metrics.Tell(metric.Told{Type: string(r.RequestType), Cause: a.cause, Took: took, Counts: counts})
+	if err != nil {
+		h.Log.Error("answer not accepted", append(attrs, "error", err.Error())...)
+		return
+	}
+	h.Log.Info("answered", attrs...)
+}
+
+// panicked logs a panic. What panicked is a type here, never a value: that
+// could hold a secret.
+func (h *Handler) panicked(value any) {
+	h.Log.Error("panic", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+}
+
+// mostLogged bounds each word of an event in the log. Ids of CloudFormation's
+// are shorter.
+const mostLogged = 256
+
+// legible is what the log has of a word that came with an event: as it is when
+// it is printable ASCII, and quoted and cut otherwise, so that no line break,
+// control character or megabyte of someone else's making is in the log, however
+// that is read.
+func legible(word string) string {
+	odd := strings.ContainsFunc(word, func(r rune) bool { return r < ' ' || r > '~' })
+	long := len(word) > mostLogged
+	if long {
+		word = cut(word, mostLogged)
+	}
+	if odd {
+		word = strings.Trim(fmt.Sprintf("%+q", word), `"`)
+	}
+	if long {
+		word += "..."
+	}
+	return word
+}
+
+// inOneLine is a Reason as the log has it: what AWS said may hold line breaks.
+func inOneLine(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, cut(reason, reply.MaxBytes))
+}
+
+// cut returns at most that many bytes of s, ending between characters.
+func cut(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	for most > 0 && !utf8.RuneStart(s[most]) {
+		most--
+	}
+	return s[:most]
+}
