@@ -1,0 +1,62 @@
+package sandbox_test
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/sandbox"
+)
+
+// What the real bootstrap prints while it creates and deletes is, for CloudWatch,
+// one line of metrics for each event, by itself on its line.
+func TestMetricsOfTheBootstrap(t *testing.T) {
+	own(t)
+	before := len(account(t).Log())
+	for _, name := range []string{"create-source", "delete", "create-bad-input"} {
+		text, err := os.ReadFile("../../events/" + name + ".json")
+		must(t, err)
+		event := strings.ReplaceAll(string(text), "http://127.0.0.1:4599", account(t).Endpoint)
+		if name == "delete" {
+			// The user that the Create has made, whose name no Update has changed.
+			event = strings.ReplaceAll(event, "local-try-renamed", "local-try-SourceCredentials-b7swqkv4cn5t")
+		}
+		_, err = account(t).Invoke(ctxOf(t), event)
+		must(t, err)
+	}
+	type values struct {
+		FunctionName, Cause        string
+		Creates, Deletes, Failures int
+		AwsRequests, AwsRetries    int
+		KeysIssued, KeysRetired    int
+		Duration                   int64
+		VerificationSeconds        float64
+		AWS                        struct{ CloudWatchMetrics []any } `json:"_aws"`
+	}
+	var told []values
+	for line := range strings.Lines(account(t).Log()[before:]) {
+		if !strings.Contains(line, "_aws") {
+			continue
+		}
+		var v values
+		must(t, json.Unmarshal([]byte(line), &v))
+		if v.FunctionName != sandbox.ProviderStack || v.Duration <= 0 && v.Cause == "" || len(v.AWS.CloudWatchMetrics) == 0 {
+			t.Errorf("the line says %s", line)
+		}
+		told = append(told, v)
+	}
+	if len(told) != 3 {
+		t.Fatalf("%d lines of metrics", len(told))
+	}
+	if v := told[0]; v.Creates != 1 || v.Failures != 0 || v.KeysIssued != 1 || v.KeysRetired != 0 || v.AwsRequests < 10 || v.VerificationSeconds <= 0 {
+		t.Errorf("the Create: %+v", v)
+	}
+	if v := told[1]; v.Deletes != 1 || v.Failures != 0 || v.KeysIssued != 0 || v.KeysRetired != 1 || v.AwsRequests < 5 || v.VerificationSeconds != 0 {
+		t.Errorf("the Delete: %+v", v)
+	}
+	if v := told[2]; v.Creates != 1 || v.Failures != 1 || v.Cause != "Properties" || v.AwsRequests != 0 {
+		t.Errorf("the bad input: %+v", v)
+	}
+	empty(t)
+}
