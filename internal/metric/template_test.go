@@ -1,0 +1,57 @@
+package metric_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"cloney-s3-credentials/internal/metric"
+)
+
+// The template's alarms and dashboard show metrics by their names: each that
+// they show is told, and the dashboard shows each that is told.
+func TestTheTemplateKnowsTheMetrics(t *testing.T) {
+	text, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "DashboardBody: !Sub |\n")
+	body, _, _ := strings.Cut(rest, "\n\nOutputs:")
+	// What stands in ${…} is a name or an ARN.
+	if !json.Valid([]byte(regexp.MustCompile(`\$\{[A-Za-z:.]+\}`).ReplaceAllString(body, "x"))) {
+		t.Errorf("the dashboard is no JSON:\n%s", body)
+	}
+	shown := map[string]bool{}
+	for _, found := range regexp.MustCompile(`\["CloneyS3Credentials", "([A-Za-z]+)", "FunctionName", "\$\{ProviderFunction\}"`).FindAllStringSubmatch(body, -1) {
+		shown[found[1]] = true
+	}
+	told := map[string]bool{}
+	for _, kind := range []string{"Create", "Update", "Delete"} {
+		var out bytes.Buffer
+		(&metric.Sink{Function: "f", Out: &out}).Tell(metric.Told{Type: kind, Cause: metric.Denied, Took: time.Second, Counts: metric.Counts{Verified: true}})
+		for name := range published(t, out.String()) {
+			name, _, _ = strings.Cut(name, " of ")
+			told[name] = true
+		}
+	}
+	for name := range told {
+		if !shown[name] {
+			t.Errorf("the dashboard does not show %s", name)
+		}
+	}
+	for name := range shown {
+		if !told[name] {
+			t.Errorf("the dashboard shows %s, which nobody tells", name)
+		}
+	}
+	if !told["Failures"] || !strings.Contains(string(text), "Namespace: CloneyS3Credentials\n      MetricName: Failures\n") {
+		t.Error("no alarm is about failures")
+	}
+	if !strings.Contains(body, `{CloneyS3Credentials,Cause,FunctionName} MetricName=\"Failures\"`) {
+		t.Error("the dashboard does not show the causes")
+	}
+}
