@@ -137,15 +137,21 @@ func (q *question) policies() []document {
 	return all
 }
 
+func (d document) statements() (all []map[string]any) {
+	list, isList := d["Statement"].([]any)
+	if !isList {
+		list = []any{d["Statement"]}
+	}
+	for _, statement := range list {
+		all = append(all, statement.(map[string]any))
+	}
+	return all
+}
+
 // rewrite writes every value of Resource, NotResource and Condition anew. The
 // place is Resource or the operator.
 func (d document) rewrite(write func(place, key, text string) string) {
-	statements, isList := d["Statement"].([]any)
-	if !isList {
-		statements = []any{d["Statement"]}
-	}
-	for _, each := range statements {
-		statement := each.(map[string]any)
+	for _, statement := range d.statements() {
 		for _, name := range []string{"Resource", "NotResource"} {
 			if statement[name] != nil {
 				statement[name] = rewritten(statement[name], "Resource", "", write)

@@ -11,10 +11,10 @@ import "strings"
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
 func Evaluate(a Account, r Request) Decision {
 	q := newQuery(&a, &r)
-	control := q.ask(Control, a.one(a.Control), "")
-	boundary := q.ask(Boundary, a.one(a.Boundary), "")
+	control := q.ask(Control, listed(a.Control), "")
+	boundary := q.ask(Boundary, listed(a.Boundary), "")
 	identity := q.ask(Identity, a.Identity, "")
-	resource := q.ask(Resource, a.one(a.Resource), a.Principal)
+	resource := q.ask(Resource, listed(a.Resource), a.Principal)
 	for _, found := range [...]*verdict{&control, &boundary, &identity, &resource} {
 		if found.denied {
 			return Decision{ExplicitDeny, found.by}
@@ -36,8 +36,8 @@ func Evaluate(a Account, r Request) Decision {
 	return Decision{By: Statement{Layer: Identity}}
 }
 
-// one is a policy as a list; it stays on the stack where it is inlined.
-func (Account) one(p *Policy) []*Policy {
+// listed is a policy as a list, which stays on the stack where it is inlined.
+func listed(p *Policy) []*Policy {
 	if p == nil {
 		return nil
 	}
@@ -47,11 +47,11 @@ func (Account) one(p *Policy) []*Policy {
 func (a *Account) layer(l Layer) []*Policy {
 	switch l {
 	case Control:
-		return a.one(a.Control)
+		return listed(a.Control)
 	case Boundary:
-		return a.one(a.Boundary)
+		return listed(a.Boundary)
 	case Resource:
-		return a.one(a.Resource)
+		return listed(a.Resource)
 	}
 	return a.Identity
 }
@@ -59,7 +59,7 @@ func (a *Account) layer(l Layer) []*Policy {
 // verdict is what one layer says, and by which statement.
 type verdict struct {
 	denied  bool
-	allowed naming
+	allowed naming // whom: accountOnly allows nothing by itself
 	by      Statement
 }
 
@@ -79,9 +79,7 @@ func (q *query) ask(layer Layer, policies []*Policy, principal string) (v verdic
 			if s.deny {
 				return verdict{denied: true, by: by}
 			}
-			if naming > accountOnly {
-				v = verdict{allowed: naming, by: by}
-			}
+			v = verdict{allowed: naming, by: by}
 		}
 	}
 	return v

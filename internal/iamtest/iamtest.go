@@ -33,7 +33,9 @@ type Account struct {
 }
 
 // Request is one call. Context holds condition keys in any capitals; a key that
-// it does not hold is missing from the request.
+// it does not hold is missing from the request. What AWS puts into every request
+// (aws:CurrentTime, aws:SecureTransport, aws:PrincipalArn …) has to be there
+// once a policy looks at it.
 type Request struct {
 	Action   string // as in s3:GetObject
 	Resource string // an ARN, or * for an action that acts on none

@@ -11,7 +11,7 @@ type Policy struct {
 type statement struct {
 	sid          string
 	deny         bool
-	principals   []string // no services
+	principals   []string // ARNs of users, ids of accounts, *; no services
 	actions      []glob
 	notAction    bool
 	resources    []arnGlob
@@ -88,7 +88,7 @@ func (s *statement) names(principal string) naming {
 			return named
 		case p == "*":
 			found = everyone
-		case found == nobody && isAccount(p) && strings.Contains(principal, ":"+p+":"):
+		case found == nobody && strings.Contains(principal, ":"+p+":"):
 			found = accountOnly
 		}
 	}
