@@ -11,6 +11,11 @@ SAME  := CGO_ENABLED=0 GOFLAGS=-trimpath
 # The same bytes from any directory, small, and without the builder's libc.
 BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-ldflags=-s -w -buildid="' SAM_CLI_TELEMETRY=0
 
+# What goes to AWS, and what is told of it.
+SHIPPED := .aws-sam/release/ProviderFunction/bootstrap
+SBOM    := .aws-sam/bootstrap.cdx.json
+RELEASE_TOOLS := internal/release/tools.mod
+
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 
 SHELL := /bin/bash
@@ -18,7 +23,7 @@ SHELL := /bin/bash
 # How long each target is fuzzed: a time, or a count such as 20000x.
 FUZZTIME ?= 10m
 
-.PHONY: demo test faults fuzz build build-local sandbox tools lint oracle clean
+.PHONY: demo test faults fuzz build build-local release reproducible sbom audit sandbox tools lint oracle clean
 
 demo: build-local ## show the provider at work in a local AWS
 	@go run ./internal/sandbox/demo
@@ -41,6 +46,29 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME
 
 build: $(TOOLS) ## the bootstrap for AWS, by the template's own architecture
 	$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release
+
+# What a release is: the bootstrap, what is in it, and that both can be trusted.
+release: reproducible audit sbom ## all of it, before a release
+	@sha256sum $(SHIPPED) $(SBOM)
+
+# Without SAM, from another directory, with nothing compiled before.
+reproducible: build ## the same bytes once more
+	@set -e; again=$$(mktemp -d); trap 'rm -rf "$$again"' EXIT; \
+	cp -R functions internal go.mod go.sum "$$again"; cd "$$again/functions/provider"; \
+	GOOS=linux GOARCH=arm64 GOCACHE="$$again/cache" $(BUILD) go build -o "$$again/bootstrap" .; \
+	cmp "$$again/bootstrap" "$(CURDIR)/$(SHIPPED)" && echo "built twice, the same bytes: $$(sha256sum < $(CURDIR)/$(SHIPPED) | cut -d' ' -f1)"
+
+# Of the very file that is shipped. Its own go.mod keeps the tool out of ours.
+sbom: build ## the modules in the bootstrap, as CycloneDX
+	@go tool -modfile=$(RELEASE_TOOLS) cyclonedx-gomod bin -version "$$(git describe --tags --always --dirty)" -json -std -noserial -notimestamp -output $(SBOM) $(SHIPPED)
+	@echo "$(SBOM): $$(grep -c '"type": "library"' $(SBOM)) components"
+
+# It asks vuln.go.dev, or another copy of that database. What could not be asked
+# is no pass.
+VULNDB ?= https://vuln.go.dev
+audit: ## known vulnerabilities in the packages that are compiled in
+	@go tool -modfile=$(RELEASE_TOOLS) govulncheck -scan package -db $(VULNDB) -tags lambda.norpc ./functions/... \
+		|| { echo "audit: NOT PASSED: it found something, or could not ask $(VULNDB)" >&2; exit 1; }
 
 build-local: $(TOOLS) ## the bootstrap for this machine
 	@$(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH) > .tools/build.log 2>&1 || { cat .tools/build.log; exit 1; }
