@@ -212,6 +212,16 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// A key that nobody knows goes before the one of AWSPREVIOUS, however old that is.
+func TestRoomIsMadeWithWhatNobodyKnows(t *testing.T) {
+	seen := two()
+	seen.Keys = []access.Key{key("A", 90*day), key("X", day)} // someone has deleted B
+	planned := steps(t, desired(serial(3)), seen)
+	if !slices.Contains(planned, "DeleteKey X") || slices.Contains(planned, "DeleteKey A") {
+		t.Errorf("planned %v", planned)
+	}
+}
+
 // The key of AWSCURRENT is never deleted, whatever else is there.
 func TestTheCurrentKeyStays(t *testing.T) {
 	for n := 1; n <= 3; n++ {

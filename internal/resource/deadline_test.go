@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -42,6 +43,43 @@ func TestAPanicIsAnswered(t *testing.T) {
 		if !strings.Contains(log, `"msg":"panic"`) || !strings.Contains(log, "deadline_test.go") {
 			t.Errorf("%s: the log does not say where:\n%s", label, log)
 		}
+	}
+}
+
+// The answer is out: whatever happens afterwards is for the log. Raised again,
+// it would have Lambda deliver the event once more.
+func TestAnAnswerIsNotedOnceItIsAccepted(t *testing.T) {
+	lost := errors.New("not accepted")
+	for label, c := range map[string]struct {
+		acknowledge func() error
+		send        error
+		log         string
+	}{
+		"noted":    {func() error { return nil }, nil, ""},
+		"refused":  {func() error { return errors.New("access denied") }, nil, "could not be marked as answered"},
+		"a panic":  {func() error { panic(secret) }, nil, `"msg":"panic"`},
+		"not sent": {func() error { t.Error("noted an answer that nobody has"); return nil }, lost, "not accepted"},
+	} {
+		t.Run(label, func(t *testing.T) {
+			w := world{
+				create: func(_ context.Context, want plan.Desired) (provision.Result, error) {
+					made := stands(want)
+					made.Unanswered = true
+					return made, nil
+				},
+				send:        func(context.Context, reply.Response) error { return c.send },
+				acknowledge: c.acknowledge,
+			}
+			if err := w.handle(t.Context(), event(t, "Create", nil)); !errors.Is(err, c.send) {
+				t.Errorf("the invocation ended with %v", err)
+			}
+			if noted := slices.Contains(w.did, "Acknowledge "+w.sent[0].PhysicalResourceID); noted != (c.send == nil) {
+				t.Errorf("did %v", w.did)
+			}
+			if log := w.log.String(); !strings.Contains(log, c.log) || strings.Contains(log, secret) {
+				t.Errorf("the log says:\n%s", log)
+			}
+		})
 	}
 }
 
