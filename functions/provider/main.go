@@ -51,7 +51,7 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 			Keys:     iam,
 			Policies: iam,
 			Secrets:  secrets.New(cfg),
-			Prober:   probe.New(cfg),
+			Prober:   probe.New(cfg, log),
 			Log:      log,
 		},
 		Sender:         reply.New(),

@@ -3,64 +3,111 @@ package probe
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// kind is what an answer of S3 means for a new key.
-type kind int
+// cause is what stands in the way, the most useful to read first.
+type cause int
 
 const (
-	notYet    kind = iota // the key or its policy is not known there yet, or S3 is busy
-	final                 // waiting does not help
-	elsewhere             // the bucket is in another region
-	noKey                 // the object does not exist: reading is allowed
-	noUpload              // the upload does not exist: it is aborted
+	nothing   cause = iota
+	missing         // no such bucket
+	hidden          // in another region, which S3 does not tell
+	elsewhere       // in another region, which is followed
+	barred          // S3 has closed the bucket, or the account
+	brokenKey       // the KMS key is there and not usable, or is not there
+	denied          // by whatever policy
+	unknown         // S3 does not know the key
+	silent          // no clear answer
+	busy            // "slow down", or a fault within S3
+
+	noKey    // the object does not exist: reading is allowed
+	noUpload // the upload does not exist: it is aborted
+	noACLs   // Object Ownership has ACLs switched off
 )
 
-// answer is a classified error.
-type answer struct {
-	kind     kind
-	region   string // elsewhere: where
-	sentence string // what is in the way and what to do
+// names are the causes in the log.
+var names = map[cause]string{
+	missing: "no such bucket", hidden: "region not told", elsewhere: "region", barred: "barred", brokenKey: "KMS key",
+	denied: "denied", unknown: "key unknown", silent: "no answer", busy: "busy",
 }
 
-// classify reads an error of S3 by its code and status, never by its text.
+// answer is a classified error of S3.
+type answer struct {
+	cause   cause
+	code    string // S3's error code
+	region  string // elsewhere: where
+	reason  reason // denied: by what, where AWS tells
+	purpose string // what the key may not do
+}
+
+// final reports whether waiting does not help.
+func (a answer) final() bool { return a.cause == missing || a.cause == hidden }
+
+// classify reads an error by S3's code, which for an answer without a body the
+// SDK makes from the status; the text chooses at most a sentence.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 func classify(err error) answer {
+	if err == nil {
+		return answer{}
+	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return answer{kind: notYet, sentence: "S3 gave no clear answer; try again"}
+		return answer{cause: silent}
 	}
-	switch api.ErrorCode() {
-	case "NoSuchKey":
-		return answer{kind: noKey}
-	case "NoSuchUpload":
-		return answer{kind: noUpload}
-	case "NoSuchBucket":
-		return answer{kind: final, sentence: "there is no such bucket; create it first, or correct the name"}
-	case "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "MovedPermanently":
-		if region := regionOf(err); region != "" {
-			return answer{kind: elsewhere, region: region, sentence: "it is in region " + region + " and does not answer there"}
+	a := answer{cause: causeOf(api.ErrorCode()), code: api.ErrorCode()}
+	switch a.cause {
+	case elsewhere:
+		if a.region = regionOf(err); a.region == "" {
+			a.cause = hidden
 		}
-		return answer{kind: final, sentence: "it is in another region, which S3 does not tell; check the name"}
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken":
-		return answer{kind: notYet, sentence: "S3 does not know the key yet; try again"}
-	case "AccessDenied", "Forbidden", "AllAccessDisabled", "AccountProblem":
-		return answer{kind: notYet, sentence: "access denied although its policy allows it; look for a Deny in the bucket's policy or a control policy of the organization, whether another account owns the bucket, and whether a KMS key of its own closes it"}
+	case denied:
+		a.reason = reasonOf(api.ErrorMessage())
 	}
-	return answer{kind: notYet, sentence: "S3 answered " + api.ErrorCode()}
+	return a
 }
 
-// regionOf returns the bucket's region, which S3 tells in a header, also to
-// those who may not use the bucket.
+func causeOf(code string) cause {
+	switch code {
+	case "NoSuchKey":
+		return noKey
+	case "NoSuchUpload":
+		return noUpload
+	case "AccessControlListNotSupported":
+		return noACLs
+	case "NoSuchBucket":
+		return missing
+	case "PermanentRedirect", "TemporaryRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return elsewhere
+	case "AllAccessDisabled", "AccountProblem":
+		return barred
+	case "AccessDenied", "Forbidden", "KMS.AccessDeniedException":
+		return denied
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken":
+		return unknown
+	case "SlowDown", "InternalError", "ServiceUnavailable", "InternalServerError", "RequestTimeout", "KMS.ThrottlingException", "KMS.KMSInternalException":
+		return busy
+	}
+	// S3 hands on what KMS says: KMS.NotFoundException, KMS.DisabledException,
+	// KMS.KMSInvalidStateException and the like.
+	// https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors
+	if strings.HasPrefix(code, "KMS.") {
+		return brokenKey
+	}
+	return silent
+}
+
+// regionOf returns the bucket's region, which S3 tells also to those who may
+// not use the bucket.
 func regionOf(err error) string {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil {
 		return ""
 	}
-	return http.Header(response.Response.Header).Get("X-Amz-Bucket-Region")
+	return http.Header(response.Response.Header).Get(regionHeader)
 }
 
 // said names what AWS said, without its text.

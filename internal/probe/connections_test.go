@@ -3,6 +3,7 @@ package probe_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"testing"
@@ -25,7 +26,7 @@ func TestConnectionsAreFewAndClosed(t *testing.T) {
 		}
 		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
 		for range 5 {
-			if err := probe.New(cfg).Prove(t.Context(), key, scope); err != nil {
+			if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key, scope); err != nil {
 				t.Fatal(err)
 			}
 			if opened, _ := wire.Connections(); opened < 2 || opened > 10 {

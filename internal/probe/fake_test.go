@@ -3,6 +3,7 @@ package probe_test
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/probe"
 )
 
 const (
@@ -39,13 +41,15 @@ type cloud struct {
 	// home is the region of the buckets; empty: the client's own.
 	home string
 
+	log    strings.Builder
 	mu     sync.Mutex
 	calls  []string // kind, or "kind bucket"
 	counts map[string]int
 	live   map[string]bool // uploads begun and not aborted
 }
 
-// kindOf names a request, or returns "" for one that may not be sent.
+// kindOf names a request, or returns "" for one that may not be sent. The
+// bucket is the place: with the prefix that the request names.
 func kindOf(r *http.Request) (kind, bucket string) {
 	host, query := r.URL.Hostname(), r.URL.Query()
 	if strings.HasPrefix(host, "sts.") {
@@ -57,10 +61,18 @@ func kindOf(r *http.Request) (kind, bucket string) {
 	}
 	bucket, _, _ = strings.Cut(host, ".s3.")
 	object := strings.TrimPrefix(r.URL.Path, "/")
-	absent := strings.HasPrefix(object, "cloney-verification-")
+	prefix, _, absent := strings.Cut(object, "cloney-verification-")
+	if object == "" {
+		prefix = query.Get("prefix")
+	}
+	if prefix != "" {
+		bucket += "/" + prefix
+	}
 	switch {
 	case r.Method == http.MethodGet && object == "" && query.Get("list-type") == "2" && query.Get("max-keys") == "1":
 		return "list", bucket
+	case r.Method == http.MethodPost && absent && query.Has("uploads") && r.Header.Get("X-Amz-Acl") == "private":
+		return "acl", bucket
 	case r.Method == http.MethodGet && absent && !query.Has("uploadId"):
 		return "read", bucket
 	case r.Method == http.MethodPost && absent && query.Has("uploads"):
@@ -111,7 +123,7 @@ func (c *cloud) usual(kind string, r *http.Request) *answer {
 		return &answer{status: 200, body: `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>data</Name><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>`}
 	case "read":
 		return failing(404, "NoSuchKey")
-	case "begin":
+	case "begin", "acl":
 		id := fmt.Sprintf("upload-%d", len(c.calls))
 		c.live[id+r.URL.Path] = true
 		return &answer{status: 200, body: `<InitiateMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>data</Bucket><Key>x</Key><UploadId>` + id + `</UploadId></InitiateMultipartUploadResult>`}
@@ -145,6 +157,11 @@ func (a *answer) response(r *http.Request) *http.Response {
 		StatusCode: a.status, Header: header, Request: r, ContentLength: int64(len(a.body)),
 		Body: io.NopCloser(strings.NewReader(a.body)),
 	}
+}
+
+// prober is a Prober that asks the cloud, and logs to it.
+func prober(c *cloud) *probe.Prober {
+	return probe.New(config(c), slog.New(slog.NewTextHandler(&c.log, nil)))
 }
 
 // config is the function's own configuration. Its credentials are never used.

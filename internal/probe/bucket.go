@@ -1,0 +1,254 @@
+package probe
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"cloney-s3-credentials/internal/access"
+)
+
+// bucket is one bucket with its places, asked with the new key.
+type bucket struct {
+	cfg       aws.Config
+	name      string
+	scope     access.Scope
+	places    []*place
+	movedTo   string // the region that S3 told; empty: the function's own
+	askedACLs bool
+}
+
+// place is what has been seen of one place.
+type place struct {
+	name   access.Place
+	looks  int
+	inARow int    // looks that it passed, up to now
+	last   answer // what the last look came to
+	state  state
+	header header   // what its uploads have to carry
+	cure   header   // what would make a denied upload work
+	notes  []string // what is no failure
+	begun  *s3.AbortMultipartUploadInput
+}
+
+type state int
+
+const (
+	open state = iota
+	works
+	fails
+)
+
+func (p *place) note(text string) { p.notes = append(p.notes, text) }
+
+// absent returns an object key of the place that nobody has.
+func (p *place) absent() *string {
+	return aws.String(p.name.Prefix() + "cloney-verification-" + rand.Text())
+}
+
+func (b *bucket) client() *s3.Client {
+	return s3.NewFromConfig(b.cfg, func(o *s3.Options) {
+		o.UsePathStyle = b.cfg.BaseEndpoint != nil
+		o.APIOptions = append(o.APIOptions, tellRegion)
+	})
+}
+
+// owner is the account whose the bucket has to be, if one is named. S3 denies
+// the request otherwise.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+func (b *bucket) owner() *string {
+	if b.scope.Owner == "" {
+		return nil
+	}
+	return &b.scope.Owner
+}
+
+// settle looks at the places, again and again, until each works or fails.
+// Nobody waits while holding a slot.
+func (b *bucket) settle(ctx context.Context, slots chan struct{}, until time.Time) {
+	for wait := between; ; {
+		moved, pending := false, 0
+		for _, p := range b.places {
+			if p.state != open {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case slots <- struct{}{}:
+			}
+			b.look(ctx, p)
+			<-slots
+			if p.state == open && p.looks >= fewestLooks && !time.Now().Before(until) {
+				p.state = fails
+			}
+			if p.state == open {
+				pending++
+			}
+			moved = moved || p.inARow > 0
+		}
+		if pending == 0 {
+			return
+		}
+		if moved {
+			wait = between
+		}
+		// The last look is at the very end.
+		if left := time.Until(until); left > 0 && left < wait {
+			wait = left
+		}
+		if sleep(ctx, wait) != nil {
+			return
+		}
+		wait = min(max(wait, between)*2, mostWait)
+	}
+}
+
+// look goes through all that the roles need in the place, once.
+func (b *bucket) look(ctx context.Context, p *place) {
+	p.looks++
+	purpose, err := b.attempt(ctx, p)
+	if err != nil && ctx.Err() != nil {
+		return // time is up; what was seen before counts
+	}
+	p.last = classify(err)
+	p.last.purpose = purpose
+	if p.last.cause == unknown {
+		p.last.region = b.movedTo
+	}
+	switch {
+	case err == nil:
+		b.passed(ctx, p)
+		return
+	case p.last.cause == denied && b.scope.Expired(time.Now()):
+		p.state = works
+		p.note("access ended while it was verified")
+	case p.last.cause == elsewhere:
+		// Not asked there at once: two regions that point at each other would
+		// be asked without a pause.
+		b.cfg.Region, b.movedTo = p.last.region, p.last.region
+	case p.last.final():
+		for _, other := range b.places {
+			other.last, other.state = p.last, fails
+		}
+	}
+	p.inARow = 0
+}
+
+// passed counts a look that was good. S3 learns of a policy host by host: one
+// look does not mean that the next one passes.
+func (b *bucket) passed(ctx context.Context, p *place) {
+	if p.inARow++; p.inARow < passes {
+		return
+	}
+	if b.scope.Destination {
+		b.askACLs(ctx, p)
+	}
+	if p.begun == nil {
+		p.state = works
+	}
+}
+
+// attempt returns what the key may not do, and S3's error.
+func (b *bucket) attempt(ctx context.Context, p *place) (purpose string, err error) {
+	if p.begun != nil {
+		if err := b.abort(ctx, p); err != nil {
+			return aborting, err
+		}
+	}
+	if err := b.list(ctx, p); err != nil {
+		return "list it", err
+	}
+	if b.scope.Source {
+		if err := b.read(ctx, p); err != nil {
+			return "read from it", err
+		}
+	}
+	if b.scope.Destination {
+		if err := b.write(ctx, p); err != nil && p.begun != nil {
+			return aborting, err
+		} else if err != nil {
+			return writing, err
+		}
+	}
+	return "", nil
+}
+
+const (
+	writing  = "write to it"
+	aborting = "abort an upload in it"
+)
+
+// list asks for one key of the place. Who may list a prefix alone is denied
+// any shorter one.
+func (b *bucket) list(ctx context.Context, p *place) error {
+	in := &s3.ListObjectsV2Input{Bucket: &b.name, MaxKeys: aws.Int32(1), ExpectedBucketOwner: b.owner()}
+	if prefix := p.name.Prefix(); prefix != "" {
+		in.Prefix = &prefix
+	}
+	_, err := b.client().ListObjectsV2(ctx, in)
+	return err
+}
+
+// read reads a key that no one has. With the right to list as well, S3 says
+// 404 where reading is allowed and 403 where it is not.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (b *bucket) read(ctx context.Context, p *place) error {
+	out, err := b.client().GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: p.absent(), ExpectedBucketOwner: b.owner()})
+	if classify(err).cause == noKey {
+		return nil
+	}
+	if err == nil {
+		_ = out.Body.Close()
+	}
+	return err
+}
+
+// write begins a multipart upload and aborts it: no object, no version, no
+// event comes of it.
+func (b *bucket) write(ctx context.Context, p *place) error {
+	err := b.upload(ctx, p, p.header)
+	// Every few looks: a new policy is the likelier reason at first.
+	if p.header == (header{}) && classify(err).cause == denied && p.begun == nil && p.looks%5 == 0 {
+		return b.tryHeaders(ctx, p, err)
+	}
+	return err
+}
+
+// upload begins an upload and aborts it. A crash between the two, or an answer
+// that is lost, leaves an upload without parts, which costs nothing and which
+// a lifecycle rule clears away.
+func (b *bucket) upload(ctx context.Context, p *place, h header) error {
+	in := &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: p.absent(), ExpectedBucketOwner: b.owner()}
+	h.set(in)
+	out, err := b.client().CreateMultipartUpload(ctx, in)
+	if err != nil {
+		return err
+	}
+	p.begun = &s3.AbortMultipartUploadInput{Bucket: &b.name, Key: in.Key, UploadId: out.UploadId, ExpectedBucketOwner: b.owner()}
+	return b.abort(ctx, p)
+}
+
+// abort aborts what was begun, even when time is up.
+func (b *bucket) abort(ctx context.Context, p *place) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mostWait)
+	defer cancel()
+	_, err := b.client().AbortMultipartUpload(ctx, p.begun)
+	if err != nil && classify(err).cause != noUpload { // an abort whose answer was lost
+		return err
+	}
+	p.begun = nil
+	return nil
+}
+
+// clear aborts what a place that ended badly has left, as well as it can.
+func (b *bucket) clear(ctx context.Context) {
+	for _, p := range b.places {
+		if p.begun != nil {
+			_ = b.abort(ctx, p)
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package probe
+
+import "strings"
+
+// reason is which policy denied a request, as far as AWS tells.
+type reason int
+
+const (
+	untold        reason = iota
+	bucketDenies         // an explicit deny in the bucket's policy
+	bucketLacks          // the bucket's policy had to allow it, and does not
+	organization         // a service control policy
+	resources            // a resource control policy
+	endpoint             // a VPC endpoint's policy
+	boundary             // the user's permissions boundary
+	userDenies           // an explicit deny in a policy of the user
+	userLacks            // no policy of the user allows it
+	keyNotNamed          // no policy of the user allows the KMS key
+	keyClosed            // the KMS key's own policy does not allow it
+	keyRestricted        // another policy denies the KMS key
+)
+
+// reasonOf reads the words that AWS puts into the message of a denial, which
+// no other part of an answer holds. They choose between sentences and decide
+// nothing else: a denial is a denial, and where AWS tells nothing (it does so
+// within one account or organization only), or puts it in other words, the
+// sentence names all that it can be.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+func reasonOf(message string) reason {
+	says := func(words string) bool { return strings.Contains(message, words) }
+	if says("not authorized to perform: kms:") {
+		switch {
+		case says("no identity-based policy allows"):
+			return keyNotNamed
+		case says("resource-based polic"):
+			return keyClosed
+		}
+		return keyRestricted
+	}
+	switch {
+	case says("service control policy"):
+		return organization
+	case says("resource control policy"):
+		return resources
+	case says("VPC endpoint policy"):
+		return endpoint
+	case says("permissions boundary"):
+		return boundary
+	case says("explicit deny in a resource-based policy"):
+		return bucketDenies
+	case says("no resource-based policy allows"):
+		return bucketLacks
+	case says("explicit deny in an identity-based policy"):
+		return userDenies
+	case says("no identity-based policy allows"):
+		return userLacks
+	}
+	return untold
+}

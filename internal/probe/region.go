@@ -1,0 +1,44 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"io"
+
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// regionHeader is where S3 tells a bucket's region.
+const regionHeader = "X-Amz-Bucket-Region"
+
+// tellRegion has the SDK's errors tell the bucket's region also where S3 tells
+// it in the body alone, which the SDK drops.
+func tellRegion(stack *middleware.Stack) error {
+	// After: between the SDK's own reading of the body and the network.
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("TellRegion",
+		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			response, ok := out.RawResponse.(*smithyhttp.Response)
+			if err == nil && ok && response.StatusCode >= 300 && response.Header.Get(regionHeader) == "" {
+				err = regionFromBody(response)
+			}
+			return out, metadata, err
+		}), middleware.After)
+}
+
+// regionFromBody sets the header from the body's <Region>, if it has one.
+func regionFromBody(response *smithyhttp.Response) error {
+	body, err := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	var told struct{ Region string }
+	if xml.Unmarshal(body, &told) == nil && told.Region != "" {
+		response.Header.Set(regionHeader, told.Region)
+	}
+	return nil
+}
