@@ -160,7 +160,7 @@ func (b *bucket) attempt(ctx context.Context, p *place) (purpose string, err err
 		}
 	}
 	if err := b.list(ctx, p); err != nil {
-		return "list it", err
+		return listing, err
 	}
 	if b.scope.Source {
 		if err := b.read(ctx, p); err != nil {
@@ -178,6 +178,7 @@ func (b *bucket) attempt(ctx context.Context, p *place) (purpose string, err err
 }
 
 const (
+	listing  = "list it"
 	writing  = "write to it"
 	aborting = "abort an upload in it"
 )

@@ -41,6 +41,7 @@ type answer struct {
 	code    string // S3's error code
 	region  string // elsewhere: where
 	reason  reason // denied: by what, where AWS tells
+	key     string // denied: the KMS key, where AWS tells
 	purpose string // what the key may not do
 }
 
@@ -65,7 +66,7 @@ func classify(err error) answer {
 			a.cause = hidden
 		}
 	case denied:
-		a.reason = reasonOf(api.ErrorMessage())
+		a.reason, a.key = reasonOf(api.ErrorMessage()), keyOf(api.ErrorMessage())
 	}
 	return a
 }

@@ -59,7 +59,8 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(key.KeyID, key.Secret.Reveal(), "")
 	// Repeating is ours: what the SDK takes for final is "not yet" here.
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-	if err := authenticates(ctx, cfg, key.KeyID); err != nil {
+	user, err := authenticates(ctx, cfg, key.KeyID)
+	if err != nil {
 		return err
 	}
 	if why := unasked(scope, time.Now()); why != "" {
@@ -71,7 +72,7 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 	}
 	buckets := bucketsOf(cfg, scope)
 	settleAll(ctx, buckets, started.Add(patience))
-	r := newReport(buckets, scope)
+	r := newReport(buckets, user, scope)
 	r.log(p.log, time.Since(started))
 	return r.err()
 }
@@ -81,32 +82,33 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 func unasked(scope access.Scope, now time.Time) string {
 	switch {
 	case scope.Expired(now):
-		return "ExpiresAt has passed: buckets deny the key, as they should, and were not asked"
+		return "ExpiresAt has passed: buckets now deny the key, as they should, and were not asked"
 	case len(scope.SourceIPs) > 0:
-		return "SourceIps lets other addresses in than this function's: buckets were not asked"
+		return "SourceIps is set: buckets may well deny this function's own calls, and were not asked"
 	}
 	return ""
 }
 
-// authenticates waits until the key authenticates several times in a row.
+// authenticates waits until the key authenticates several times in a row, and
+// returns the ARN of its user.
 // GetCallerIdentity needs no permission.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-func authenticates(ctx context.Context, cfg aws.Config, keyID string) error {
+func authenticates(ctx context.Context, cfg aws.Config, keyID string) (user string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	client := sts.NewFromConfig(cfg)
 	for inARow, wait := 0, between; ; {
-		_, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 		if err == nil {
 			inARow, wait = inARow+1, between
 		} else {
 			inARow, wait = 0, min(wait*2, mostWait)
 		}
 		if inARow == successes {
-			return nil
+			return aws.ToString(out.Arn), nil
 		}
 		if sleep(ctx, wait) != nil {
-			return fmt.Errorf("key %s did not authenticate within %d seconds (%s); try again, IAM may be slow today", keyID, int(patience.Seconds()), said(err))
+			return "", fmt.Errorf("key %s did not authenticate within %d seconds (%s); try again, IAM may be slow today", keyID, int(patience.Seconds()), said(err))
 		}
 	}
 }

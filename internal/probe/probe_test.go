@@ -178,7 +178,7 @@ func TestDeniedForGood(t *testing.T) {
 		}
 		for word, want := range map[string]bool{
 			"1 of 2 buckets": true, "shut: the key may not " + purpose: true, "Deny in the bucket's policy": true,
-			"another account owns the bucket": true, "KMS key": denied == "begin",
+			"another account owns the bucket": true, "The user is arn:aws:iam::123456789012:user/x": true, "KMS key": denied == "begin",
 		} {
 			if strings.Contains(err.Error(), word) != want {
 				t.Errorf("%s: %v does not say %q", denied, err, word)

@@ -1,6 +1,9 @@
 package probe
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // reason is which policy denied a request, as far as AWS tells.
 type reason int
@@ -58,3 +61,9 @@ func reasonOf(message string) reason {
 	}
 	return untold
 }
+
+var keyARN = regexp.MustCompile(`arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`)
+
+// keyOf returns the KMS key that a denial names, which is the one to be named
+// in KmsKeyArns; empty where it names none. Nothing but a key's ARN comes out.
+func keyOf(message string) string { return keyARN.FindString(message) }

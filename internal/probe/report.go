@@ -20,6 +20,7 @@ const mostBytes = 3000
 // report is what became of all places.
 type report struct {
 	places     []*place
+	user       string // ARN of the key's user
 	word       string // what the places are
 	groups     []group
 	answered   int // places that work or fail
@@ -35,8 +36,8 @@ type group struct {
 	places   []*place
 }
 
-func newReport(buckets []*bucket, scope access.Scope) *report {
-	r := &report{word: "buckets"}
+func newReport(buckets []*bucket, user string, scope access.Scope) *report {
+	r := &report{user: user, word: "buckets"}
 	for _, b := range buckets {
 		for _, p := range b.places {
 			if p.name.Prefix() != "" {
@@ -96,21 +97,26 @@ func (r *report) err() error {
 	if r.failed+len(r.unfinished) == 0 {
 		return nil
 	}
-	var parts []string
+	var head, tail string
 	if len(r.unfinished) > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d %s answered, then the function's time was up; try again, or spread them over several resources", r.answered, len(r.places), r.word))
+		head = fmt.Sprintf("%d of %d %s answered, then the function's time was up; try again, or spread them over several resources. ", r.answered, len(r.places), r.word)
 	}
 	if r.failed > 0 {
-		parts = append(parts, fmt.Sprintf("%d of %d %s cannot be used: %s", r.failed, len(r.places), r.word, r.failures()))
+		head += fmt.Sprintf("%d of %d %s cannot be used: ", r.failed, len(r.places), r.word)
 	}
-	return errors.New(strings.Join(parts, ". "))
+	if slices.ContainsFunc(r.groups, func(g group) bool { return g.cause == denied }) {
+		tail = ". The user is " + r.user
+	}
+	return errors.New(strings.TrimSuffix(head+r.failures(mostBytes-len(head)-len(tail))+tail, ". "))
 }
 
 // failures gives each group its sentence and an even share of the room for
 // its names.
-func (r *report) failures() string {
+func (r *report) failures(left int) string {
+	const unsaidBytes = len("; 300 more for other reasons, see the log")
+	left -= unsaidBytes
 	var parts []string
-	left, unsaid := mostBytes, 0
+	unsaid := 0
 	for i, g := range r.groups {
 		text := g.within(left/(len(r.groups)-i), len(r.groups) == 1)
 		if len(text) > left {
@@ -120,10 +126,11 @@ func (r *report) failures() string {
 		parts = append(parts, text)
 		left -= len(text) + len(". ")
 	}
+	text := strings.Join(parts, ". ")
 	if unsaid > 0 {
-		parts = append(parts, fmt.Sprintf("%d more for other reasons: see the log", unsaid))
+		text += fmt.Sprintf("; %d more for other reasons, see the log", unsaid)
 	}
-	return strings.Join(parts, ". ")
+	return text
 }
 
 // few is how many names are read before the sentence without losing its thread.

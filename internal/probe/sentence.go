@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"slices"
+
 	"cloney-s3-credentials/internal/access"
 )
 
@@ -16,20 +18,28 @@ func sentence(p *place, scope access.Scope) string {
 	case elsewhere:
 		return "S3 says that it is in region " + a.region + ", and it does not answer there; if it was moved there a short while ago, try again in an hour"
 	case barred:
-		return "AWS has closed this bucket or its account (" + a.code + "); see to it with AWS Support"
+		return "AWS has closed this bucket or its account (" + a.code + "); ask AWS Support why"
 	case brokenKey:
 		return "S3 cannot use the KMS key that the bucket encrypts with: " + keyState(a.code)
 	case denied:
-		return "the key may not " + a.purpose + ": " + whyDenied(p, scope)
+		return "the key may not " + a.purpose + ": " + whyDenied(p, scope) + left(p)
 	case unknown:
 		return unknownKey(a)
 	case busy:
-		return "S3 was too busy to answer (" + a.code + "); try again"
+		return "S3 was too busy to answer (" + a.code + "); try again in some minutes"
 	}
 	if a.code != "" {
 		return "the key may not " + a.purpose + ": S3 answered " + a.code + "; look that up among S3's error codes, or try again"
 	}
-	return "S3 gave no clear answer; try again"
+	return "no answer of S3 came through, or none that S3 would write; see that nothing stands between the function and S3, and try again"
+}
+
+// left tells of an upload that could not be aborted.
+func left(p *place) string {
+	if p.begun == nil {
+		return ""
+	}
+	return ". One upload is left begun there, without data; a lifecycle rule for incomplete multipart uploads clears it away"
 }
 
 // keyState reads what KMS says of a key.
@@ -49,9 +59,9 @@ func keyState(code string) string {
 // unknownKey is for a key that STS knows and S3 does not.
 func unknownKey(a answer) string {
 	if a.region != "" {
-		return "S3 in region " + a.region + " does not know the key (" + a.code + "); if that region has to be opted into, enable it for this account, else try again"
+		return "S3 in region " + a.region + " does not know the key (" + a.code + "); if it is an opt-in region, enable it for this account, else try again in some minutes"
 	}
-	return "S3 does not know the key yet (" + a.code + "), though IAM does; try again"
+	return "S3 does not know the key yet (" + a.code + "), though STS does; try again in some minutes"
 }
 
 // whyDenied is the likely cause of a denial that waiting did not cure, and the
@@ -59,58 +69,69 @@ func unknownKey(a answer) string {
 func whyDenied(p *place, scope access.Scope) string {
 	switch p.last.reason {
 	case keyNotNamed:
-		if len(scope.KMSKeys) == 0 {
-			return "the bucket encrypts with a KMS key; add its ARN, which stands in the bucket's default encryption, as KmsKeyArns"
-		}
-		return "the bucket encrypts with a KMS key that KmsKeyArns does not name; add the ARN that stands in the bucket's default encryption"
+		return unnamedKey(p.last.key, scope)
 	case keyClosed:
-		return "the KMS key that the bucket encrypts with is closed to this user; in the key's policy, allow this account kms:GenerateDataKey and kms:Decrypt (and see that the key still exists, in the bucket's region)"
+		return "the KMS key that the bucket encrypts with is closed to the user; let the key's own policy allow this account kms:GenerateDataKey and kms:Decrypt, and see that the key still exists, in the bucket's region"
 	case keyRestricted:
-		return "a policy denies the user the KMS key that the bucket encrypts with; look at the organization's control policies, and at the provider's permissions boundary"
+		return "the KMS key that the bucket encrypts with is denied to the user by an organization's control policy, or by the provider's permissions boundary; ask those who run them"
 	case organization:
-		return "a service control policy of your organization denies it; ask those who run the organization to except this user"
+		return "a service control policy of your organization denies it; ask those who run the organization to except the user"
 	case resources:
-		return "a resource control policy of the organization that owns the bucket denies it; ask those who run it to except this user"
+		return "a resource control policy denies it, of the organization that the bucket's account is in; ask those who run that one to except the user"
 	case endpoint:
-		return "the policy of the VPC endpoint that this function goes through denies it; allow the bucket there, or take the function out of the VPC"
+		return "the policy of the VPC endpoint that the provider's function goes through denies it; allow the bucket there, or take the function out of the VPC"
 	case boundary:
 		return "the user's permissions boundary denies it; add the bucket to AllowedBuckets of the provider's stack"
 	case userDenies:
-		return "a policy that somebody put on the user or its group denies it; take that off"
+		return "a policy that somebody put on the user, or on a group that it is in, denies it; take that off"
 	case bucketDenies:
-		return "a Deny in the bucket's policy; except this user there" + demands(p)
+		return bucketPolicy(p)
 	case bucketLacks:
-		return "the bucket's policy does not allow it, which the bucket of another account has to; ask its owner to allow this user"
+		return "the bucket belongs to another account, and its policy does not let the user in; ask its owner to allow your account there, on the condition that aws:PrincipalArn is the user's"
 	}
 	return perhapsDenied(p, scope)
 }
 
-// demands is what is known, or else to be thought of, of headers that a policy
-// may demand of uploads.
-func demands(p *place) string {
+// unnamedKey is for a KMS key that the user's own policy does not allow.
+func unnamedKey(key string, scope access.Scope) string {
+	switch {
+	case key == "":
+		return "the bucket encrypts with a KMS key that KmsKeyArns does not name; add the ARN that stands in the bucket's default encryption"
+	case slices.Contains(scope.KMSKeys, key):
+		return "IAM says that no policy of the user allows it the KMS key " + key + ", though KmsKeyArns names it; try again, and if it stays see whether somebody changed the user's policies"
+	}
+	return "the bucket encrypts with a KMS key that KmsKeyArns does not name; add " + key
+}
+
+// bucketPolicy is for a Deny in the bucket's own policy. Of what makes it
+// match nothing is told: a header that is missing is thought of where there
+// can be one.
+func bucketPolicy(p *place) string {
+	const text = "a Deny in the bucket's policy is in the way; except the user there (a condition on aws:PrincipalArn)"
 	switch {
 	case p.cure != (header{}):
-		return ", or have the client send " + p.cure.String() + ", with which it is allowed, and set Verify: false"
+		return text + ". Or, as it is allowed with the header " + p.cure.String() + ": have the client send that, and set Verify: false"
 	case p.last.purpose == writing:
-		return ", or, if it demands a header, have the client send that and set Verify: false"
+		return text + ". Or, if the Deny is for uploads that lack some header: have the client send that, and set Verify: false"
 	}
-	return ""
+	return text
 }
 
 // perhapsDenied is for denials of which AWS does not tell the reason.
 func perhapsDenied(p *place, scope access.Scope) string {
-	if scope.Owner != "" && p.last.purpose == "list it" {
-		return "most likely it does not belong to account " + scope.Owner + ", which BucketOwner asks for; check who owns it. Else look for a Deny in the bucket's policy or in a control policy of the organization"
+	const policies = "a Deny in the bucket's policy, or in a control policy of the organization"
+	if scope.Owner != "" && p.last.purpose == listing {
+		return "most likely it does not belong to account " + scope.Owner + ", which BucketOwner asks for; check who owns it. If that account does, look for " + policies
 	}
 	if p.cure != (header{}) {
-		return "it is allowed with the header " + p.cure.String() + ". Either the bucket encrypts with a KMS key that is closed to this user (add it to KmsKeyArns; its own policy has to allow it too), or the bucket's policy demands the header (have the client send it, and set Verify: false)"
+		return "it is allowed with the header " + p.cure.String() + ". Either the bucket encrypts with a KMS key that is closed to the user: name it in KmsKeyArns, and let its own policy allow this account; or the bucket's policy demands the header: have the client send it, and set Verify: false"
 	}
 	if p.last.reason == userLacks {
 		return "IAM says that no policy of the user allows it, though the one that was just written does; try again, and if it stays see whether somebody changed the user's policies"
 	}
-	text := "look for a Deny in the bucket's policy or in a control policy of the organization, and whether another account owns the bucket and has not let this user in"
+	text := "look for " + policies + "; and if another account owns the bucket, ask it to let your account in"
 	if p.last.purpose == writing {
-		text += "; and whether the bucket encrypts with a KMS key that is not in KmsKeyArns, or whose own policy does not allow this account"
+		text += ". Or the bucket encrypts with a KMS key: name it in KmsKeyArns, and let its own policy allow this account"
 	}
 	return text
 }

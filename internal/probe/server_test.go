@@ -24,8 +24,8 @@ type request struct {
 	n      int    // the how-manieth of its kind and bucket
 }
 
-// reply is what S3 answers, byte for byte but for ids.
-type reply struct {
+// s3Answer is what S3 answers, byte for byte but for ids.
+type s3Answer struct {
 	status int
 	header map[string]string
 	body   string
@@ -33,7 +33,7 @@ type reply struct {
 
 // server answers over the wire as STS and S3 do. say overrides an answer.
 type server struct {
-	say func(request) *reply
+	say func(request) *s3Answer
 
 	mu    sync.Mutex
 	count map[string]int
@@ -51,12 +51,14 @@ func (s *server) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := s.read(r)
-	answer := s.usual(q, r.URL)
+	var answer *s3Answer
 	if s.say != nil {
-		if said := s.say(q); said != nil {
-			answer = said
-			s.tell(q, said)
-		}
+		answer = s.say(q)
+	}
+	if answer != nil {
+		s.tell(q, answer)
+	} else {
+		answer = s.usual(q, r.URL)
 	}
 	if answer.status == 200 && q.kind == "begin" {
 		s.live[q.bucket+"/"+q.key] = true
@@ -98,28 +100,28 @@ func (s *server) read(r *http.Request) request {
 
 // usual is what a bucket in the function's region answers that lets the key
 // do all.
-func (s *server) usual(q request, u *url.URL) *reply {
+func (s *server) usual(q request, u *url.URL) *s3Answer {
 	switch q.kind {
 	case "list":
-		return &reply{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
+		return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>` + q.bucket + `</Name><Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>true</IsTruncated><NextContinuationToken>1ueGcxLPRx1Tr</NextContinuationToken><Contents><Key>` + someonesObject + `</Key><LastModified>2026-10-12T17:50:30.000Z</LastModified><ETag>"fba9dede5f27731c9771645a39863328"</ETag><Size>434234</Size><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>`}
 	case "read":
 		return s3Error(404, "NoSuchKey", "The specified key does not exist.", "<Key>"+q.key+"</Key>")
 	case "begin":
-		return &reply{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
+		return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
 <InitiateMultipartUploadResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Bucket>` + q.bucket + `</Bucket><Key>` + q.key + `</Key><UploadId>VXBsb2FkIElE` + "</UploadId></InitiateMultipartUploadResult>"}
 	}
 	if !s.live[q.bucket+"/"+q.key] || u.Query().Get("uploadId") != "VXBsb2FkIElE" {
 		return s3Error(404, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed.")
 	}
 	delete(s.live, q.bucket+"/"+q.key)
-	return &reply{status: 204}
+	return &s3Answer{status: 204}
 }
 
 var codeIn = regexp.MustCompile(`<Code>(.*)</Code>.*<Message>(.*)</Message>`)
 
 // tell writes a failure down once for the golden file.
-func (s *server) tell(q request, said *reply) {
+func (s *server) tell(q request, said *s3Answer) {
 	line := fmt.Sprintf("%s %d", q.kind, said.status)
 	if found := codeIn.FindStringSubmatch(strings.ReplaceAll(said.body, "\n", "")); found != nil {
 		line += " " + found[1] + ": " + found[2]
@@ -134,18 +136,18 @@ func (s *server) tell(q request, said *reply) {
 
 // s3Error is an error as S3 writes it.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#RESTErrorResponses
-func s3Error(status int, code, message string, more ...string) *reply {
+func s3Error(status int, code, message string, more ...string) *s3Answer {
 	var text strings.Builder
 	_ = xml.EscapeText(&text, []byte(message))
-	return &reply{status: status, body: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>" + code + "</Code><Message>" + text.String() + "</Message>" +
+	return &s3Answer{status: status, body: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>" + code + "</Code><Message>" + text.String() + "</Message>" +
 		strings.Join(more, "") + "<RequestId>DVBR3B6WQ1ZC9N2P</RequestId><HostId>Tnx1wPjCli0cLMkMf+MP+pMC39n8boUX4gGVnnOHZaGuQG4kMo16aJ3tO+KRtjcQ</HostId></Error>"}
 }
 
 // accessDenied is what S3 answers outside of the account and organization.
-func accessDenied() *reply { return s3Error(403, "AccessDenied", "Access Denied") }
+func accessDenied() *s3Answer { return s3Error(403, "AccessDenied", "Access Denied") }
 
 // unauthorized is what it answers within, and by what words it ends.
-func unauthorized(q request, why string) *reply {
+func unauthorized(q request, why string) *s3Answer {
 	action := map[string]string{"list": "s3:ListBucket", "read": "s3:GetObject", "begin": "s3:PutObject", "abort": "s3:AbortMultipartUpload"}[q.kind]
 	resource := "arn:aws:s3:::" + q.bucket
 	if q.kind != "list" {
@@ -157,12 +159,12 @@ func unauthorized(q request, why string) *reply {
 const kmsKey = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 // keyDenied is S3 handing on that KMS does not let the user have a data key.
-func keyDenied(why string) *reply {
+func keyDenied(why string) *s3Answer {
 	return s3Error(403, "AccessDenied", `User: arn:aws:iam::123456789012:user/cloney/eu-west-1/u is not authorized to perform: kms:GenerateDataKey on `+why)
 }
 
 // redirect is S3's answer of a region in which the bucket is not.
-func redirect(bucket, region string) *reply {
+func redirect(bucket, region string) *s3Answer {
 	endpoint := bucket + ".s3." + region + ".amazonaws.com"
 	if region == "" {
 		return s3Error(301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.", "<Endpoint>s3.amazonaws.com</Endpoint><Bucket>"+bucket+"</Bucket>")
@@ -173,6 +175,6 @@ func redirect(bucket, region string) *reply {
 }
 
 // malformed is the other one, which may tell the region in its body alone.
-func malformed(wrong, region string) *reply {
+func malformed(wrong, region string) *s3Answer {
 	return s3Error(400, "AuthorizationHeaderMalformed", "The authorization header is malformed; the region '"+wrong+"' is wrong; expecting '"+region+"'", "<Region>"+region+"</Region>")
 }

@@ -1,0 +1,196 @@
+package probe_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge/edgetest"
+	"cloney-s3-credentials/internal/probe"
+	"cloney-s3-credentials/internal/reply"
+)
+
+func named(n int, format string) (places []access.Place) {
+	for i := range n {
+		places = append(places, access.Place(fmt.Sprintf(format, i)))
+	}
+	return places
+}
+
+// Buckets that have to wait leave their place among the ten to the others.
+func TestDeniedBucketsHoldNobodyUp(t *testing.T) {
+	started := time.Time{}
+	var last time.Duration
+	fake := cloud{say: func(kind, bucket string, _ int) *answer {
+		switch {
+		case kind == "identity":
+			started = time.Now()
+		case bucket < "bucket-050":
+			return failing(403, "AccessDenied")
+		default:
+			last = time.Since(started)
+		}
+		return nil
+	}}
+	took, err := prove(t, &fake, access.Scope{Source: true, Places: named(200, "bucket-%03d")})
+	if err == nil || took != 90*time.Second || !strings.HasPrefix(err.Error(), "50 of 200 buckets cannot be used: ") || last > 5*time.Second {
+		t.Errorf("after %v, the others after %v: %v", took, last, err)
+	}
+}
+
+// As far away and as slow as S3 may be: every call takes a second, ten at once.
+func TestTwoHundredSlowBuckets(t *testing.T) {
+	for until, enough := range map[time.Duration]bool{270 * time.Second: true, 60 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			cfg, wire := new(edgetest.AWS).OverWire(t, http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+				time.Sleep(time.Second)
+				inTheRole(to, r)
+			}))
+			ctx, cancel := context.WithTimeout(t.Context(), until)
+			defer cancel()
+			began := time.Now()
+			err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key(), access.Scope{Source: true, Places: named(200, "bucket-%03d")})
+			var answered int
+			_, _ = fmt.Sscanf(fmt.Sprint(err), "%d of 200 buckets answered, then the function's time was up; try again", &answered)
+			if took := time.Since(began); took > until || (err == nil) != enough || err != nil && answered < 50 {
+				t.Errorf("%v: %v after %v", until, err, took)
+			}
+			if opened, _ := wire.Connections(); opened > 10+1 {
+				t.Errorf("%d connections", opened)
+			}
+			time.Sleep(2 * time.Minute) // idle connections end
+		})
+	}
+}
+
+// Whatever fails, the answer to CloudFormation has room for all of the error,
+// and for the step's name before it.
+func TestTheLongestErrorFitsAnAnswer(t *testing.T) {
+	long := strings.Repeat("n", 55)
+	codes := []string{"NoSuchBucket", "AccessDenied", "KMS.DisabledException", "KMS.NotFoundException", "SlowDown", "InvalidAccessKeyId", "AllAccessDisabled", "Strange"}
+	for i := range 40 {
+		codes = append(codes, fmt.Sprintf("KMS.Strange%dException", i))
+	}
+	fake := cloud{say: func(kind, bucket string, _ int) *answer {
+		if kind == "identity" {
+			return nil
+		}
+		var i int
+		_, _ = fmt.Sscanf(strings.TrimPrefix(bucket, long), "-%03d", &i)
+		return failing(400, codes[i%len(codes)])
+	}}
+	_, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Owner: "210987654321", Places: named(300, long+"-%03d")})
+	for _, word := range []string{"300 of 300 buckets cannot be used: ", "there is no such bucket", "AllAccessDisabled", "KMS.DisabledException", "for other reasons, see the log", "The user is "} {
+		if err == nil || !strings.Contains(err.Error(), word) {
+			t.Fatalf("%q is not said: %v", word, err)
+		}
+	}
+	response := reply.Response{
+		Status: reply.Failed, PhysicalResourceID: strings.Repeat("u", 64), LogicalResourceID: strings.Repeat("L", 255),
+		StackID:   "arn:aws-us-gov:cloudformation:us-gov-west-1:123456789012:stack/" + strings.Repeat("s", 128) + "/51af3dc0-da77-11e4-872e-1234567db123",
+		RequestID: "0c8ec1a3-1d8b-4a8a-b5c1-51f8c3a40cf5",
+		Reason:    "verify the key in secret cloney/" + strings.Repeat("u", 64) + ": " + err.Error(),
+		Where:     " (log stream 2026/11/24/[$LATEST]4459c970fa6d4c77aca62c95850fce54)",
+	}
+	var got reply.Response
+	if err := json.Unmarshal(response.Encode(), &got); err != nil || got.Reason != response.Reason+response.Where {
+		t.Errorf("%d bytes are cut: %v %s", len(response.Reason), err, got.Reason)
+	}
+}
+
+// Where a denial is expected, nothing but authentication is asked, and the log
+// says why.
+func TestExpectedDenials(t *testing.T) {
+	now := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) // synctest's
+	for label, c := range map[string]struct {
+		ips   []string
+		until time.Time
+		asked bool
+		says  string
+	}{
+		"SourceIps":      {[]string{"192.0.2.1"}, time.Time{}, false, "SourceIps is set"},
+		"past":           {nil, now.Add(-time.Hour), false, "ExpiresAt has passed"},
+		"both":           {[]string{"192.0.2.1"}, now.Add(-time.Hour), false, "ExpiresAt has passed"},
+		"at this moment": {nil, now.Add(time.Second), false, "ExpiresAt has passed"}, // three answers of STS take as long
+		"close by":       {nil, now.Add(23 * time.Hour), true, "access ends in 23h"},
+		"far":            {nil, now.Add(25 * time.Hour), true, "outcome=summary"},
+	} {
+		scope := both
+		scope.SourceIPs, scope.ExpiresAt = c.ips, c.until
+		var fake cloud
+		_, err := prove(t, &fake, scope)
+		if asked := len(fake.calls) > 3; err != nil || asked != c.asked || !strings.Contains(fake.log.String(), c.says) {
+			t.Errorf("%s: %v, %v\n%s", label, err, fake.calls, fake.log.String())
+		}
+		if label == "far" && strings.Contains(fake.log.String(), "access ends") {
+			t.Errorf("told long before: %s", fake.log.String())
+		}
+	}
+	fake := cloud{say: func(string, string, int) *answer { return unknownKey() }}
+	scope := both
+	scope.SourceIPs = []string{"192.0.2.1"}
+	if _, err := prove(t, &fake, scope); err == nil {
+		t.Error("a key that does not authenticate is proven")
+	}
+}
+
+// One look that passes does not mean that the next one does.
+func TestTwiceInARow(t *testing.T) {
+	fake := cloud{say: func(kind, _ string, n int) *answer {
+		if kind == "read" && (n == 2 || n == 4) {
+			return failing(403, "AccessDenied")
+		}
+		return nil
+	}}
+	if took, err := prove(t, &fake, source); err != nil || took > 10*time.Second || fake.counts["read data"] != 6 {
+		t.Errorf("%v after %v and %d reads", err, took, fake.counts["read data"])
+	}
+}
+
+// The bucket is followed once, not by each of its places.
+func TestPlacesShareTheirBucket(t *testing.T) {
+	fake := cloud{home: "ap-southeast-2"}
+	places := named(20, "data/%03d/")
+	if took, err := prove(t, &fake, access.Scope{Source: true, Places: places}); err != nil || took > 5*time.Second || fake.counts["list data/000/"] != 3 || fake.counts["list data/001/"] != 2 {
+		t.Errorf("%v after %v: %v", err, took, fake.counts)
+	}
+	gone := cloud{say: func(kind, _ string, _ int) *answer {
+		if kind == "identity" {
+			return nil
+		}
+		return failing(404, "NoSuchBucket")
+	}}
+	_, err := prove(t, &gone, access.Scope{Source: true, Places: places[:2]})
+	want := "2 of 2 buckets and prefixes cannot be used: data/000/, data/001/: there is no such bucket; create it first, or correct the name in Buckets"
+	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" || len(gone.calls) != 4 {
+		t.Errorf("%v %s", gone.calls, diff)
+	}
+}
+
+// Who owns the buckets has to be said with every call, or S3 does not look.
+func TestTheOwnerIsAskedFor(t *testing.T) {
+	aws := &server{count: map[string]int{}, live: map[string]bool{}, say: func(q request) *s3Answer {
+		if q.owner != "210987654321" {
+			t.Errorf("%s asks for owner %q", q.kind, q.owner)
+		}
+		return nil
+	}}
+	scope := both
+	scope.Owner = "210987654321"
+	synctest.Test(t, func(t *testing.T) {
+		cfg, _ := new(edgetest.AWS).OverWire(t, aws)
+		if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key(), scope); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(2 * time.Minute)
+	})
+}
