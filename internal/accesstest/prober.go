@@ -29,7 +29,8 @@ const patience = 90 * time.Second
 var errNotYet = errors.New("the key does not authenticate")
 
 // Prove tries once a second until the key authenticates, for 90 seconds, then
-// asks whether each bucket exists and the user's policies permit the roles.
+// asks whether each bucket exists and the user's policies permit the roles;
+// that not, where the scope has buckets deny the function itself.
 func (a *Account) Prove(ctx context.Context, credentials access.Credentials, scope access.Scope) error {
 	for started := time.Now(); ; {
 		err := a.call(ctx, "Prove", func() error { return a.prove(credentials, scope) })
@@ -54,6 +55,11 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope) erro
 	if k.refused > 0 {
 		k.refused--
 		return errNotYet
+	}
+	if scope.Expired(time.Now()) || len(scope.SourceIPs) > 0 {
+		// Buckets deny the function's own calls then, as they should.
+		a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope})
+		return nil
 	}
 	for _, place := range scope.Places {
 		if !a.buckets[place.Bucket()] {

@@ -31,7 +31,8 @@ type s3Answer struct {
 	body   string
 }
 
-// server answers over the wire as STS and S3 do. say overrides an answer.
+// server answers over the wire as STS and S3 do. say overrides an answer;
+// buckets whose names begin with "hangs" never get one.
 type server struct {
 	say func(request) *s3Answer
 
@@ -46,6 +47,10 @@ const someonesObject = "someones-object.csv"
 func (s *server) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost && r.URL.Path == "/" {
 		fmt.Fprint(to, edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/x</Arn>").Body)
+		return
+	}
+	if strings.HasPrefix(r.URL.Path, "/hangs") {
+		<-r.Context().Done()
 		return
 	}
 	s.mu.Lock()

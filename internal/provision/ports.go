@@ -95,6 +95,8 @@ type Secrets interface {
 // Prober proves that a key does what it should.
 type Prober interface {
 	// Prove returns nil once the key authenticates and every bucket answers as
-	// its role needs. Its error says, bucket by bucket, what is in the way.
+	// its role needs; once it authenticates, where the scope has buckets deny
+	// the function itself (SourceIps, an ExpiresAt that has passed). Its error
+	// says, bucket by bucket, what is in the way.
 	Prove(ctx context.Context, credentials access.Credentials, scope access.Scope) error
 }

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/plan"
 )
 
 // many returns bucket names long enough to need more than one policy soon.
@@ -95,6 +97,28 @@ func TestRollbackFindsItsWayBack(t *testing.T) {
 		w.remove(stack())
 		w.empty()
 	})
+}
+
+// Who ends the access in an Update, or lets other addresses in alone, gets no
+// failure for the denial that was asked for.
+func TestAccessThatDeniesTheFunctionIsNoFailure(t *testing.T) {
+	for name, narrowed := range map[string]change{
+		"ended":         func(d *plan.Desired) { d.Spec.Scope.ExpiresAt = time.Now().Add(-time.Hour).UTC().Truncate(time.Second) },
+		"other address": func(d *plan.Desired) { d.Spec.Scope.SourceIPs = []string{"192.0.2.1/32"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				first := w.create(stack())
+				w.Forget()
+				// A bucket that is gone is not looked for either.
+				next := stack(buckets("one", "gone"), narrowed)
+				if result, err := w.tryUpdate(stack(), next); err != nil || result.AccessKeyID != first.AccessKeyID || len(w.Proofs()) != 1 {
+					t.Errorf("%v, key %s became %s, proven %v", err, first.AccessKeyID, result.AccessKeyID, w.Proofs())
+				}
+				w.one()
+			})
+		})
+	}
 }
 
 func TestTagsChange(t *testing.T) {
