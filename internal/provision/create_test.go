@@ -182,7 +182,10 @@ func (w *world) together(n int, f func(w *world, i int) error) {
 	for i := range n {
 		run := *w
 		run.run = i
-		wait.Go(func() { failures[i] = f(&run, i) })
+		wait.Go(func() {
+			time.Sleep(time.Duration(i)) // so that they begin in one order
+			failures[i] = f(&run, i)
+		})
 	}
 	wait.Wait()
 	if err := errors.Join(failures...); err != nil {

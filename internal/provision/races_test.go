@@ -37,7 +37,7 @@ func (w *world) race(seed int64, events ...func(*world) error) {
 	time.Sleep(time.Minute) // synctest's time
 }
 
-const raceSeeds = 300
+const raceSeeds = 200
 
 func TestACreateRacingItsDelete(t *testing.T) {
 	for _, id := range []string{user, "stack-Credentials-INVENTED"} {
