@@ -86,6 +86,7 @@ func TestExamples(t *testing.T) {
 	parameters := map[string][]string{
 		"source.yaml":      {"BucketNames=" + sandbox.SourceBucket + "," + sandbox.SecondBucket},
 		"destination.yaml": nil,
+		"narrow.yaml":      {"BucketName=" + sandbox.DestinationBucket, "CloneyAddresses=203.0.113.7,198.51.100.0/24", "Until=2999-12-31T23:00:00+01:00"},
 		"migration.yaml":   {"SourceBucketNames=" + sandbox.SourceBucket, "DestinationBucketNames=" + sandbox.DestinationBucket},
 	}
 	files, err := filepath.Glob("../../examples/*")
