@@ -541,7 +541,14 @@ def patched_init(self, *arguments, **rest):
     self.exporters = {}  # name of an export -> id of its stack
 
 
+def without_no_value(cleaned):
+    """AWS::NoValue leaves no entry in a list; moto leaves None."""
+    return [value for value in cleaned if value is not None] if isinstance(cleaned, list) else cleaned
+
+
 def install():
+    clean = parsing.clean_json
+    parsing.clean_json = lambda value, resources: without_no_value(clean(value, resources))
     original = parsing.resource_class_from_type
     parsing.resource_class_from_type = lambda kind: Custom if kind == "AWS::CloudFormation::CustomResource" or kind.startswith("Custom::") else original(kind)
     CloudFormationBackend.__init__ = patched_init
