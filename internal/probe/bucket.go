@@ -66,45 +66,48 @@ func (b *bucket) owner() *string {
 	return &b.scope.Owner
 }
 
-// settle looks at the places, again and again, until each works or fails.
-// Nobody waits while holding a slot.
+// settle looks at the places, again and again, until each works or fails, or
+// the context ends.
 func (b *bucket) settle(ctx context.Context, slots chan struct{}, until time.Time) {
-	for wait := between; ; {
-		moved, pending := false, 0
-		for _, p := range b.places {
-			if p.state != open {
-				continue
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case slots <- struct{}{}:
-			}
-			b.look(ctx, p)
-			<-slots
-			if p.state == open && p.looks >= fewestLooks && !time.Now().Before(until) {
-				p.state = fails
-			}
-			if p.state == open {
-				pending++
-			}
-			moved = moved || p.inARow > 0
-		}
-		if pending == 0 {
+	for wait := between; ; wait = min(max(wait, between)*2, mostWait) {
+		pending, passed := b.round(ctx, slots, until)
+		if !pending {
 			return
 		}
-		if moved {
+		if passed {
 			wait = between
 		}
 		// The last look is at the very end.
-		if left := time.Until(until); left > 0 && left < wait {
-			wait = left
+		if left := time.Until(until); left > 0 {
+			wait = min(wait, left)
 		}
 		if sleep(ctx, wait) != nil {
 			return
 		}
-		wait = min(max(wait, between)*2, mostWait)
 	}
+}
+
+// round looks at each open place once. Nobody waits while holding a slot. It
+// reports whether a place is still open, and whether one of those passed.
+func (b *bucket) round(ctx context.Context, slots chan struct{}, until time.Time) (pending, passed bool) {
+	for _, p := range b.places {
+		if p.state != open {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return true, false
+		case slots <- struct{}{}:
+		}
+		b.look(ctx, p)
+		<-slots
+		if p.state == open && p.looks >= fewestLooks && !time.Now().Before(until) {
+			p.state = fails
+		}
+		pending = pending || p.state == open
+		passed = passed || p.state == open && p.inARow > 0
+	}
+	return pending, passed
 }
 
 // look goes through all that the roles need in the place, once.

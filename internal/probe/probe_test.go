@@ -115,69 +115,6 @@ func TestWaitingForS3(t *testing.T) {
 	}
 }
 
-// An abort that worked although its answer was lost.
-func TestAnAbortWhoseAnswerIsLost(t *testing.T) {
-	var fake cloud
-	fake.say = func(kind, _ string, n int) *answer {
-		if kind == "abort" && n == 1 {
-			clear(fake.live)
-			return failing(500, "InternalError")
-		}
-		return nil
-	}
-	if took, err := prove(t, &fake, destination); err != nil || took > 10*time.Second {
-		t.Errorf("%v after %v", err, took)
-	}
-}
-
-// Time is up between the two calls.
-func TestAnUploadIsAbortedWhenTimeIsUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		fake := cloud{t: t, say: func(kind, _ string, _ int) *answer {
-			if kind == "begin" {
-				cancel()
-			}
-			return nil
-		}}
-		_ = prober(&fake).Prove(ctx, key(), destination)
-		if fake.counts["begin data"] != 1 || len(fake.live) > 0 {
-			t.Errorf("%v, left: %v", fake.calls, fake.live)
-		}
-	})
-}
-
-// Time is up while the abort is still to be repeated.
-func TestAnUploadIsAbortedInTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		fake := cloud{t: t, say: func(kind, _ string, n int) *answer {
-			if kind == "abort" && n == 1 {
-				cancel()
-				return failing(503, "SlowDown")
-			}
-			return nil
-		}}
-		_ = prober(&fake).Prove(ctx, key(), destination)
-		if fake.counts["abort data"] != 2 || len(fake.live) > 0 {
-			t.Errorf("%v, left: %v", fake.calls, fake.live)
-		}
-	})
-}
-
-// A policy that comes into force while headers are tried is no demand for one.
-func TestALatePolicyDemandsNoHeader(t *testing.T) {
-	fake := cloud{say: func(kind, _ string, n int) *answer {
-		if kind == "begin" && n <= 5 {
-			return failing(403, "AccessDenied")
-		}
-		return nil
-	}}
-	if _, err := prove(t, &fake, destination); err != nil || strings.Contains(fake.log.String(), "outcome=note") || fake.counts["begin data"] != 5+2+1 {
-		t.Errorf("%v, %d begun\n%s", err, fake.counts["begin data"], fake.log.String())
-	}
-}
-
 func TestNoSuchBucketIsFinal(t *testing.T) {
 	fake := cloud{say: func(kind, bucket string, _ int) *answer {
 		if bucket == "gone" {
