@@ -89,7 +89,7 @@ func summary(told []string, err error, log string) string {
 
 // timeless leaves out of a log line what differs from run to run.
 func timeless(_ []string, a slog.Attr) slog.Attr {
-	if a.Key == slog.TimeKey || a.Key == "milliseconds" || a.Key == slog.MessageKey {
+	if a.Key == slog.TimeKey || a.Key == "milliseconds" || a.Key == "looks" || a.Key == slog.MessageKey {
 		return slog.Attr{}
 	}
 	return a
