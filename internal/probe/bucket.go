@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,6 +31,7 @@ type place struct {
 	state  state
 	header header   // what its uploads have to carry
 	cure   header   // what would make a denied upload work
+	listed *string  // a key that is there; nil: none is. It goes back to S3 alone
 	notes  []string // what is no failure
 	begun  *s3.AbortMultipartUploadInput
 }
@@ -42,7 +44,11 @@ const (
 	fails
 )
 
-func (p *place) note(text string) { p.notes = append(p.notes, text) }
+func (p *place) note(text string) {
+	if !slices.Contains(p.notes, text) {
+		p.notes = append(p.notes, text)
+	}
+}
 
 // absent returns an object key of the place that nobody has.
 func (p *place) absent() *string {
@@ -193,30 +199,23 @@ func (b *bucket) list(ctx context.Context, p *place) error {
 	if prefix := p.name.Prefix(); prefix != "" {
 		in.Prefix = &prefix
 	}
-	_, err := b.client().ListObjectsV2(ctx, in)
-	return err
-}
-
-// read reads a key that no one has. With the right to list as well, S3 says
-// 404 where reading is allowed and 403 where it is not.
-// https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-func (b *bucket) read(ctx context.Context, p *place) error {
-	out, err := b.client().GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: p.absent(), ExpectedBucketOwner: b.owner()})
-	if classify(err).cause == noKey {
-		return nil
+	out, err := b.client().ListObjectsV2(ctx, in)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		_ = out.Body.Close()
+	p.listed = nil
+	if len(out.Contents) > 0 {
+		p.listed = out.Contents[0].Key
 	}
-	return err
+	return nil
 }
 
 // write begins a multipart upload and aborts it: no object, no version, no
 // event comes of it.
 func (b *bucket) write(ctx context.Context, p *place) error {
 	err := b.upload(ctx, p, p.header)
-	// Every few looks: a new policy is the likelier reason at first.
-	if p.header == (header{}) && classify(err).cause == denied && p.begun == nil && p.looks%5 == 0 {
+	// Not at every look: a new policy is the likelier reason at first.
+	if p.header == (header{}) && classify(err).cause == denied && p.begun == nil && p.looks%doubtful == 0 {
 		return b.tryHeaders(ctx, p, err)
 	}
 	return err

@@ -27,6 +27,7 @@ const (
 	noKey    // the object does not exist: reading is allowed
 	noUpload // the upload does not exist: it is aborted
 	noACLs   // Object Ownership has ACLs switched off
+	unread   // the object may be read, and was not
 )
 
 // names are the causes in the log.
@@ -79,6 +80,8 @@ func causeOf(code string) cause {
 		return noUpload
 	case "AccessControlListNotSupported":
 		return noACLs
+	case "PreconditionFailed", "InvalidObjectState": // the latter: it is archived
+		return unread
 	case "NoSuchBucket":
 		return missing
 	case "PermanentRedirect", "TemporaryRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":

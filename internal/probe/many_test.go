@@ -156,6 +156,20 @@ func TestTwiceInARow(t *testing.T) {
 	}
 }
 
+// A policy that comes into force a moment later leaves no doubt about reading.
+func TestALatePolicyLeavesNoDoubt(t *testing.T) {
+	fake := cloud{say: func(kind, _ string, n int) *answer {
+		if kind == "read" && n < 4 {
+			return failing(403, "AccessDenied")
+		}
+		return nil
+	}}
+	scope := access.Scope{Source: true, Places: []access.Place{"data/in/"}}
+	if took, err := prove(t, &fake, scope); err != nil || took > 10*time.Second || strings.Contains(fake.log.String(), "not proven") || fake.counts["read data/in/"] != 5 {
+		t.Errorf("%v after %v, %v\n%s", err, took, fake.counts, fake.log.String())
+	}
+}
+
 // The bucket is followed once, not by each of its places.
 func TestPlacesShareTheirBucket(t *testing.T) {
 	fake := cloud{home: "ap-southeast-2"}

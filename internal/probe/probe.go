@@ -1,9 +1,10 @@
 // Package probe is the edge to STS and S3: it uses a freshly made key the way
 // Cloney will, and says what stands in the way.
 //
-// It leaves nothing behind: it lists, reads an object that does not exist, and
-// begins and aborts a multipart upload. It never uses the function's own
-// credentials, and reads no object of anyone. Of what S3 answers, codes and
+// It leaves nothing behind: it lists, asks for an object that does not exist
+// (or for one that does, on a condition that it does not meet), and begins and
+// aborts a multipart upload. It never uses the function's own credentials, and
+// reads no object of anyone. Of what S3 answers, codes and
 // regions come out of it, never a body: that may hold an object's name.
 package probe
 
@@ -31,8 +32,11 @@ const (
 	passes = 2
 	// fewestLooks is how often a place is asked at the least, however late.
 	fewestLooks = 3
-	between     = 500 * time.Millisecond
-	mostWait    = 5 * time.Second
+	// doubtful is after how many looks, some seven seconds, a denial may have
+	// another reason than that all is new.
+	doubtful = 5
+	between  = 500 * time.Millisecond
+	mostWait = 5 * time.Second
 	// atOnce is how many buckets are asked side by side.
 	atOnce = 10
 	// closeBy is how near an end is told.

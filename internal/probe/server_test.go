@@ -21,6 +21,7 @@ type request struct {
 	acl    string
 	sse    string
 	owner  string // the account whose the bucket has to be
+	match  string // the ETag that an object that is read has to have
 	n      int    // the how-manieth of its kind and bucket
 }
 
@@ -83,7 +84,7 @@ func (s *server) read(r *http.Request) request {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	q := request{
 		bucket: bucket, key: key, acl: r.Header.Get("X-Amz-Acl"), sse: r.Header.Get("X-Amz-Server-Side-Encryption"),
-		owner: r.Header.Get("X-Amz-Expected-Bucket-Owner"),
+		owner: r.Header.Get("X-Amz-Expected-Bucket-Owner"), match: r.Header.Get("If-Match"),
 	}
 	if signed := signedFor.FindStringSubmatch(r.Header.Get("Authorization")); signed != nil {
 		q.region = signed[1]
@@ -111,6 +112,12 @@ func (s *server) usual(q request, u *url.URL) *s3Answer {
 		return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>` + q.bucket + `</Name><Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>true</IsTruncated><NextContinuationToken>1ueGcxLPRx1Tr</NextContinuationToken><Contents><Key>` + someonesObject + `</Key><LastModified>2026-10-12T17:50:30.000Z</LastModified><ETag>"fba9dede5f27731c9771645a39863328"</ETag><Size>434234</Size><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>`}
 	case "read":
+		if q.key == someonesObject {
+			if q.match == "" {
+				panic("someone's object is read")
+			}
+			return s3Error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold", "<Condition>If-Match</Condition>")
+		}
 		return s3Error(404, "NoSuchKey", "The specified key does not exist.", "<Key>"+q.key+"</Key>")
 	case "begin":
 		return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
@@ -182,4 +189,10 @@ func redirect(bucket, region string) *s3Answer {
 // malformed is the other one, which may tell the region in its body alone.
 func malformed(wrong, region string) *s3Answer {
 	return s3Error(400, "AuthorizationHeaderMalformed", "The authorization header is malformed; the region '"+wrong+"' is wrong; expecting '"+region+"'", "<Region>"+region+"</Region>")
+}
+
+// nothingListed is a list of no object.
+func nothingListed(bucket string) *s3Answer {
+	return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>` + bucket + `</Name><Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>`}
 }

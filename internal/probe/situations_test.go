@@ -95,6 +95,22 @@ func situations() []situation {
 			}
 			return nil
 		}, 0, 0},
+		{"The bucket's policy denies reading under a prefix", in("data", "shut/in/"), on("read", because(byBucket)), 0, 0},
+		{"S3 denies asking for a missing object under a prefix", in("data", "shut/in/"), on("read", func(q request) *s3Answer {
+			if q.key == someonesObject {
+				return nil
+			}
+			return unauthorized(q, notByUser)
+		}), 0, 0},
+		{"The same, and the prefix is empty", in("data", "shut/in/"), on("", func(q request) *s3Answer {
+			switch q.kind {
+			case "list":
+				return nothingListed(q.bucket)
+			case "read":
+				return unauthorized(q, notByUser)
+			}
+			return nil
+		}), 0, 0},
 		{"The bucket's policy denies reading", both, on("read", because(byBucket)), 0, 0},
 		{"The bucket's policy denies writing", both, on("begin", because(byBucket)), 0, 0},
 		{"The bucket's policy denies aborting", both, on("abort", because(byBucket)), 0, 1},
