@@ -30,6 +30,13 @@ var (
 	ErrThrottled = errors.New("throttled")
 	// ErrDenied: the function's own role, or a control policy above it, refuses.
 	ErrDenied = errors.New("access denied")
+	// ErrPrincipal: a policy names someone whom AWS does not know, or not yet.
+	// Not Definite: AWS has been seen to put such a policy all the same, with
+	// an id of its own in that one's place.
+	// https://github.com/boto/boto3/issues/3206
+	ErrPrincipal = errors.New("names someone unknown")
+	// ErrPublic: a policy would let anyone in; nothing was done.
+	ErrPublic = errors.New("refused as public")
 	// ErrInvalid: AWS refuses the request's content; nothing was done.
 	ErrInvalid = errors.New("refused as invalid")
 )
@@ -37,7 +44,7 @@ var (
 // Definite reports whether err says for certain that the call was not carried
 // out. After any other error the call may have happened: look before acting.
 func Definite(err error) bool {
-	for _, outcome := range []error{ErrNotFound, ErrExists, ErrLimit, ErrConflict, ErrBusy, ErrThrottled, ErrDenied, ErrInvalid} {
+	for _, outcome := range []error{ErrNotFound, ErrExists, ErrLimit, ErrConflict, ErrBusy, ErrThrottled, ErrDenied, ErrPublic, ErrInvalid} {
 		if errors.Is(err, outcome) {
 			return true
 		}

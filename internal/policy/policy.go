@@ -5,7 +5,8 @@
 // only wildcard is the * that ends an object ARN or a prefix; what a stack
 // writes is taken literally. A Scope whose places do not fit one policy is
 // spread over several, at most ten to a user; more than those hold is refused
-// with the count.
+// with the count. The resource policy of the secret is written here too: who,
+// beside its own account's administrators, may read the key.
 //
 // It is pure: no SDK, no clock, no I/O.
 package policy

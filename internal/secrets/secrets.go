@@ -1,5 +1,6 @@
 // Package secrets is the edge to Secrets Manager: secrets, the versions of
-// their values, and the staging labels that say which version is what.
+// their values, the staging labels that say which version is what, and the
+// resource policy that says who else may read.
 //
 // A value passes through it only as an access.Secret, and never into an error.
 // It decides nothing.
@@ -36,8 +37,13 @@ func outcome(err error) error {
 		case edge.As[*types.LimitExceededException](err):
 			return access.ErrLimit
 		case edge.As[*types.InvalidParameterException](err), edge.As[*types.InvalidRequestException](err),
-			edge.As[*types.EncryptionFailure](err), edge.As[*types.DecryptionFailure](err), edge.As[*types.MalformedPolicyDocumentException](err):
+			edge.As[*types.EncryptionFailure](err), edge.As[*types.DecryptionFailure](err):
 			return access.ErrInvalid
+		case edge.As[*types.MalformedPolicyDocumentException](err):
+			// What we write is well-formed: it names someone who is not there.
+			return access.ErrPrincipal
+		case edge.As[*types.PublicPolicyException](err):
+			return access.ErrPublic
 		}
 		return nil
 	})

@@ -53,6 +53,7 @@ func TestWhatSecretsManagersErrorsMean(t *testing.T) {
 		"EncryptionFailure":                access.ErrInvalid,
 		"ValidationException":              access.ErrInvalid,
 		"AccessDeniedException":            access.ErrDenied,
+		"PublicPolicyException":            access.ErrPublic,
 		"ThrottlingException":              access.ErrThrottled,
 		"com.amazonaws#ThrottledException": access.ErrThrottled,
 	} {
@@ -151,6 +152,10 @@ func TestWhatIsSent(t *testing.T) {
 			"UpdateSecretVersionStage", map[string]any{"SecretId": "cloney/x", "VersionStage": "l", "RemoveFromVersionId": "v1"}},
 		"delete": {func(t *testing.T, s *secrets.Client) error { return s.DeleteSecret(t.Context(), "cloney/x") },
 			"DeleteSecret", map[string]any{"SecretId": "cloney/x", "ForceDeleteWithoutRecovery": true}},
+		"resource policy": {func(t *testing.T, s *secrets.Client) error { return s.PutResourcePolicy(t.Context(), "cloney/x", "{}") },
+			"PutResourcePolicy", map[string]any{"SecretId": "cloney/x", "ResourcePolicy": "{}", "BlockPublicPolicy": true}},
+		"no resource policy": {func(t *testing.T, s *secrets.Client) error { return s.DeleteResourcePolicy(t.Context(), "cloney/x") },
+			"DeleteResourcePolicy", map[string]any{"SecretId": "cloney/x"}},
 		"restore": {func(t *testing.T, s *secrets.Client) error { return s.RestoreSecret(t.Context(), "cloney/x") },
 			"RestoreSecret", map[string]any{"SecretId": "cloney/x"}},
 	} {
