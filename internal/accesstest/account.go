@@ -57,7 +57,9 @@ type Account struct {
 	keys     []*key // in the order they were made
 	secrets  map[string]*secret
 	buckets  map[string]bool
-	busy     map[string]int // secret names that a forced deletion still holds
+	gone     map[string]bool // readers that do not exist
+	unknown  map[string]int  // how often a reader is not known yet
+	busy     map[string]int  // secret names that a forced deletion still holds
 
 	calls     map[string]int
 	proofs    []Proof
@@ -77,13 +79,14 @@ type Lag struct {
 	Detach   int // what was detached still counts as attached
 	Prove    int // a new key is refused; the Prober tries every second
 	Secrets  int // a deleted secret's name cannot be used again
+	Readers  int // a resource policy's users and roles are not known yet
 }
 
 // New returns an empty account, in which the buckets exist.
 func New(t testing.TB, buckets ...string) *Account {
 	a := &Account{
 		t: t, users: map[string]*user{}, policies: map[string]*policy{}, secrets: map[string]*secret{},
-		buckets: map[string]bool{}, busy: map[string]int{}, calls: map[string]int{},
+		buckets: map[string]bool{}, gone: map[string]bool{}, unknown: map[string]int{}, busy: map[string]int{}, calls: map[string]int{},
 		expected: map[string]bool{}, protected: map[string]bool{},
 	}
 	for _, bucket := range buckets {

@@ -14,6 +14,7 @@ type secret struct {
 	tags         map[string]string
 	versions     []*version // also those without a label, which AWS keeps for a while
 	deleted      time.Time  // not zero: in its recovery window
+	policy       string     // the resource policy; empty: none
 }
 
 func (s *secret) public() access.SecretInfo {

@@ -23,8 +23,16 @@ var usual = properties{
 
 var everything = usual.with(properties{
 	"Access": []string{"Source", "Destination"}, "Buckets": []string{"two"}, "Serial": "2", "SecretName": "cloney/moved",
-	"SecretKmsKeyId": "alias/k", "Tags": []any{map[string]string{"Key": "team", "Value": "x"}},
+	"SecretKmsKeyId": "alias/k", "SecretReaders": []string{accesstest.ID}, "Tags": []any{map[string]string{"Key": "team", "Value": "x"}},
 })
+
+// Readers of the secret: one more of the stack's account, and one of another
+// with the key that it takes.
+const (
+	reader  = "arn:aws:iam::" + accesstest.ID + ":role/Reader"
+	another = "210987654321"
+	ownKey  = "arn:aws:kms:eu-west-1:" + accesstest.ID + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
+)
 
 // plots are the lives of a stack: each change that an owner can make, gone
 // through with, and made in vain because another resource of the stack failed.
@@ -39,6 +47,8 @@ var plots = map[string]func(*cloudFormation){
 	"update, serial":     changing(properties{"Serial": "2"}),
 	"update, secret":     changing(properties{"SecretName": "cloney/moved"}),
 	"update, key, tags":  changing(properties{"SecretKmsKeyId": "alias/k", "Tags": []any{map[string]string{"Key": "team", "Value": "x"}}}),
+	"update, readers":    reading(properties{"SecretReaders": []string{reader, another}, "SecretKmsKeyId": ownKey, "Serial": "2"}, changed),
+	"update, no readers": reading(properties{"SecretReaders": nil}, changed),
 	"update, everything": changing(everything),
 	"replacement":        changing(properties{"UserName": "second"}),
 	"replacement, same secret": func(c *cloudFormation) {
@@ -57,6 +67,7 @@ var plots = map[string]func(*cloudFormation){
 	"in vain, bucket":           inVain(properties{"Buckets": []string{"one", "two"}}),
 	"in vain, serial":           inVain(properties{"Serial": "2"}),
 	"in vain, secret":           inVain(properties{"SecretName": "cloney/moved"}),
+	"in vain, readers":          reading(properties{"SecretReaders": another, "SecretKmsKeyId": ownKey}, (*cloudFormation).updateInVain),
 	"in vain, everything":       inVain(everything),
 	"in vain, replacement":      inVain(properties{"UserName": "second"}),
 	"in vain, replacement, same secret": func(c *cloudFormation) {
@@ -79,6 +90,18 @@ func inVain(change properties) func(*cloudFormation) {
 	return func(c *cloudFormation) {
 		if c.create(usual) {
 			c.updateInVain(usual.with(change))
+		}
+	}
+}
+
+func changed(c *cloudFormation, props properties) { c.update(props) }
+
+// reading changes the readers of a secret that has some.
+func reading(change properties, update func(*cloudFormation, properties)) func(*cloudFormation) {
+	return func(c *cloudFormation) {
+		read := usual.with(properties{"SecretReaders": []string{accesstest.ID, reader}})
+		if c.create(read) {
+			update(c, read.with(change))
 		}
 	}
 }

@@ -158,6 +158,9 @@ func (c *cloudFormation) holds(answer *reply.Response) {
 		c.Errorf("the properties: %v", err)
 		return
 	}
+	if read := c.Readers(secret); !slices.Equal(read, declared.Readers) {
+		c.Errorf("%s is read by %v, and the stack declares %v", secret, read, declared.Readers)
+	}
 	if !c.MayUse(user, declared.Scope) {
 		c.Errorf("%s may not do what the stack declares", user)
 	}

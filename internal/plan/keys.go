@@ -28,12 +28,14 @@ func (p *planner) key(documents []policy.Document) error {
 		if spec.Verify && p.incomplete(documents) {
 			p.add(Prove{spec.SecretName, version.ID})
 		}
+		p.widen()
 		p.strays(versions, KeyOf(version))
 		return nil
 	} else if ok {
 		if spec.Verify {
 			p.add(Prove{spec.SecretName, version.ID})
 		}
+		p.widen()
 		p.add(Promote{Secret: spec.SecretName, Version: version.ID, From: current.ID})
 		p.strays(versions, KeyOf(version))
 		return nil
@@ -57,6 +59,7 @@ func (p *planner) key(documents []policy.Document) error {
 	if spec.Verify {
 		p.add(Prove{Secret: spec.SecretName})
 	}
+	p.widen()
 	if hasCurrent {
 		p.add(Promote{Secret: spec.SecretName, From: current.ID})
 		p.unlabel(versions, current.ID)

@@ -9,7 +9,8 @@
 // The order is the safety. The secret's place is made before a key exists, so
 // that little can fail between a key's birth and its storing; a new key is
 // proven before AWSCURRENT names it; a wider policy comes before a narrower
-// one; what goes away goes last. A key that is in use is never deleted to make
+// one; who shall not read the secret any more loses that before a new key is in
+// it, who newly shall gets it once the key is proven; what goes away goes last. A key that is in use is never deleted to make
 // room: the plan is refused instead. So is everything that would touch an
 // entity of someone else.
 //
@@ -50,6 +51,9 @@ type Observed struct {
 	Policies map[int]access.Policy     // by number: attached to the user, and ours
 	Secret   *access.SecretInfo        // of the desired name; nil: none
 	Former   *access.SecretInfo        // of the former name; nil: none, or not ours
+	// ResourcePolicy is that of the desired secret; empty: it has none, or is
+	// not there, not ours or in its recovery window.
+	ResourcePolicy string
 }
 
 // Grace is how long a replaced key must have gone unused before it may be
@@ -83,7 +87,10 @@ func Converge(want Desired, seen Observed, now time.Time) ([]Step, error) {
 	if err := foreign(want, seen); err != nil {
 		return nil, err
 	}
-	p := planner{want: want, seen: seen, now: now}
+	if err := tooManyReaders(want); err != nil {
+		return nil, err
+	}
+	p := planner{want: want, seen: seen, now: now, readers: seen.ResourcePolicy}
 	documents, err := p.documents()
 	if err != nil {
 		return nil, err
@@ -118,6 +125,8 @@ type planner struct {
 	seen  Observed
 	now   time.Time
 	steps []Step
+	// readers is the secret's resource policy as the steps so far leave it.
+	readers string
 }
 
 func (p *planner) add(step Step) { p.steps = append(p.steps, step) }
@@ -227,6 +236,7 @@ func (p *planner) secret() {
 		if set, unset := p.changed(wanted, p.seen.Secret.Tags, name.TagKMSKey); len(set)+len(unset) > 0 {
 			p.add(TagSecret{secret, set, unset})
 		}
+		p.narrow()
 	}
 	if len(moved) > 0 {
 		p.add(CopyVersions{From: p.want.FormerSecret, To: secret, Versions: moved})

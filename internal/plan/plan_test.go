@@ -155,7 +155,7 @@ func TestOrder(t *testing.T) {
 		"no secret": {desired(), changed(one(), func(o *plan.Observed) { o.Secret = nil }),
 			[]string{"CreateSecret", "Mint", "Prove", "DeleteKey A", "Complete"}},
 		"the secret was deleted": {desired(), changed(one(), func(o *plan.Observed) { o.Secret.Deleted = now }),
-			[]string{"RestoreSecret"}},
+			[]string{"RestoreSecret", "DeleteResourcePolicy"}},
 		"a policy that is no longer needed": {desired(), changed(one(), func(o *plan.Observed) {
 			o.Policies[2] = access.Policy{Name: user + "-2", Document: o.Policies[1].Document, Tags: o.Policies[1].Tags}
 		}), []string{"DeletePolicy"}},

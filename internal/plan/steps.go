@@ -51,7 +51,17 @@ type (
 		From, To string
 		Versions []access.Version
 	}
-	DeleteSecret struct{ Name string }
+	// PutResourcePolicy says who may read the secret, and nobody else may.
+	PutResourcePolicy struct {
+		Secret, Policy string
+		// Gone: all who are not in the policy yet stand in it as ids: users and
+		// roles that were there once, and were taken.
+		Gone bool
+	}
+	// DeleteResourcePolicy takes our resource policy from the secret, and leaves
+	// one that is someone else's.
+	DeleteResourcePolicy struct{ Secret string }
+	DeleteSecret         struct{ Name string }
 
 	// Mint makes a key and stores it at once, labelled with its Serial. It
 	// becomes AWSCURRENT with that only where nothing is AWSCURRENT yet.
@@ -80,22 +90,24 @@ type (
 	}
 )
 
-func (s CreateUser) String() string    { return "create user " + s.Name }
-func (s TagUser) String() string       { return "tag user " + s.Name }
-func (s DeleteUser) String() string    { return "delete user " + s.Name }
-func (s CreatePolicy) String() string  { return "create policy " + s.Name }
-func (s UpdatePolicy) String() string  { return "update policy " + s.Name }
-func (s TagPolicy) String() string     { return "tag policy " + s.Name }
-func (s DeletePolicy) String() string  { return "delete policy " + s.Name }
-func (s CreateSecret) String() string  { return "create secret " + s.Name }
-func (s RestoreSecret) String() string { return "restore secret " + s.Name }
-func (s RekeySecret) String() string   { return "change the KMS key of secret " + s.Name }
-func (s TagSecret) String() string     { return "tag secret " + s.Name }
-func (s CopyVersions) String() string  { return "copy secret " + s.From + " to " + s.To }
-func (s DeleteSecret) String() string  { return "delete secret " + s.Name }
-func (s Mint) String() string          { return "issue a key to " + s.User }
-func (s Prove) String() string         { return "verify the key in secret " + s.Secret }
-func (s Promote) String() string       { return "make the key current in secret " + s.Secret }
-func (s Unlabel) String() string       { return "forget version " + s.Version + " of secret " + s.Secret }
-func (s DeleteKey) String() string     { return "delete key " + s.ID + " of " + s.User }
-func (s Complete) String() string      { return "complete user " + s.User }
+func (s CreateUser) String() string           { return "create user " + s.Name }
+func (s TagUser) String() string              { return "tag user " + s.Name }
+func (s DeleteUser) String() string           { return "delete user " + s.Name }
+func (s CreatePolicy) String() string         { return "create policy " + s.Name }
+func (s UpdatePolicy) String() string         { return "update policy " + s.Name }
+func (s TagPolicy) String() string            { return "tag policy " + s.Name }
+func (s DeletePolicy) String() string         { return "delete policy " + s.Name }
+func (s CreateSecret) String() string         { return "create secret " + s.Name }
+func (s RestoreSecret) String() string        { return "restore secret " + s.Name }
+func (s RekeySecret) String() string          { return "change the KMS key of secret " + s.Name }
+func (s TagSecret) String() string            { return "tag secret " + s.Name }
+func (s CopyVersions) String() string         { return "copy secret " + s.From + " to " + s.To }
+func (s PutResourcePolicy) String() string    { return "let the readers read secret " + s.Secret }
+func (s DeleteResourcePolicy) String() string { return "let nobody else read secret " + s.Secret }
+func (s DeleteSecret) String() string         { return "delete secret " + s.Name }
+func (s Mint) String() string                 { return "issue a key to " + s.User }
+func (s Prove) String() string                { return "verify the key in secret " + s.Secret }
+func (s Promote) String() string              { return "make the key current in secret " + s.Secret }
+func (s Unlabel) String() string              { return "forget version " + s.Version + " of secret " + s.Secret }
+func (s DeleteKey) String() string            { return "delete key " + s.ID + " of " + s.User }
+func (s Complete) String() string             { return "complete user " + s.User }

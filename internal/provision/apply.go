@@ -111,6 +111,10 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 		return r.settle(ctx, func() error { return r.Secrets.TagSecret(ctx, s.Name, s.Set, s.Unset) })
 	case plan.CopyVersions:
 		return r.copyVersions(ctx, s)
+	case plan.PutResourcePolicy:
+		return r.putResourcePolicy(ctx, s)
+	case plan.DeleteResourcePolicy:
+		return r.deleteResourcePolicy(ctx, s)
 	case plan.DeleteSecret:
 		return r.deleteSecret(ctx, s.Name)
 	case plan.Mint:

@@ -40,6 +40,7 @@ func TestACrashAtAnyCallOfACreate(t *testing.T) {
 func TestACrashAtAnyCallOfAnUpdate(t *testing.T) {
 	for name, next := range map[string]plan.Desired{
 		"in place":         stack(buckets("two"), serial(2), kmsKey("alias/k"), secretName("cloney/moved"), tags(map[string]string{"a": "2"})),
+		"readers":          stack(readers(alice), serial(2)),
 		"user":             stack(userName(second)),
 		"user, not secret": stack(userName(second), secretName(secret)),
 	} {

@@ -174,6 +174,10 @@ func (r *run) lastLook(ctx context.Context) error {
 		return err
 	}
 	for _, key := range keys {
+		if r.cameToLight(key.ID, secret) {
+			// An earlier run stored it and was killed; the plan takes it away.
+			return fmt.Errorf("key %s was not listed before: %w", key.ID, errRaced)
+		}
 		if r.minted.KeyID == "" && !r.result.Unanswered || r.recorded(key.ID, secret) {
 			continue
 		}
@@ -218,6 +222,18 @@ func (r *run) givesOut(secret *access.SecretInfo, keys []access.Key) bool {
 	}
 	current, _ := secret.Labelled(access.Current)
 	return lives(plan.KeyOf(current), keys)
+}
+
+// cameToLight reports whether the key was stored before this run began, listed
+// only since, and is nobody's: the plan had it for gone.
+func (r *run) cameToLight(keyID string, now *access.SecretInfo) bool {
+	if r.seen.Secret == nil || now == nil || listed(keyID, r.seen.Keys) {
+		return false
+	}
+	return slices.ContainsFunc(r.seen.Secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == keyID }) &&
+		!slices.ContainsFunc(now.Versions, func(v access.Version) bool {
+			return plan.KeyOf(v) == keyID && (v.Has(access.Current) || v.Has(access.Previous))
+		})
 }
 
 // recorded reports whether the key is in the secret, or was when this began.

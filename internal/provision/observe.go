@@ -38,6 +38,9 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 		if seen.Former, err = p.formerSecret(ctx, want); err != nil {
 			return err
 		}
+		if seen.ResourcePolicy, err = p.resourcePolicy(ctx, want, seen.Secret); err != nil {
+			return err
+		}
 		user, err := p.user(ctx, want.Spec.UserName)
 		if err != nil && !errors.Is(err, access.ErrNotFound) {
 			return fmt.Errorf("looking for the user: %w", err)

@@ -87,6 +87,16 @@ type Secrets interface {
 	Promote(ctx context.Context, name, version, from string) error
 	// Unlabel takes a label from a version. One that is gone is no error.
 	Unlabel(ctx context.Context, name, version, label string) error
+	// ResourcePolicy returns the resource policy of a secret, empty when it has
+	// none, or access.ErrNotFound.
+	ResourcePolicy(ctx context.Context, name string) (string, error)
+	// PutResourcePolicy replaces the resource policy. access.ErrPrincipal: it
+	// names someone whom AWS does not know, or not yet, and may stand all the
+	// same. access.ErrPublic: it would let anyone in.
+	PutResourcePolicy(ctx context.Context, name, policy string) error
+	// DeleteResourcePolicy deletes the resource policy. One that is gone is no
+	// error.
+	DeleteResourcePolicy(ctx context.Context, name string) error
 	// DeleteSecret deletes at once, without a recovery window. What is gone is
 	// no error.
 	DeleteSecret(ctx context.Context, name string) error

@@ -151,13 +151,12 @@ func (p *Provisioner) Delete(ctx context.Context, target Target) error {
 		return err
 	}
 	user, err := p.sought(ctx, target.UserName)
-	if errors.Is(err, access.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
 		return fmt.Errorf("looking for what a Create left unanswered: %w", err)
 	}
-	if user.Tags[name.TagAnswered] != "" || !target.Owner.OwnsAs(target.UserName, user.Tags) {
+	// Without its user nothing is finished: what is left then is what a Delete
+	// before this one did not come to.
+	if err == nil && (user.Tags[name.TagAnswered] != "" || !target.Owner.OwnsAs(target.UserName, user.Tags)) {
 		return nil
 	}
 	target.PhysicalID = target.UserName

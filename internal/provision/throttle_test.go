@@ -13,10 +13,16 @@ import (
 var lives = map[string]func(w *world){
 	"create, change everything, delete": func(w *world) {
 		w.create(stack(tags(map[string]string{"a": "1", "b": "1"})))
-		next := stack(buckets("two"), serial(2), kmsKey("alias/k"), secretName("cloney/moved"), tags(map[string]string{"a": "2"}))
+		next := stack(buckets("two"), serial(2), kmsKey("alias/k"), readers(alice), secretName("cloney/moved"), tags(map[string]string{"a": "2"}))
 		w.update(stack(tags(map[string]string{"a": "1", "b": "1"})), next)
 		w.remove(next)
 		w.empty()
+	},
+	"change the readers": func(w *world) {
+		w.create(stack(readers(alice, bob)))
+		w.update(stack(readers(alice, bob)), stack(readers(bob, carol), serial(2)))
+		w.update(stack(readers(bob, carol), serial(2)), stack())
+		w.read(secret)
 	},
 	"create that fails": func(w *world) {
 		w.ExpectRemoval(user)

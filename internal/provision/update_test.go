@@ -51,6 +51,7 @@ func TestAnUpdateThatChangesNothingWritesNothing(t *testing.T) {
 		"tags":        {tags(map[string]string{"a": "b"})},
 		"KMS key":     {kmsKey("alias/mine")},
 		"unverified":  {verify(false)},
+		"readers":     {readers(alice, carol)},
 		"destination": {destination},
 		"two roles":   {bothRoles, buckets("one", "two")},
 		"serial":      {serial(7)},

@@ -34,6 +34,7 @@ func FuzzParse(f *testing.F) {
 		`{"Access": "Source", "Buckets": ["arn:aws:s3:eu-west-1:123456789012:accesspoint/x", "1.2.3.4", "a..b", "x--x-s3"]}`,
 		`{"Access": "Source", "Buckets": ["data/in/", "data/in", "data", "logs/*?${a}\u00ff"], "KmsKeyArns": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"}`,
 		`{"Access": "Source", "Buckets": "data", "BucketOwner": "123456789012", "SourceIps": "203.0.113.7/24,2001:db8::/32", "ExpiresAt": "2030-01-31T18:00:00.5+01:00"}`,
+		`{"Access": "Source", "Buckets": "data", "SecretReaders": ["123456789012", "arn:aws:iam::210987654321:role/a/b", "*"], "SecretKmsKeyId": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"}`,
 	} {
 		f.Add([]byte(text), "")
 		f.Add([]byte(text), "data*,l*s")
@@ -76,6 +77,7 @@ var (
 	bucketRule = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 	prefixRule = regexp.MustCompile(`^[\x{20}-\x{ff}]*$`)
 	keyRule    = regexp.MustCompile(`^arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[a-z0-9-]+$`)
+	readerRule = regexp.MustCompile(`^arn:aws:iam::[0-9]{12}:(root|(user|role)/[^*?$"\\]+)$`)
 	ownerRule  = regexp.MustCompile(`^([0-9]{12})?$`)
 	secretRule = regexp.MustCompile(`^cloney/[A-Za-z0-9/_+=.@-]{1,505}$`)
 	suffixRule = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
@@ -131,6 +133,12 @@ func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 		}
 	}
 	narrowed(t, s.Scope)
+	for _, reader := range s.Readers {
+		own := strings.Split(reader, ":")[4] == rules.Owner.Stack.Account
+		if !readerRule.MatchString(reader) || !own && !strings.Contains(s.KMSKey, ":key/") {
+			t.Errorf("reader %q, key %q", reader, s.KMSKey)
+		}
+	}
 	if len(s.Tags) > spec.MaxTags {
 		t.Errorf("%d tags", len(s.Tags))
 	}

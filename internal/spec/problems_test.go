@@ -16,7 +16,7 @@ const most = 3000
 
 func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
 	found := problems(t, `{
-		"Zone": "x", "Acess": "x", "SecretReaders": "1", "ExpiresAt": "soon", "SourceIps": "10.0.0.1", "BucketOwner": "me", "KmsKeyArns": "*",
+		"Zone": "x", "Acess": "x", "SecretReaders": "1", "RotationSchedule": "daily", "ExpiresAt": "soon", "SourceIps": "10.0.0.1", "BucketOwner": "me", "KmsKeyArns": "*",
 		"Tags": [{"Key": "aws:x", "Value": ""}, {"Key": "ok", "Value": ""}, 7],
 		"Verify": "maybe", "Serial": "none", "SecretKmsKeyId": "?", "SecretName": "x", "UserName": "a b",
 		"Buckets": ["data", "My", "logs", "s3://x-x"], "Access": ["Source", "Sink"]
@@ -25,7 +25,7 @@ func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
 	for _, problem := range found {
 		order = append(order, problem.Property)
 	}
-	want := []string{"Access[1]", "Buckets[1]", "Buckets[3]", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "Serial", "Verify", "Tags[0]", "Tags[2]", `"Acess"`, "SecretReaders", `"Zone"`}
+	want := []string{"Access[1]", "Buckets[1]", "Buckets[3]", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "Verify", "Tags[0]", "Tags[2]", `"Acess"`, "RotationSchedule", `"Zone"`}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Error(diff)
 	}
@@ -38,7 +38,7 @@ func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
 		}
 		at += next
 	}
-	if !strings.HasPrefix(text, "17 problems: Access[1]: ") {
+	if !strings.HasPrefix(text, "18 problems: Access[1]: ") {
 		t.Error(text)
 	}
 }

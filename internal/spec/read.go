@@ -109,8 +109,8 @@ func kind(value any) string {
 // known are the properties that this version takes, in the contract's order;
 // later are those of the contract that a coming version takes.
 var (
-	known = []string{"ServiceToken", "ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "Serial", "Verify", "Tags"}
-	later = []string{"SecretReaders", "RotationSchedule", "RotationGraceDays"}
+	known = []string{"ServiceToken", "ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "Verify", "Tags"}
+	later = []string{"RotationSchedule", "RotationGraceDays"}
 )
 
 // unknown refuses every property that is not known. A property that would

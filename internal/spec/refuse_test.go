@@ -142,7 +142,6 @@ func TestEveryRefusalSaysWhatToWrite(t *testing.T) {
 		with(`"Tag": null`):                          {`"Tag"`, "did you mean Tags?"},
 		with(`"": "x"`):                              {`""`, "is no property of Custom::CloneyS3Credentials"},
 		with(`"Nul\u0000": "x"`):                     {`"Nul\x00"`, "did you mean"},
-		with(`"SecretReaders": ["123456789012"]`):    {"SecretReaders", "not supported by this version"},
 		with(`"RotationSchedule": "rate(30 days)"`):  {"RotationSchedule", "not supported by this version"},
 		with(`"RotationGraceDays": 7`):               {"RotationGraceDays", "not supported by this version"},
 		with(`"SecretAccessKey": "wJalrXUtnFEMI/K"`): {`"SecretAccessKey"`, "is no property"},

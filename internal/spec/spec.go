@@ -24,6 +24,7 @@ type Spec struct {
 	UserName   string            // 1–64 characters; also the physical id
 	SecretName string            // begins with cloney/, at most 512 characters
 	KMSKey     string            // SecretKmsKeyId as written; empty: aws/secretsmanager
+	Readers    []string          // ARNs that may read the secret, sorted
 	Serial     int               // from 1
 	Tags       map[string]string // the stack owner's own, at most MaxTags
 	Verify     bool
@@ -52,6 +53,7 @@ func Parse(properties map[string]any, rules Rules) (Spec, error) {
 	spec.UserName = r.userName()
 	spec.SecretName = r.secretName(spec.UserName)
 	spec.KMSKey = r.kmsKey()
+	spec.Readers = r.readers(spec.KMSKey)
 	spec.Serial = r.serial()
 	spec.Verify = r.verify()
 	spec.Tags = r.tags()

@@ -1,0 +1,297 @@
+package provision_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/plan"
+)
+
+const (
+	alice = "arn:aws:iam::123456789012:role/Alice"
+	bob   = "arn:aws:iam::123456789012:user/Bob"
+	carol = "arn:aws:iam::210987654321:root"
+)
+
+const theirs = `{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":["` + alice + `"]},"Action":["secretsmanager:GetSecretValue"],"Resource":["*"]}]}`
+
+func readers(arns ...string) change {
+	return func(d *plan.Desired) { d.Spec.Readers = slices.Sorted(slices.Values(arns)) }
+}
+
+// read asks for exactly these to be the secret's readers.
+func (w *world) read(secret string, arns ...string) {
+	w.Helper()
+	if got := w.Readers(secret); !slices.Equal(got, slices.Sorted(slices.Values(arns))) {
+		w.Errorf("%s is read by %v, not by %v", secret, got, arns)
+	}
+}
+
+func TestReadersComeChangeAndGo(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack(readers(alice))).AccessKeyID
+		w.read(secret, alice)
+		former := []string{alice}
+		for _, next := range [][]string{{alice, bob}, {bob, carol}, {alice}, nil, {carol}, nil} {
+			w.Forget()
+			if w.update(stack(readers(former...)), stack(readers(next...))).AccessKeyID != first {
+				t.Error("the key has changed")
+			}
+			w.read(secret, next...)
+			if len(w.Proofs()) > 0 {
+				t.Errorf("proven: %v", w.Proofs())
+			}
+			w.Forget()
+			w.update(stack(readers(next...)), stack(readers(next...)))
+			w.quiet()
+			former = next
+		}
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+// A reader that stays reads at every moment; one that goes never sees the new
+// key, one that comes never an unproven one.
+func TestReadersChangeWithTheKey(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack(readers(alice, bob)))
+		proven := false
+		w.After = func(_ context.Context, verb string) error {
+			proven = proven || verb == "Prove"
+			now := w.Readers(secret)
+			switch {
+			case !slices.Contains(now, bob):
+				t.Errorf("after %s %v read", verb, now)
+			case slices.Contains(now, alice) && len(w.LiveKeys(user)) > 1:
+				t.Errorf("there is a new key, and %v read", now)
+			case slices.Contains(now, carol) && !proven:
+				t.Errorf("the new key is not proven, and %v read", now)
+			}
+			return nil
+		}
+		w.update(stack(readers(alice, bob)), stack(readers(bob, carol), serial(2)))
+		w.read(secret, bob, carol)
+	})
+}
+
+func TestReadersFollowTheSecret(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack(readers(alice)))
+		moved := stack(readers(alice), secretName("cloney/moved"))
+		w.update(stack(readers(alice)), moved)
+		w.read("cloney/moved", alice)
+		w.Forget()
+		w.update(moved, moved)
+		w.quiet()
+		// In the other direction with other readers.
+		back := stack(readers(bob))
+		w.update(moved, back)
+		w.read(secret, bob)
+		w.remove(back)
+		w.empty()
+	})
+}
+
+func TestReadersOfAReplacement(t *testing.T) {
+	former, next := stack(readers(alice)), stack(readers(bob), userName(second))
+	play(t, func(w *world) {
+		w.create(former)
+		w.update(former, next)
+		w.read(secret, alice)
+		w.read(secondSecret, bob)
+		w.remove(former)
+		w.remove(next)
+		w.empty()
+	})
+	shared := stack(readers(bob, carol), userName(second), secretName(secret))
+	t.Run("with the same secret, rolled back", func(t *testing.T) {
+		play(t, func(w *world) {
+			first := w.create(former).AccessKeyID
+			w.update(former, shared)
+			w.read(secret, bob, carol)
+			w.ExpectRemoval(second)
+			if result := w.rollback(shared, former); result.AccessKeyID != first {
+				t.Errorf("key %s became %s", first, result.AccessKeyID)
+			}
+			w.read(secret, alice)
+			w.one()
+		})
+	})
+	t.Run("with the same secret, failed", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.create(former)
+			w.SetReader(carol, false)
+			w.ExpectRemoval(second)
+			_, err := w.tryUpdate(former, shared)
+			w.refused(err, "SecretReaders", "one of the 2 readers")
+			w.rollback(shared, former)
+			w.read(secret, alice)
+			w.one()
+		})
+	})
+}
+
+func TestAReaderThatDoesNotExist(t *testing.T) {
+	t.Run("create", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.SetReader(alice, false)
+			w.ExpectRemoval(user)
+			_, err := w.tryCreate(stack(readers(alice)))
+			w.refused(err, "SecretReaders: AWS does not know "+alice, "take it out")
+			w.empty()
+		})
+	})
+	// No key is left that is in use: the next try has room for one.
+	t.Run("update with a new key", func(t *testing.T) {
+		play(t, func(w *world) {
+			first := w.create(stack(readers(alice))).AccessKeyID
+			w.SetReader(bob, false)
+			next := stack(readers(alice, bob), serial(2))
+			_, err := w.tryUpdate(stack(readers(alice)), next)
+			w.refused(err, "one of the 2 readers")
+			w.one()
+			if result := w.rollback(next, stack(readers(alice))); result.AccessKeyID != first {
+				t.Errorf("key %s became %s", first, result.AccessKeyID)
+			}
+			w.read(secret, alice)
+		})
+	})
+	t.Run("yet", func(t *testing.T) {
+		play(t, func(w *world) {
+			w.Lag.Readers = 4
+			w.create(stack(readers(alice, bob)))
+			w.read(secret, alice, bob)
+		})
+	})
+}
+
+// Somebody deleted a reader's role: that is no reason to fail an update of
+// something else, nor its rollback.
+func TestAReaderThatIsGone(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack(readers(alice, bob)))
+		w.SetReader(alice, false)
+		started := time.Now()
+		w.update(stack(readers(alice, bob)), stack(readers(alice, bob), buckets("two")))
+		if waited := time.Since(started); waited > 20*time.Second {
+			t.Errorf("waited %v for who is gone", waited)
+		}
+		next := stack(readers(alice, bob), buckets("gone"))
+		_, err := w.tryUpdate(stack(readers(alice, bob), buckets("two")), next)
+		w.refused(err, "bucket gone")
+		w.update(next, stack(readers(alice, bob), buckets("two")))
+		// Made again, it reads again.
+		w.SetReader(alice, true)
+		w.update(stack(readers(alice, bob), buckets("two")), stack(readers(alice, bob)))
+		w.read(secret, alice, bob)
+	})
+}
+
+// What someone attached by hand stays until the stack says who may read.
+func TestAResourcePolicyOfSomeoneElse(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack())
+		w.AttachResourcePolicy(secret, theirs)
+		w.update(stack(), stack(buckets("two"), serial(2)))
+		if w.AttachedResourcePolicy(secret) != theirs {
+			t.Error("it was touched")
+		}
+		next := stack(readers(bob), buckets("two"), serial(2))
+		w.update(stack(buckets("two"), serial(2)), next)
+		w.read(secret, bob)
+		w.update(next, stack(buckets("two"), serial(2)))
+		w.read(secret)
+	})
+}
+
+// A secret that is back from its recovery window lets nobody read that the
+// stack does not name, and what someone else attached stays.
+func TestReadersOfARestoredSecret(t *testing.T) {
+	for what, c := range map[string]struct {
+		change  change
+		theirs  bool
+		readers []string
+	}{
+		"named":          {readers(bob), false, []string{bob}},
+		"none":           {readers(), false, nil},
+		"none, but hand": {readers(), true, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(stack(readers(alice)))
+				if c.theirs {
+					w.AttachResourcePolicy(secret, theirs)
+				}
+				w.ScheduleDeletion(secret)
+				w.update(stack(readers(alice)), stack(c.change))
+				if c.theirs {
+					if w.AttachedResourcePolicy(secret) != theirs {
+						t.Error("what someone attached is gone")
+					}
+					return
+				}
+				w.read(secret, c.readers...)
+			})
+		})
+	}
+}
+
+// The put fails, or happened though it failed: the same event again, or the
+// rollback, finds its way.
+func TestReadersThatFailToBePut(t *testing.T) {
+	broken := errors.New("connection reset")
+	for what, hook := range map[string]func(*world, func(context.Context, string) error){
+		"not done": func(w *world, f func(context.Context, string) error) { w.Before = f },
+		"done":     func(w *world, f func(context.Context, string) error) { w.After = f },
+	} {
+		for verb, to := range map[string][]string{"PutResourcePolicy": {bob, carol}, "DeleteResourcePolicy": nil} {
+			for nth := 1; nth <= 1+len(to)/2; nth++ {
+				t.Run(fmt.Sprint(what, ", ", verb, " ", nth), func(t *testing.T) {
+					play(t, func(w *world) {
+						former, next := stack(readers(alice, bob)), stack(readers(to...), serial(2))
+						first := w.create(former).AccessKeyID
+						calls := 0
+						hook(w, func(_ context.Context, called string) error {
+							if called != verb {
+								return nil
+							}
+							if calls++; calls == nth {
+								return broken
+							}
+							return nil
+						})
+						_, err := w.tryUpdate(former, next)
+						w.refused(err, "connection reset")
+						if result := w.update(next, former); result.AccessKeyID != first {
+							t.Errorf("key %s became %s", first, result.AccessKeyID)
+						}
+						w.read(secret, alice, bob)
+						w.update(former, next)
+						w.read(secret, to...)
+					})
+				})
+			}
+		}
+	}
+}
+
+func TestReadersThatSecretsManagerTakesForThePublic(t *testing.T) {
+	play(t, func(w *world) {
+		w.Before = func(_ context.Context, verb string) error {
+			if verb == "PutResourcePolicy" {
+				return access.ErrPublic
+			}
+			return nil
+		}
+		w.ExpectRemoval(user)
+		_, err := w.tryCreate(stack(readers(carol)))
+		w.refused(err, "SecretReaders", "for the public; name single users and roles")
+		w.empty()
+	})
+}

@@ -1,0 +1,69 @@
+package spec
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A principal that a resource policy can hold and that stays one: an account,
+// or a user or role with its path, literally.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+var readerARN = regexp.MustCompile(`^arn:([a-z0-9-]+):iam::([0-9]{12}):(?:root|(?:user|role)/(?:[!#%-)+-.0->@-[\]-~]+/)*[\w+=,.@-]{1,64})$`)
+
+// readers returns the ARNs of those who may read the secret. A reader in
+// another account needs the secret to be encrypted with a key that can be
+// shared, and an alias does not say which key that is.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html
+func (r *reader) readers(kmsKey string) []string {
+	var arns []string
+	stack := r.rules.Owner.Stack
+	shared := kmsKeyARN.MatchString(kmsKey) || r.refused("SecretKmsKeyId")
+	for _, item := range r.list("SecretReaders") {
+		arn, account, problem := readerOf(item.text, stack.Partition)
+		switch {
+		case problem != "":
+			r.refuse(item.property, "%s %s", quote(item.text), problem)
+		case account != stack.Account && !shared:
+			r.refuse(item.property, "%s is in another account than the stack, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, no alias), and let the reader use it in that key's policy", quote(item.text), stack.Partition)
+		default:
+			arns = append(arns, arn)
+		}
+	}
+	slices.Sort(arns)
+	return slices.Compact(arns)
+}
+
+// readerOf returns the ARN and the account of a reader, or what is wrong. An
+// account id is the account's own ARN.
+func readerOf(text, partition string) (arn, account, problem string) {
+	if accountID.MatchString(text) {
+		return "arn:" + partition + ":iam::" + text + ":root", text, ""
+	}
+	m := readerARN.FindStringSubmatch(text)
+	switch {
+	case m == nil:
+		return "", "", notReader(text, partition)
+	case m[1] != partition:
+		return "", "", "is of another partition than the stack; write arn:" + partition + ":iam::…"
+	}
+	return text, m[2], ""
+}
+
+// notReader says what to write instead of what is no reader.
+func notReader(text, partition string) string {
+	iam := "arn:" + partition + ":iam::ACCOUNT:"
+	switch {
+	case strings.ContainsAny(text, "*?"):
+		return "holds a wildcard; name each account, user or role"
+	case strings.Contains(text, ":sts:"):
+		return "is a session; write the ARN of the role behind it, with its path: " + iam + "role/PATH/NAME"
+	case strings.Contains(text, ":group/"):
+		return "is a group, which a resource policy cannot name; write its users, or their account"
+	case !strings.HasPrefix(text, "arn:") && strings.Contains(text, ".amazonaws."):
+		return "is a service; only accounts, users and roles may read the secret"
+	case strings.Trim(text, "0123456789") == "":
+		return "is no account id; write its 12 digits in quotes, leading zeros too"
+	}
+	return "is no reader; write an account id, " + iam + "role/NAME or " + iam + "user/NAME"
+}

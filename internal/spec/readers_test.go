@@ -1,0 +1,92 @@
+package spec_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/spec"
+)
+
+const (
+	shared = `"SecretKmsKeyId": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", `
+	role   = "arn:aws:iam::123456789012:role/Reader"
+	sso    = "arn:aws:iam::210987654321:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_x_0123456789abcdef"
+)
+
+func TestReadersAreARNs(t *testing.T) {
+	for text, want := range map[string][]string{
+		with(`"SecretReaders": null`):                         nil,
+		with(`"SecretReaders": []`):                           nil,
+		with(`"SecretReaders": "123456789012, ` + role + `"`): {"arn:aws:iam::123456789012:role/Reader", "arn:aws:iam::123456789012:root"},
+		with(`"SecretReaders": ["123456789012", "arn:aws:iam::123456789012:root", 123456789012]`):                            {"arn:aws:iam::123456789012:root"},
+		with(`"SecretReaders": ["` + role + `", "arn:aws:iam::123456789012:user/a/b!/c,d@e", "` + role + `"]`):               {role, "arn:aws:iam::123456789012:user/a/b!/c,d@e"},
+		with(shared + `"SecretReaders": ["` + sso + `", "012345678901", "123456789012"]`):                                    {"arn:aws:iam::012345678901:root", "arn:aws:iam::123456789012:root", sso},
+		with(`"SecretKmsKeyId": "alias/k", "SecretReaders": "` + role + `"`):                                                 {role},
+		with(`"SecretKmsKeyId": "arn:aws:kms:us-east-1:210987654321:alias/k", "SecretReaders": "` + role + `", "Serial": 1`): {role},
+	} {
+		got, err := spec.Parse(properties(t, text), rules(t))
+		if diff := cmp.Diff(want, got.Readers); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", text, err, diff)
+		}
+	}
+	china := spec.Rules{Owner: owner(t, "aws-cn", "cn-north-1")}
+	got, err := spec.Parse(properties(t, with(`"SecretReaders": "123456789012"`)), china)
+	if diff := cmp.Diff([]string{"arn:aws-cn:iam::123456789012:root"}, got.Readers); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
+func TestEveryRefusedReaderSaysWhatToWrite(t *testing.T) {
+	for reader, advice := range map[string]string{
+		"*":                                     "holds a wildcard; name each account, user or role",
+		"arn:aws:iam::123456789012:role/*":      "holds a wildcard",
+		"arn:aws:iam::123456789012:role/Reade?": "holds a wildcard",
+		"arn:aws:iam::*:root":                   "holds a wildcard",
+		"arn:aws:sts::123456789012:assumed-role/Reader/i-1":  "is a session; write the ARN of the role behind it, with its path: arn:aws:iam::ACCOUNT:role/PATH/NAME",
+		"arn:aws:sts::123456789012:federated-user/x":         "is a session",
+		"arn:aws:iam::123456789012:group/Readers":            "is a group, which a resource policy cannot name; write its users",
+		"lambda.amazonaws.com":                               "is a service; only accounts, users and roles",
+		"ec2.amazonaws.com.cn":                               "is a service",
+		"12345678901":                                        "is no account id; write its 12 digits in quotes, leading zeros too",
+		"1234567890123":                                      "is no account id",
+		"arn:aws-cn:iam::123456789012:root":                  "is of another partition than the stack; write arn:aws:iam::…",
+		"arn:aws:iam::123456789012:user":                     "is no reader; write an account id, arn:aws:iam::ACCOUNT:role/NAME",
+		"arn:aws:iam::123456789012:role/":                    "is no reader",
+		"arn:aws:iam::123456789012:role//Reader":             "is no reader",
+		"arn:aws:iam::123456789012:role/${aws:username}":     "is no reader",
+		"arn:aws:iam::123456789012:role/Reader\\n":           "is no reader",
+		"arn:aws:iam::123456789012:instance-profile/Reader":  "is no reader",
+		"arn:aws:iam::12345678901:root":                      "is no reader",
+		"arn:aws:iam:eu-west-1:123456789012:root":            "is no reader",
+		"arn:aws:iam::123456789012:saml-provider/x":          "is no reader",
+		"AROAEXAMPLEEXAMPLEEXA":                              "is no reader",
+		"Reader":                                             "is no reader",
+		"o-abcdefghij":                                       "is no reader",
+		"arn:aws:organizations::123456789012:organization/o": "is no reader",
+	} {
+		only(t, with(fmt.Sprintf(`"SecretReaders": ["123456789012", %q]`, reader)), "SecretReaders[1]", advice, rules(t))
+	}
+	only(t, with(`"SecretReaders": [""]`), "SecretReaders[0]", "is empty; leave it out", rules(t))
+	only(t, with(`"SecretReaders": {"AWS": "123456789012"}`), "SecretReaders", "is a map; write a list", rules(t))
+}
+
+// What another account reads has to be encrypted with a key that it can be let
+// use, and only a key's own ARN says that it is one.
+func TestAReaderInAnotherAccountNeedsAKeyOfItsOwn(t *testing.T) {
+	for _, reader := range []string{"210987654321", "arn:aws:iam::210987654321:root", sso} {
+		for _, key := range []string{
+			"", `"SecretKmsKeyId": "alias/k", `, `"SecretKmsKeyId": "1234abcd-12ab-34cd-56ef-1234567890ab", `,
+			`"SecretKmsKeyId": "arn:aws:kms:eu-west-1:123456789012:alias/k", `,
+		} {
+			only(t, with(key+`"SecretReaders": ["`+role+`", "`+reader+`"]`), "SecretReaders[1]",
+				"is in another account than the stack, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN", rules(t))
+		}
+		if found := problems(t, with(shared+`"SecretReaders": ["`+reader+`"]`), rules(t)); found != nil {
+			t.Errorf("%s with a key: %v", reader, found)
+		}
+	}
+	// A key that is no key is one problem, not two.
+	only(t, with(`"SecretKmsKeyId": "k y", "SecretReaders": "210987654321"`), "SecretKmsKeyId", "is no KMS key", rules(t))
+}
