@@ -211,3 +211,17 @@ func TestDeleteLooksUnderTheDefaultNameToo(t *testing.T) {
 		w.empty()
 	})
 }
+
+// The Delete that follows an unanswered Create ran out of time once the user
+// was gone. The next one, under the same made-up id, takes the rest.
+func TestADeleteUnderAnInventedIDThatWasCutOff(t *testing.T) {
+	play(t, func(w *world) {
+		w.unfinished()
+		w.ExpectRemoval(user)
+		w.DropUser(user)
+		if err := w.tryDelete(target(stack(), "invented")); err != nil {
+			t.Error(err)
+		}
+		w.empty()
+	})
+}

@@ -175,7 +175,7 @@ func (r *run) lastLook(ctx context.Context) error {
 	}
 	for _, key := range keys {
 		if r.cameToLight(key.ID, secret) {
-			// An earlier run stored it and was killed; the plan takes it away.
+			// An earlier run made it and was killed; the plan takes it away.
 			return fmt.Errorf("key %s was not listed before: %w", key.ID, errRaced)
 		}
 		if r.minted.KeyID == "" && !r.result.Unanswered || r.recorded(key.ID, secret) {
@@ -224,16 +224,21 @@ func (r *run) givesOut(secret *access.SecretInfo, keys []access.Key) bool {
 	return lives(plan.KeyOf(current), keys)
 }
 
-// cameToLight reports whether the key was stored before this run began, listed
-// only since, and is nobody's: the plan had it for gone.
+// cameToLight reports whether the key is nobody's and listed only since this
+// run began, so that the plan could not take it away. One that no secret
+// records may be another run's: observe waits for that to be told.
 func (r *run) cameToLight(keyID string, now *access.SecretInfo) bool {
-	if r.seen.Secret == nil || now == nil || listed(keyID, r.seen.Keys) {
+	if keyID == r.minted.KeyID || listed(keyID, r.seen.Keys) || now == nil {
 		return false
 	}
-	return slices.ContainsFunc(r.seen.Secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == keyID }) &&
-		!slices.ContainsFunc(now.Versions, func(v access.Version) bool {
-			return plan.KeyOf(v) == keyID && (v.Has(access.Current) || v.Has(access.Previous))
-		})
+	holds := func(v access.Version) bool { return plan.KeyOf(v) == keyID }
+	for _, label := range []string{access.Current, access.Previous} {
+		if version, ok := now.Labelled(label); ok && holds(version) {
+			return false
+		}
+	}
+	mintedNone := r.minted.KeyID == "" && !r.result.Unanswered
+	return mintedNone || r.seen.Secret != nil && slices.ContainsFunc(r.seen.Secret.Versions, holds)
 }
 
 // recorded reports whether the key is in the secret, or was when this began.

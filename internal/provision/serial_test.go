@@ -162,3 +162,19 @@ func TestTwoRotationsAtTheSameMoment(t *testing.T) {
 		}
 	}
 }
+
+// An Update was killed with its key stored and not yet current, and the list of
+// keys is late: the rollback, which changes something else too, takes the key
+// away once it is listed.
+func TestARollbackTakesAKeyAwayThatIsListedLate(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack()).AccessKeyID
+		w.Lag.Keys = 1
+		next := stack(serial(2), readers(alice))
+		w.killAt("UpdateSecretVersionStage", func() { _, _ = w.tryUpdate(stack(), next) })
+		if result := w.update(next, stack()); result.AccessKeyID != first {
+			t.Errorf("key %s became %s", first, result.AccessKeyID)
+		}
+		w.one()
+	})
+}
