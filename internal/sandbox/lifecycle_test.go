@@ -23,7 +23,7 @@ func TestLife(t *testing.T) {
 	key, user := having(t, "key "), having(t, "user ")
 	for i := range 12 {
 		buckets := []string{"]", ", " + sandbox.SecondBucket + "]", ", " + sandbox.DestinationBucket + "]"}[i%3]
-		must(t, deploy(t, stack, source+buckets+fmt.Sprintf(", Tags: [{Key: round, Value: '%d'}]", i)))
+		must(t, deploy(t, stack, source+buckets+fmt.Sprintf(", Tags: [{Key: round, Value: '%d'}], SecretReaders: ['%s', 'arn:aws:iam::%[2]s:role/Reader%[1]d']", i, sandbox.Account)))
 		one(t)
 		if now := having(t, "key "); !slices.Equal(now, key) || !slices.Equal(having(t, "user "), user) {
 			t.Fatalf("update %d changed %v to %v", i, key, now)
@@ -31,6 +31,10 @@ func TestLife(t *testing.T) {
 	}
 	again(t, "Update")
 	one(t)
+	readers := `"Principal":{"AWS":["arn:aws:iam::` + sandbox.Account + `:role/Reader11","arn:aws:iam::` + sandbox.Account + `:root"]}`
+	if read := readersOf(t, stack); !strings.Contains(read, readers) {
+		t.Errorf("the secret is read by %s", read)
+	}
 
 	err := deploy(t, stack, source+", cloney-sandbox-missing]")
 	if err == nil || !strings.Contains(err.Error(), "cloney-sandbox-missing: there is no such bucket") {
@@ -40,6 +44,9 @@ func TestLife(t *testing.T) {
 		t.Errorf("the stack is %s", status)
 	}
 	one(t)
+	if read := readersOf(t, stack); !strings.Contains(read, readers) {
+		t.Errorf("rolled back, the secret is read by %s", read)
+	}
 
 	must(t, deploy(t, stack, source+"], UserName: another-user"))
 	if now := outputs(t, stack); now["UserName"] != "another-user" || now["AccessKeyId"] == first["AccessKeyId"] {
@@ -59,6 +66,14 @@ func TestLife(t *testing.T) {
 	empty(t)
 	again(t, "Delete")
 	empty(t)
+}
+
+// readersOf is the resource policy of the stack's secret.
+func readersOf(t *testing.T, stack string) string {
+	t.Helper()
+	text, err := account(t).AWS(ctxOf(t), "secretsmanager", "get-resource-policy", "--secret-id", outputs(t, stack)["SecretName"], "--query", "ResourcePolicy", "--output", "text")
+	must(t, err)
+	return text
 }
 
 // one fails unless there is exactly one of each.
