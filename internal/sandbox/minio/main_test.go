@@ -143,17 +143,26 @@ func code(err error) string {
 	return err.Error()
 }
 
-// stored is what a bucket holds, by key.
-func stored(t *testing.T, bucket string) map[string]string {
+// keys are those of a bucket's objects.
+func keys(t *testing.T, bucket string) (found []string) {
 	t.Helper()
-	admin, found := server.Client(server.Root), map[string]string{}
-	pages := s3.NewListObjectsV2Paginator(admin, &s3.ListObjectsV2Input{Bucket: &bucket})
+	pages := s3.NewListObjectsV2Paginator(server.Client(server.Root), &s3.ListObjectsV2Input{Bucket: &bucket})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		must(t, err)
 		for _, object := range page.Contents {
-			found[aws.ToString(object.Key)] = read(t, bucket, aws.ToString(object.Key))
+			found = append(found, aws.ToString(object.Key))
 		}
+	}
+	return found
+}
+
+// stored is what a bucket holds, by key.
+func stored(t *testing.T, bucket string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, key := range keys(t, bucket) {
+		found[key] = read(t, bucket, key)
 	}
 	return found
 }

@@ -10,6 +10,7 @@ package minio
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -75,7 +76,10 @@ func Start(ctx context.Context, root string) (*Server, error) {
 		_ = s.command.Wait()
 		close(s.ended)
 	}()
-	return s, s.ready(ctx)
+	if err := s.ready(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // freeAddress is one that nobody listens on just now.
@@ -94,10 +98,11 @@ func (s *Server) env() []string {
 	return []string{"MINIO_ROOT_USER=" + s.Root.ID, "MINIO_ROOT_PASSWORD=" + s.Root.Secret}
 }
 
-// ready waits until the server has read its users and answers.
+// ready waits until the server takes requests and knows its users: its other
+// health checks say so sooner.
 func (s *Server) ready(ctx context.Context) error {
 	for {
-		answer, err := http.Get(s.Endpoint + "/minio/health/ready")
+		answer, err := http.Get(s.Endpoint + "/minio/health/cluster")
 		if err == nil {
 			_ = answer.Body.Close()
 			if answer.StatusCode == http.StatusOK {

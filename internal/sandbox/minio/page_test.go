@@ -51,3 +51,17 @@ func readPage(t *testing.T) (p page) {
 	}
 	return p
 }
+
+// The page names the versions that it was tried with.
+func TestVersionsOfThePage(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/clients.md")
+	must(t, err)
+	d := newDesk(t, "", nil)
+	for line, pattern := range map[string]string{"rclone version": `rclone (v[0-9.]+)`, "aws --version": `aws-cli/([0-9.]+) `} {
+		out, _ := d.run(t, line)
+		version := regexp.MustCompile(pattern).FindStringSubmatch(out)
+		if version == nil || !strings.Contains(string(text), "\n\n"+version[1]) {
+			t.Errorf("%s: %s the page names another", line, out)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+//go:build s3
+
+package minio_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/sandbox/minio"
+)
+
+// What a client asks S3 to list when it is told a prefix with its slash and
+// without: the policies allow s3:prefix in/ and what is longer, not in.
+func TestWhatClientsList(t *testing.T) {
+	reset(t)
+	p, issued := readPage(t), map[string]minio.Key{
+		"source":      issue(t, source(sourceBucket+"/in/")),
+		"destination": issue(t, destination(destinationBucket+"/in/")),
+	}
+	const boto3 = `python -c 'import boto3; boto3.Session(profile_name="source").client("s3").`
+	for line, want := range map[string]struct {
+		exit  int
+		lists []string // prefixes, with the delimiter after a space
+	}{
+		"rclone lsf source:data-lake/in/":                            {0, []string{"in/ /"}},
+		"rclone copy source:data-lake/in/ in/":                       {0, []string{"in/ /", "in/sub/ /"}},
+		"rclone copy in/ destination:archive/in/":                    {0, []string{"in/ /"}},
+		"aws s3 ls s3://data-lake/in/ --profile source":              {0, []string{"in/ /"}},
+		boto3 + `list_objects_v2(Bucket="data-lake", Prefix="in/")'`: {0, []string{"in/ "}},
+
+		// rclone looks first whether in is an object, and is refused: where nothing
+		// is below in/ either, it takes it for one.
+		"rclone lsf source:data-lake/in":                            {0, []string{"in/ ", "in/ /"}},
+		"rclone copy in/ destination:archive/in":                    {1, []string{"in/ "}},
+		"aws s3 ls s3://data-lake/in --profile source":              {255, []string{"in /"}},
+		"aws s3 sync s3://data-lake/in in/ --profile source":        {0, []string{"in/ "}},
+		"aws s3 sync in/ s3://archive/in --profile destination":     {0, []string{"in/ "}},
+		boto3 + `list_objects_v2(Bucket="data-lake", Prefix="in")'`: {1, []string{"in "}},
+	} {
+		t.Run(line, func(t *testing.T) {
+			if strings.Contains(line, destinationBucket) {
+				empty(t, destinationBucket)
+			} else {
+				t.Parallel()
+			}
+			d := newDesk(t, p.config, issued)
+			d.pack(t)
+			d.expect(t, line, want.exit)
+			if diff := cmp.Diff(want.lists, lists(d.trace.Requests())); diff != "" {
+				t.Errorf("it lists (-wanted +found):\n%s", diff)
+			}
+		})
+	}
+}
+
+// lists are the different lists that were asked for.
+func lists(requests []minio.Request) (found []string) {
+	for _, r := range requests {
+		// The bucket alone: neither an object nor a question about the bucket.
+		if bucket := r.Path == "/"+sourceBucket || r.Path == "/"+destinationBucket; bucket && r.Method == http.MethodGet && r.Query.Has("prefix") {
+			found = append(found, r.Query.Get("prefix")+" "+r.Query.Get("delimiter"))
+		}
+	}
+	slices.Sort(found)
+	return slices.Compact(found)
+}
