@@ -1,0 +1,261 @@
+package confinement_test
+
+import (
+	"maps"
+
+	"cloney-s3-credentials/internal/confinement"
+	"cloney-s3-credentials/internal/iamtest"
+)
+
+// attacker is whose credentials an attack is made with.
+type attacker int
+
+const (
+	function   attacker = iota // the function's role: its code is the attacker's
+	overlooked                 // the same, and someone has given the role AdministratorAccess
+	issued                     // an issued key, after the user's policy was edited to allow everything
+)
+
+// attack is one thing that must not be possible, by any of these requests.
+type attack struct {
+	by       attacker
+	what     string
+	requests []iamtest.Request
+	// outright: by an explicit Deny, because a policy of the resource, which
+	// names the user, could allow it over the head of a boundary.
+	outright bool
+	resource string // such a policy, where the evaluator takes one
+}
+
+// attacks are what is tried at a stack.
+func attacks(s setup) []attack {
+	var all []attack
+	for _, of := range []func(setup) []attack{onUsers, onTags, onPolicies, onEscalation, onSecrets, onKeys, onTheRest, withIssuedKey} {
+		all = append(all, of(s)...)
+	}
+	return all
+}
+
+// each makes a request of every action.
+func each(resource string, context map[string][]string, actions ...string) (requests []iamtest.Request) {
+	for _, action := range actions {
+		requests = append(requests, request(action, resource, context))
+	}
+	return requests
+}
+
+// on makes a request of one action on every resource.
+func on(action string, context map[string][]string, resources ...string) (requests []iamtest.Request) {
+	for _, resource := range resources {
+		requests = append(requests, request(action, resource, context))
+	}
+	return requests
+}
+
+// people are the users that are none of ours.
+func (s setup) ours() string    { return s.ARN("user/cloney/" + s.Region + "/" + user) }
+func (s setup) admin() string   { return s.ARN("user/" + foreignUser) }
+func (s setup) theirs() string  { return s.ARN("user/cloney/" + elsewhere(s.Place).Region + "/" + user) }
+func (s setup) policy() string  { return s.ARN("policy/cloney/" + s.Region + "/" + user + "-1") }
+func (s setup) managed() string { return "arn:" + s.Partition + ":iam::aws:policy/AdministratorAccess" }
+
+func merged(contexts ...map[string][]string) map[string][]string {
+	out := map[string][]string{}
+	for _, c := range contexts {
+		maps.Copy(out, c)
+	}
+	return out
+}
+
+// on a user: what keeps it within the boundary from its first moment.
+func onUsers(s setup) []attack {
+	bounded := key("iam:PermissionsBoundary", s.Boundary())
+	tagged := tags("aws:RequestTag", owned(s.Place))
+	unbounded := key("iam:PermissionsBoundary", s.managed())
+	const create = "iam:CreateUser"
+	strangers := []string{s.admin(), s.theirs(), s.ARN("user/cloney/" + user)}
+	own := key("iam:PolicyARN", s.policy())
+	taking := []string{
+		"iam:DeactivateMFADevice", "iam:DeleteAccessKey", "iam:DeleteLoginProfile", "iam:DeleteServiceSpecificCredential",
+		"iam:DeleteSigningCertificate", "iam:DeleteSSHPublicKey", "iam:DeleteUser", "iam:DeleteUserPolicy", "iam:DetachUserPolicy",
+	}
+	return []attack{
+		{what: "Make a user without a boundary", requests: on(create, tagged, s.ours())},
+		{what: "Make a user with another boundary", requests: on(create, merged(tagged, unbounded), s.ours())},
+		{what: "Make a user outside of the path, or on the path of another region", requests: on(create, merged(tagged, bounded), strangers...)},
+		{what: "Make a user that says of no stack, or of another region's, that it is its own", requests: append(
+			on(create, bounded, s.ours()),
+			on(create, merged(bounded, tags("aws:RequestTag", owned(elsewhere(s.Place)))), s.ours())...)},
+		{what: "Make a key for an administrator, or for a user of another region's provider", requests: on("iam:CreateAccessKey", nil, strangers...)},
+		{what: "List the keys and policies of such a user", requests: append(on("iam:ListAccessKeys", nil, strangers...), on("iam:ListUserPolicies", nil, strangers...)...)},
+		{what: "Take keys, policies, MFA devices or the like from such a user, or delete it", requests: append(each(s.admin(), nil, taking...), each(s.theirs(), nil, taking...)...)},
+		{what: "Attach AdministratorAccess, or any policy outside of the path, to a user", requests: []iamtest.Request{
+			request("iam:AttachUserPolicy", s.ours(), bounded, key("iam:PolicyARN", s.managed())),
+			request("iam:AttachUserPolicy", s.ours(), bounded, key("iam:PolicyARN", s.ARN("policy/cloney/"+elsewhere(s.Place).Region+"/x-1"))),
+		}},
+		{what: "Attach a policy to an administrator, or to a user of another region's provider", requests: on("iam:AttachUserPolicy", merged(own, bounded), strangers...)},
+		{what: "Attach a policy to a user that has no boundary, or another one", requests: append(
+			on("iam:AttachUserPolicy", own, s.ours()), on("iam:AttachUserPolicy", merged(own, unbounded), s.ours())...)},
+		{by: overlooked, what: "Take a user's boundary off, change it, or write an inline policy",
+			requests: each(s.ours(), bounded, "iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary", "iam:PutUserPolicy")},
+	}
+}
+
+// with tags: nothing becomes ours by being called so.
+func onTags(s setup) []attack {
+	as := tags("aws:RequestTag", owned(s.Place))
+	away := tags("aws:RequestTag", owned(elsewhere(s.Place)))
+	have := tags("aws:ResourceTag", owned(s.Place))
+	return []attack{
+		{what: "Tag an administrator, a role or a foreign policy so that they seem to be the provider's own", requests: append(
+			on("iam:TagUser", as, s.admin(), s.theirs()),
+			request("iam:TagRole", s.ARN("role/admin"), as),
+			request("iam:TagPolicy", s.ARN("policy/admins"), as))},
+		{what: "Take tags from a user or policy that is not the provider's", requests: append(
+			on("iam:UntagUser", key("aws:TagKeys", "team"), s.admin(), s.theirs()),
+			request("iam:UntagPolicy", s.ARN("policy/admins"), key("aws:TagKeys", "team")))},
+		{what: "Tag a user or a policy with the StackId of another region", requests: append(
+			on("iam:TagUser", merged(have, away), s.ours()), on("iam:TagPolicy", merged(have, away), s.policy())...)},
+	}
+}
+
+// on policies: only our own can be written, and never the boundary.
+func onPolicies(s setup) []attack {
+	strangers := []string{s.ARN("policy/admins"), s.ARN("policy/cloney/" + elsewhere(s.Place).Region + "/" + user + "-1")}
+	as := tags("aws:RequestTag", owned(s.Place))
+	var write []iamtest.Request
+	for _, action := range []string{"CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "GetPolicy", "GetPolicyVersion", "ListPolicyVersions"} {
+		write = append(write, on("iam:"+action, nil, strangers...)...)
+	}
+	return []attack{
+		{by: overlooked, what: "Edit, delete or switch the version of the boundary",
+			requests: each(s.Boundary(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion")},
+		{what: "Edit or read the boundary, the role's own rights untouched", requests: each(s.Boundary(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:GetPolicyVersion")},
+		{what: "Edit, delete or read a policy outside of the path, or on the path of another region", requests: write},
+		{what: "Bring an older version of a policy back", requests: each(s.policy(), nil, "iam:SetDefaultPolicyVersion")},
+		{what: "Make a policy outside of the path, or on the path of another region", requests: on("iam:CreatePolicy", as, strangers...)},
+		{what: "Make a policy that says of no stack, or of another region's, that it is its own", requests: append(
+			on("iam:CreatePolicy", nil, s.policy()),
+			on("iam:CreatePolicy", tags("aws:RequestTag", owned(elsewhere(s.Place))), s.policy())...)},
+	}
+}
+
+// to get rights otherwise.
+func onEscalation(s setup) []attack {
+	role := s.ARN("role/admin")
+	return []attack{
+		{what: "Make or change a role, or write who may assume it", requests: append(
+			each(role, nil, "iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:DeleteRolePermissionsBoundary"),
+			each(s.ARN("role/cloney-provider/x"), nil, "iam:PutRolePolicy", "iam:AttachRolePolicy")...)},
+		{what: "Pass a role to a service, or assume one", requests: []iamtest.Request{
+			request("iam:PassRole", role, key("iam:PassedToService", "lambda.amazonaws.com")), request("sts:AssumeRole", role)}},
+		{what: "Give a user a password or another way in", requests: each(s.ours(), nil,
+			"iam:CreateLoginProfile", "iam:UpdateLoginProfile", "iam:UploadSSHPublicKey", "iam:UploadSigningCertificate", "iam:CreateServiceSpecificCredential", "iam:EnableMFADevice")},
+		{what: "Rename a user, or move it to another path", requests: each(s.ours(), nil, "iam:UpdateUser")},
+		{what: "Make a deactivated key work again", requests: each(s.ours(), nil, "iam:UpdateAccessKey")},
+		{what: "Put a user into a group, or write a group's policies", requests: each(s.ARN("group/admins"), nil, "iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:PutGroupPolicy", "iam:CreateGroup")},
+	}
+}
+
+// on secrets: those of this region's stacks, and no others.
+func onSecrets(s setup) []attack {
+	theirs, outside := secretARN(s.Place, foreignSecret), secretARN(s.Place, "database")
+	far := secretARN(elsewhere(s.Place), secret)
+	have, as := tags("aws:ResourceTag", owned(s.Place)), tags("aws:RequestTag", owned(s.Place))
+	away := tags("aws:ResourceTag", owned(elsewhere(s.Place)))
+	use := []string{
+		"secretsmanager:DeleteSecret", "secretsmanager:PutSecretValue", "secretsmanager:RestoreSecret",
+		"secretsmanager:UntagResource", "secretsmanager:UpdateSecret", "secretsmanager:UpdateSecretVersionStage",
+	}
+	private := key("secretsmanager:BlockPublicPolicy", "true")
+	ours := secretARN(s.Place, secret)
+	return []attack{
+		{what: "Read a secret that is not under cloney/, whatever its tags", requests: on("secretsmanager:GetSecretValue", have, outside)},
+		{what: "Read a secret under cloney/ that is of no stack, or of another region's", requests: append(
+			on("secretsmanager:GetSecretValue", nil, theirs), on("secretsmanager:GetSecretValue", away, theirs)...)},
+		{what: "Overwrite, encrypt anew, relabel, restore or delete such a secret", requests: append(
+			append(each(theirs, nil, use...), each(theirs, away, use...)...), each(outside, have, use...)...)},
+		{what: "Tag such a secret so that it seems to be the provider's own", requests: on("secretsmanager:TagResource", as, theirs, outside)},
+		{what: "Read, write or delete a secret in another region", requests: append(
+			each(far, merged(have, as), append(use, "secretsmanager:GetSecretValue", "secretsmanager:TagResource", "secretsmanager:CreateSecret")...),
+			on("secretsmanager:DescribeSecret", have, far)...)},
+		{what: "Look at a secret that is not under cloney/, or list them", requests: []iamtest.Request{
+			request("secretsmanager:DescribeSecret", outside), request("secretsmanager:ListSecrets", "*"), request("secretsmanager:BatchGetSecretValue", "*")}},
+		{what: "Make a secret that is not under cloney/", requests: on("secretsmanager:CreateSecret", merged(have, as), s.RegionalARN("secretsmanager", "secret:database"))},
+		{what: "Make a secret that says of no stack, or of another region's, that it is its own", requests: append(
+			on("secretsmanager:CreateSecret", nil, s.RegionalARN("secretsmanager", "secret:"+secret)),
+			on("secretsmanager:CreateSecret", merged(away, tags("aws:RequestTag", owned(elsewhere(s.Place)))), s.RegionalARN("secretsmanager", "secret:"+secret))...)},
+		{what: "Let the world read a secret", requests: append(
+			on("secretsmanager:PutResourcePolicy", merged(have, key("secretsmanager:BlockPublicPolicy", "false")), ours),
+			on("secretsmanager:PutResourcePolicy", have, ours)...)},
+		{what: "Let anyone read a secret that is not the provider's, or take its policy away", requests: append(
+			on("secretsmanager:PutResourcePolicy", private, theirs, outside), on("secretsmanager:DeleteResourcePolicy", nil, theirs, outside)...)},
+		{what: "Copy a secret to another region, or have a function of one's own rotate it", requests: each(ours, have, "secretsmanager:ReplicateSecretToRegions", "secretsmanager:RotateSecret")},
+	}
+}
+
+// on KMS keys: only through Secrets Manager, and only in this region.
+func onKeys(s setup) []attack {
+	uses := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
+	return []attack{
+		{what: "Use a KMS key directly", requests: each(s.Key(), nil, uses...)},
+		{what: "Use a KMS key through another service than Secrets Manager", requests: each(s.Key(), confinement.ViaService("s3", s.Place), uses...)},
+		{what: "Use a KMS key of another region", requests: each(elsewhere(s.Place).Key(), confinement.ViaService("secretsmanager", s.Place), uses...)},
+		{what: "Change who may use a KMS key, or delete it", requests: each(s.Key(), nil, "kms:CreateGrant", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")},
+	}
+}
+
+// on all else that the function lies next to.
+func onTheRest(s setup) []attack {
+	self := s.RegionalARN("lambda", "function:cloney-s3-credentials")
+	object := "arn:" + s.Partition + ":s3:::data-in/key"
+	other := s.RegionalARN("logs", "log-group:/aws/lambda/other:log-stream:x")
+	return []attack{
+		{what: "Read or write objects with the function's own rights", requests: each(object, nil, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")},
+		{what: "Change the function's code, settings or who may invoke it", requests: each(self, nil, "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "lambda:AddPermission")},
+		{what: "Change the provider's own stack", requests: each(s.RegionalARN("cloudformation", "stack/cloney-s3-credentials/1"), nil, "cloudformation:UpdateStack", "cloudformation:SetStackPolicy")},
+		{what: "Write into the log of another function", requests: each(other, nil, "logs:CreateLogStream", "logs:PutLogEvents")},
+		{what: "Delete its own log", requests: append(each(s.RegionalARN("logs", "log-group:"+confinement.LogGroup), nil, "logs:DeleteLogGroup"),
+			each(s.RegionalARN("logs", "log-group:"+confinement.LogGroup+":log-stream:x"), nil, "logs:DeleteLogStream")...)},
+	}
+}
+
+// withIssuedKey is what an issued key could do after its user's policy was
+// edited to allow everything.
+func withIssuedKey(s setup) []attack {
+	s3 := func(resource string) string { return "arn:" + s.Partition + ":s3:::" + resource }
+	plain := key("aws:SecureTransport", "false")
+	uses := []string{"kms:Decrypt", "kms:GenerateDataKey"}
+	give := func(action, resource string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + s.ours() + `"},"Action":"` + action + `","Resource":"` + resource + `"}]}`
+	}
+	all := []attack{
+		{what: "Delete objects or buckets", outright: true, requests: append(each(s3("data-in/key"), nil, "s3:DeleteObject", "s3:DeleteObjectVersion"), each(s3("data-in"), nil, "s3:DeleteBucket")...)},
+		{what: "Delete objects where a bucket policy names the user", resource: give("s3:*", s3("data-in/*")), outright: true, requests: each(s3("data-in/key"), nil, "s3:DeleteObject")},
+		{what: "Change a bucket's policy, ACL, encryption or replication", outright: true, requests: each(s3("data-in"), nil, "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutEncryptionConfiguration", "s3:PutReplicationConfiguration")},
+		{what: "List buckets, or versions of objects", outright: true, requests: []iamtest.Request{request("s3:ListAllMyBuckets", "*"), request("s3:ListBucketVersions", s3("data-in"))}},
+		{what: "Anything in IAM, also on itself", outright: true, requests: append(each(s.ours(), nil, "iam:CreateAccessKey", "iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy", "iam:GetUser"), each(s.policy(), nil, "iam:CreatePolicyVersion")...)},
+		{what: "Assume a role whose trust policy names the user", outright: true, requests: each(s.ARN("role/admin"), nil, "sts:AssumeRole")},
+		{what: "Read a secret, also its own, where the secret's policy names the user", outright: true, requests: each(secretARN(s.Place, secret), nil, "secretsmanager:GetSecretValue")},
+		{what: "Invoke functions, send messages, start machines", outright: true, requests: []iamtest.Request{
+			request("lambda:InvokeFunction", s.RegionalARN("lambda", "function:cloney-s3-credentials")),
+			request("sqs:SendMessage", s.RegionalARN("sqs", "queue")), request("ec2:RunInstances", s.RegionalARN("ec2", "instance/*"))}},
+		{what: "S3 over plain HTTP", outright: true, requests: append(each(s3("data-in/key"), plain, "s3:GetObject", "s3:PutObject"), each(s3("data-in"), plain, "s3:ListBucket")...)},
+		{what: "Use a KMS key directly, or through another service than S3, where the key's policy names the user", outright: true, requests: append(
+			each(s.Key(), nil, uses...), each(s.Key(), confinement.ViaService("secretsmanager", s.Place), uses...)...)},
+		{what: "Any other use of a KMS key", outright: true, requests: each(s.Key(), confinement.ViaService("s3", s.Place), "kms:Encrypt", "kms:CreateGrant", "kms:ReEncryptFrom")},
+		{what: "Read through an access point", requests: each(s.RegionalARN("s3", "accesspoint/data/object/key"), nil, "s3:GetObject")},
+	}
+	if s.allowedBuckets != "*" {
+		all = append(all,
+			attack{what: "Reach a bucket outside of AllowedBuckets", outright: true, requests: append(append(
+				each(s3("other"), nil, "s3:ListBucket", "s3:GetBucketLocation"), each(s3("other/key"), nil, "s3:GetObject", "s3:PutObject")...),
+				each(s3("archive-2/key"), nil, "s3:GetObject", "s3:PutObject")...)},
+			attack{what: "Reach such a bucket where its policy names the user", resource: give("s3:GetObject", s3("other/*")), outright: true, requests: each(s3("other/data-in/key"), nil, "s3:GetObject")},
+		)
+	}
+	for i := range all {
+		all[i].by = issued
+	}
+	return all
+}

@@ -1,0 +1,221 @@
+package confinement_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/confinement"
+	"cloney-s3-credentials/internal/edge/edgetest"
+	"cloney-s3-credentials/internal/policy"
+	"cloney-s3-credentials/internal/probe"
+	"cloney-s3-credentials/internal/secrets"
+	"cloney-s3-credentials/internal/users"
+)
+
+// What the edges are asked about: a user and a secret of ours, and strangers.
+const (
+	user, foreignUser     = "shop-Source-abcdefghijkl", "alice"
+	secret, foreignSecret = "cloney/" + user, "cloney/of-someone-else"
+	bucket                = "data-in"
+)
+
+// stack is the StackId of a stack in a place.
+func stack(p confinement.Place) string {
+	return p.RegionalARN("cloudformation", "stack/shop/6f1d2c3b-4a59-4868-9776-a5b4c3d2e1f0")
+}
+
+// owned are the tags of what belongs to that stack.
+func owned(p confinement.Place) map[string]string {
+	return map[string]string{"cloney:stack-id": stack(p), "cloney:logical-id": "Source", "cloney:physical-id": user, "team": "shop"}
+}
+
+// scope is all that a credential can be for, but what only narrows it.
+func scope(p confinement.Place) access.Scope {
+	return access.Scope{Source: true, Destination: true, Places: []access.Place{"archive", bucket}, KMSKeys: []string{p.Key()}}
+}
+
+// tee is the HTTP client of the SDK: an AWS in memory, and what it is asked.
+type tee struct {
+	aws      *edgetest.AWS
+	recorder *confinement.Recorder
+}
+
+func (t tee) Do(r *http.Request) (*http.Response, error) {
+	var body []byte
+	if r.Body != nil {
+		body, _ = io.ReadAll(r.Body)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	response, err := t.answer(r)
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(response.Body)
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	t.recorder.Saw(r, body, response.StatusCode, text)
+	return response, err
+}
+
+func (t tee) answer(r *http.Request) (*http.Response, error) {
+	if !strings.Contains(r.Header.Get("Authorization"), "/s3/") {
+		return t.aws.Do(r)
+	}
+	answer := edgetest.Answer{Status: 200, Body: "<Result><UploadId>1</UploadId></Result>"}
+	if object := strings.Contains(strings.TrimPrefix(r.URL.Path, "/"), "/"); object && r.Method == http.MethodGet {
+		answer = edgetest.Answer{Status: 404, Body: "<Error><Code>NoSuchKey</Code></Error>"}
+	}
+	return &http.Response{StatusCode: answer.Status, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer.Body))}, nil
+}
+
+// recorded drives every method of every edge, in each of its branches that
+// asks AWS something else, and returns what IAM has to decide for it.
+func recorded(t *testing.T, p confinement.Place) []confinement.Call {
+	t.Helper()
+	recorder := confinement.NewRecorder(p)
+	// In made-up time: the prober waits, and so does the SDK.
+	synctest.Test(t, func(t *testing.T) {
+		fake := &edgetest.AWS{Answer: answers(p)}
+		cfg := fake.Config(t)
+		cfg.Region, cfg.HTTPClient, cfg.BaseEndpoint = p.Region, tee{fake, recorder}, aws.String("https://aws.test")
+		drive(t, cfg, p)
+	})
+	calls, err := recorder.Calls()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(calls, lambda(p)...)
+}
+
+// lambda is what Lambda does in the name of the function's role.
+// https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
+func lambda(p confinement.Place) []confinement.Call {
+	stream := p.RegionalARN("logs", "log-group:"+confinement.LogGroup+":log-stream:2026/11/25/[$LATEST]1")
+	var calls []confinement.Call
+	for _, operation := range []string{"CreateLogStream", "PutLogEvents"} {
+		calls = append(calls, confinement.Call{Operation: operation, Request: request("logs:"+operation, stream)})
+	}
+	return calls
+}
+
+type step struct {
+	method string
+	call   func(context.Context) error
+}
+
+// drive calls them in the order of a life.
+func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
+	t.Helper()
+	u := users.New(cfg, users.Options{
+		Path: "/cloney/" + p.Region + "/", Boundary: p.Boundary(),
+		Account: func(context.Context) (string, string, error) { return p.Partition, p.Account, nil },
+	})
+	s := secrets.New(cfg)
+	documents, err := policy.Documents(scope(p), p.Partition, nil)
+	if err != nil || len(documents) != 1 {
+		t.Fatal(documents, err)
+	}
+	tags, set, unset := owned(p), map[string]string{"cloney:completed": "verified", "team": "web"}, []string{"team"}
+	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	played := play(t, []step{{"the function's account", func(context.Context) error { return err }}}, []step{
+		{"User", func(ctx context.Context) error { return absent(u.User(ctx, user)) }},
+		{"User", func(ctx context.Context) error { return second(u.User(ctx, foreignUser)) }},
+		{"CreateUser", func(ctx context.Context) error { return second(u.CreateUser(ctx, user, tags)) }},
+		{"CreatePolicy", func(ctx context.Context) error {
+			return second(u.CreatePolicy(ctx, user+"-1", documents[0].Text, tags))
+		}},
+		{"AttachPolicy", func(ctx context.Context) error { return u.AttachPolicy(ctx, user, user+"-1") }},
+		{"CreateKey", func(ctx context.Context) error {
+			key, err := u.CreateKey(ctx, user)
+			return errors.Join(err, probe.New(cfg).Prove(ctx, key, scope(p)))
+		}},
+		{"User", func(ctx context.Context) error { return second(u.User(ctx, user)) }},
+		{"Keys", func(ctx context.Context) error { return second(u.Keys(ctx, user)) }},
+		{"LastUse", func(ctx context.Context) error { return second(u.LastUse(ctx, "AKIAISSUED")) }},
+		{"Attached", func(ctx context.Context) error { return second(u.Attached(ctx, user)) }},
+		{"Policy", func(ctx context.Context) error { return second(u.Policy(ctx, user+"-1")) }},
+		{"UpdatePolicy", func(ctx context.Context) error { return u.UpdatePolicy(ctx, user+"-1", documents[0].Text) }},
+		{"TagUser", func(ctx context.Context) error { return u.TagUser(ctx, user, set, unset) }},
+		{"TagPolicy", func(ctx context.Context) error { return u.TagPolicy(ctx, user+"-1", tags, unset) }},
+		{"DeleteKey", func(ctx context.Context) error { return u.DeleteKey(ctx, user, "AKIAISSUED") }},
+		{"DeletePolicy", func(ctx context.Context) error { return u.DeletePolicy(ctx, user, user+"-1") }},
+		{"DeleteUser", func(ctx context.Context) error { return u.DeleteUser(ctx, user) }},
+	})
+	complete(t, reflect.ValueOf(u), played, user)
+	secretSteps := []step{
+		{"Secret", func(ctx context.Context) error { return absent(s.Secret(ctx, secret)) }},
+		{"Secret", func(ctx context.Context) error { return second(s.Secret(ctx, foreignSecret)) }},
+		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, p.Key(), tags)) }},
+		{"PutVersion", func(ctx context.Context) error {
+			return s.PutVersion(ctx, secret, "token", access.NewSecret("x"), []string{"AWSPENDING"})
+		}},
+		{"Value", func(ctx context.Context) error { return second(s.Value(ctx, secret, "token")) }},
+		{"Promote", func(ctx context.Context) error { return s.Promote(ctx, secret, "token", "former") }},
+		{"Unlabel", func(ctx context.Context) error { return s.Unlabel(ctx, secret, "token", "AWSPENDING") }},
+		{"TagSecret", func(ctx context.Context) error { return s.TagSecret(ctx, secret, tags, unset) }},
+		{"RekeySecret", func(ctx context.Context) error { return s.RekeySecret(ctx, secret, "alias/other") }},
+		{"RekeySecret", func(ctx context.Context) error { return s.RekeySecret(ctx, secret, "") }},
+		{"RestoreSecret", func(ctx context.Context) error { return s.RestoreSecret(ctx, secret) }},
+	}
+	played = play(t, secretSteps)
+	last := step{"DeleteSecret", func(ctx context.Context) error { return s.DeleteSecret(ctx, secret) }}
+	complete(t, reflect.ValueOf(s), append(played, last.method), secret)
+	play(t, []step{last})
+}
+
+func play(t *testing.T, lists ...[]step) (played []string) {
+	t.Helper()
+	for _, s := range slices.Concat(lists...) {
+		if err := s.call(t.Context()); err != nil {
+			t.Errorf("%s: %v", s.method, err)
+		}
+		played = append(played, s.method)
+	}
+	return played
+}
+
+// complete calls the methods of an edge that are not played, if they take names
+// alone: what is new is judged without anybody's doing.
+func complete(t *testing.T, edge reflect.Value, played []string, name string) {
+	t.Helper()
+	for i := range edge.NumMethod() {
+		method, called := edge.Type().Method(i), edge.Method(i)
+		if slices.Contains(played, method.Name) {
+			continue
+		}
+		in := []reflect.Value{reflect.ValueOf(t.Context()), reflect.ValueOf(name)}
+		for n := 2; n < called.Type().NumIn(); n++ {
+			in = append(in, reflect.ValueOf("{}"))
+		}
+		for n, value := range in {
+			if n >= called.Type().NumIn() || !value.Type().AssignableTo(called.Type().In(n)) {
+				t.Fatalf("%s.%s is not driven: add it to the steps", edge.Type(), method.Name)
+			}
+		}
+		out := called.Call(in)
+		if err := out[len(out)-1]; !err.IsNil() {
+			t.Errorf("%s: %v", method.Name, err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func absent[T any](_ T, err error) error {
+	if !errors.Is(err, access.ErrNotFound) {
+		return fmt.Errorf("it is there: %w", err)
+	}
+	return nil
+}

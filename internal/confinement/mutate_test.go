@@ -1,0 +1,141 @@
+package confinement_test
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/confinement"
+)
+
+// mutation is the stack's policies with one thing taken out.
+type mutation struct {
+	kind, what string
+	documents  confinement.Documents
+	// shrinks: less is allowed, so a call of the code has to miss it.
+	shrinks bool
+}
+
+type condition struct{ operator, key string }
+
+// conditions are those of a statement, in order.
+func conditions(statement map[string]any) (found []condition) {
+	operators, _ := statement["Condition"].(map[string]any)
+	for _, operator := range slices.Sorted(maps.Keys(operators)) {
+		for _, key := range slices.Sorted(maps.Keys(operators[operator].(map[string]any))) {
+			found = append(found, condition{operator, key})
+		}
+	}
+	return found
+}
+
+// drop takes a condition out of a statement.
+func drop(statement map[string]any, c condition) {
+	operators := statement["Condition"].(map[string]any)
+	keys := operators[c.operator].(map[string]any)
+	if delete(keys, c.key); len(keys) == 0 {
+		delete(operators, c.operator)
+	}
+	if len(operators) == 0 {
+		delete(statement, "Condition")
+	}
+}
+
+// all of its type there are: nothing is outside of it.
+var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d+:(user|group)|kms:\*:\*:key)/\*$`)
+
+// covered reports whether a bucket's objects are those of a pattern in the list:
+// data-* is also data-in/key. The template writes both forms of every pattern.
+func covered(values []string, n int) bool {
+	pattern, objects := strings.CutSuffix(values[n], "/*")
+	return objects && strings.HasSuffix(pattern, "*") && slices.Contains(values, pattern)
+}
+
+// mutations are all that are made of one document.
+func mutations(name string, document map[string]any, with func(map[string]any) confinement.Documents) (all []mutation) {
+	for i, s := range document["Statement"].([]any) {
+		add := func(kind, what string, shrinks bool, change func(map[string]any)) {
+			all = append(all, mutation{kind, name + " " + sid(s) + what, with(mutated(document, func(statements []any) []any {
+				if change == nil {
+					return slices.Delete(statements, i, i+1)
+				}
+				change(statements[i].(map[string]any))
+				return statements
+			})), shrinks})
+		}
+		add("statement", "", !denies(s), nil)
+		statement := s.(map[string]any)
+		for _, element := range []string{"Action", "NotAction", "Resource", "NotResource"} {
+			values := list(statement[element])
+			// To take one out of a Not… is to deny more, and out of a Deny less.
+			shrinks := denies(s) == (element[0] == 'N')
+			for n := range values {
+				if len(values) > 1 && !covered(values, n) {
+					add(element, " "+values[n], shrinks, func(s map[string]any) { s[element] = slices.Delete(s[element].([]any), n, n+1) })
+				}
+			}
+		}
+		for _, c := range conditions(statement) {
+			add("condition", " "+c.operator+" "+c.key, denies(s), func(s map[string]any) { drop(s, c) })
+		}
+		if where := list(statement["Resource"]); !denies(s) && !allOfItsType.MatchString(where[0]) {
+			add("resource widened", " to *", false, func(s map[string]any) { s["Resource"] = "*" })
+		}
+	}
+	return all
+}
+
+// mutations are all that are made of a stack's policies.
+func (m *model) mutations() []mutation {
+	role := mutations("ProviderRole", m.documents.Role, func(d map[string]any) confinement.Documents {
+		return confinement.Documents{Role: d, Boundary: m.documents.Boundary}
+	})
+	return append(role, mutations("UserBoundary", m.documents.Boundary, func(d map[string]any) confinement.Documents {
+		return confinement.Documents{Role: m.documents.Role, Boundary: d}
+	})...)
+}
+
+// caught says what catches a mutation: a call that the code makes and that is
+// denied now, or an attack that succeeds. Empty: nothing.
+func (m *model) caught(by mutation) string {
+	changed := m.with(by.documents)
+	if _, _, found := changed.refused(); found {
+		return "call"
+	}
+	// A right that no call needs is superfluous, whatever an attack makes of it.
+	if _, found := changed.broken(); found && !by.shrinks {
+		return "attack"
+	}
+	return ""
+}
+
+// Nothing in the template is there for nothing: whatever is taken out of it,
+// either a call that the code makes is denied, or an attack succeeds, at one
+// setting of AllowedBuckets at the least.
+func TestMutationsAreCaught(t *testing.T) {
+	kinds, by := map[string]string{}, map[string]string{}
+	for _, s := range setups {
+		m := of(t, s)
+		for _, mutation := range m.mutations() {
+			what := s.Partition + " " + mutation.what
+			kinds[what] = mutation.kind
+			by[what] = max(by[what], m.caught(mutation))
+		}
+	}
+	counts := map[string]map[string]int{}
+	for what, kind := range kinds {
+		if by[what] == "" {
+			t.Errorf("without %s nothing is missed and nothing is won: it is superfluous, or an attack is", what)
+		}
+		if counts[kind] == nil {
+			counts[kind] = map[string]int{}
+		}
+		counts[kind][by[what]]++
+	}
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		t.Logf("%s: %d mutations are caught by a call that is denied, %d by an attack that succeeds, %d by nothing", kind, counts[kind]["call"], counts[kind]["attack"], counts[kind][""])
+	}
+	t.Logf("%d mutations", len(kinds))
+}

@@ -1,0 +1,189 @@
+package confinement
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"cloney-s3-credentials/internal/iamtest"
+)
+
+// Call is one decision that IAM has to take, for an operation that crossed the
+// wire. Most operations need one, some need several.
+type Call struct {
+	Operation string // as in CreateUser
+	Request   iamtest.Request
+	// User is whose key asks; empty: the function. Documents are the policies
+	// that are attached to that user.
+	User      string
+	Documents []string
+}
+
+// Recorder turns what crosses the wire into what IAM decides on. It learns the
+// paths, tags and boundaries of what is asked for from requests that AWS
+// accepted and from AWS's answers.
+type Recorder struct {
+	Place Place
+
+	mu       sync.Mutex
+	users    map[string]*entity // by name
+	policies map[string]*entity // by ARN
+	secrets  map[string]*entity // by name
+	groups   map[string]string  // ARNs by name
+	keys     map[string]string  // their users
+	calls    map[string]Call
+	unknown  map[string]bool
+}
+
+// entity is a user, a policy or a secret, as far as policies ask about it.
+type entity struct {
+	arn      string
+	tags     map[string]string
+	boundary string          // of a user
+	attached map[string]bool // to a user: ARNs of policies
+	document string          // of a policy: the version in force
+	key      string          // of a secret: a customer managed KMS key
+}
+
+// NewRecorder records what is asked in a place.
+func NewRecorder(p Place) *Recorder {
+	return &Recorder{
+		Place: p, users: map[string]*entity{}, policies: map[string]*entity{}, secrets: map[string]*entity{},
+		groups: map[string]string{}, keys: map[string]string{}, calls: map[string]Call{}, unknown: map[string]bool{},
+	}
+}
+
+var credential = regexp.MustCompile(`Credential=([^/]+)/[^/]+/[^/]+/([^/]+)/`)
+
+// Saw takes a request and AWS's answer to it. What it does not know Calls
+// returns as an error.
+func (r *Recorder) Saw(request *http.Request, body []byte, status int, answer []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	of := credential.FindStringSubmatch(request.Header.Get("Authorization"))
+	if of == nil {
+		r.refuse("an unsigned %s %s", request.Method, request.URL.Path)
+		return
+	}
+	w := wire{Recorder: r, user: r.keys[of[1]], ok: status < 300, answer: answer}
+	switch of[2] {
+	case "iam":
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			r.refuse("a body of IAM: %v", err)
+		}
+		w.operation, w.form = form.Get("Action"), form
+		w.iam()
+	case "secretsmanager":
+		_, w.operation, _ = strings.Cut(request.Header.Get("X-Amz-Target"), ".")
+		if err := json.Unmarshal(body, &w.secret); err != nil {
+			r.refuse("a body of Secrets Manager: %v", err)
+		}
+		w.secretsManager()
+	case "s3":
+		w.s3(request)
+	case "sts":
+		// Nothing can deny GetCallerIdentity.
+		// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+		if !strings.Contains(string(body), "Action=GetCallerIdentity&") {
+			r.refuse("%s to sts", body)
+		}
+	default:
+		r.refuse("service %s", of[2])
+	}
+}
+
+func (r *Recorder) refuse(format string, values ...any) {
+	r.unknown[fmt.Sprintf(format, values...)] = true
+}
+
+// Calls returns every call so far once.
+func (r *Recorder) Calls() ([]Call, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.unknown) > 0 {
+		return nil, fmt.Errorf("the model of the function's calls does not know %v; say in internal/confinement what IAM asks for them", slices.Sorted(maps.Keys(r.unknown)))
+	}
+	var calls []Call
+	for _, key := range slices.Sorted(maps.Keys(r.calls)) {
+		calls = append(calls, r.calls[key])
+	}
+	return calls, nil
+}
+
+// wire is one operation that is being looked at.
+type wire struct {
+	*Recorder
+	operation string
+	user      string // whose key it is; empty: the function's
+	form      url.Values
+	secret    secretRequest
+	ok        bool
+	answer    []byte
+}
+
+// needs records a decision.
+func (w *wire) needs(action, resource string, context ...map[string][]string) {
+	call := Call{Operation: w.operation, User: w.user, Request: iamtest.Request{Action: action, Resource: resource, Context: Wire(context...)}}
+	if w.user != "" {
+		call.Documents = w.documents(w.user)
+	}
+	key, err := json.Marshal(call)
+	if err != nil {
+		panic(err)
+	}
+	w.calls[string(key)] = call
+}
+
+// Wire is what every request of ours carries, and more.
+func Wire(more ...map[string][]string) map[string][]string {
+	// The edges know no other scheme than https, but in a sandbox.
+	context := map[string][]string{"aws:SecureTransport": {"true"}}
+	for _, m := range more {
+		maps.Copy(context, m)
+	}
+	return context
+}
+
+func (w *wire) documents(user string) []string {
+	var documents []string
+	if u := w.users[user]; u != nil {
+		for _, arn := range slices.Sorted(maps.Keys(u.attached)) {
+			if p := w.policies[arn]; p != nil {
+				documents = append(documents, p.document)
+			}
+		}
+	}
+	return documents
+}
+
+// RequestTags are the condition keys of tags that a request sets.
+func RequestTags(tags map[string]string) map[string][]string {
+	context := map[string][]string{}
+	for key, value := range tags {
+		context["aws:RequestTag/"+key] = []string{value}
+	}
+	return with(context, "aws:TagKeys", slices.Sorted(maps.Keys(tags))...)
+}
+
+// ResourceTags are the condition keys of tags that an entity has.
+func ResourceTags(tags map[string]string) map[string][]string {
+	context := map[string][]string{}
+	for key, value := range tags {
+		context["aws:ResourceTag/"+key] = []string{value}
+	}
+	return context
+}
+
+func with(context map[string][]string, key string, values ...string) map[string][]string {
+	if len(values) > 0 && values[0] != "" {
+		context[key] = values
+	}
+	return context
+}

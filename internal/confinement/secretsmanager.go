@@ -1,0 +1,153 @@
+package confinement
+
+import (
+	"encoding/json"
+	"maps"
+	"strings"
+)
+
+// secretRequest is what of a request to Secrets Manager policies ask about.
+type secretRequest struct {
+	Name, SecretId, KmsKeyId, VersionId, VersionStage string
+	ForceDeleteWithoutRecovery, BlockPublicPolicy     *bool
+	Tags                                              []struct{ Key, Value string }
+	TagKeys                                           []string
+}
+
+func (s secretRequest) tags() map[string]string {
+	tags := map[string]string{}
+	for _, t := range s.Tags {
+		tags[t.Key] = t.Value
+	}
+	return tags
+}
+
+// ofSecrets are the operations that need the action of the same name on the
+// secret, and the uses of its KMS key: what Secrets Manager does with the key
+// in the caller's name, if it is one of the customer's. With its own key
+// everyone may who may use the secret.
+// https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+var ofSecrets = map[string][]string{
+	"CreateSecret":             {"kms:GenerateDataKey", "kms:Decrypt"},
+	"DeleteResourcePolicy":     nil,
+	"DeleteSecret":             nil,
+	"DescribeSecret":           nil,
+	"GetResourcePolicy":        nil,
+	"GetSecretValue":           {"kms:Decrypt"},
+	"PutResourcePolicy":        nil,
+	"PutSecretValue":           {"kms:GenerateDataKey", "kms:Decrypt"},
+	"RestoreSecret":            nil,
+	"TagResource":              nil,
+	"UntagResource":            nil,
+	"UpdateSecret":             {"kms:GenerateDataKey", "kms:Decrypt", "kms:Encrypt"},
+	"UpdateSecretVersionStage": nil,
+}
+
+func (w *wire) secretsManager() {
+	keyUses, known := ofSecrets[w.operation]
+	if !known {
+		w.refuse("secretsmanager %s", w.operation)
+		return
+	}
+	s, name := w.secret, w.secret.SecretId+w.secret.Name
+	found := w.secrets[name]
+	context := with(RequestTags(s.tags()), "secretsmanager:VersionId", s.VersionId)
+	with(context, "secretsmanager:VersionStage", s.VersionStage)
+	with(context, "secretsmanager:ForceDeleteWithoutRecovery", truth(s.ForceDeleteWithoutRecovery))
+	with(context, "secretsmanager:BlockPublicPolicy", truth(s.BlockPublicPolicy))
+	with(context, "secretsmanager:Name", s.Name)
+	if len(s.TagKeys) > 0 {
+		context["aws:TagKeys"] = s.TagKeys
+	}
+	tags := w.tagsOf(found)
+	if w.operation == "CreateSecret" {
+		// The tags that it is to have are already its own: a policy that asks for
+		// them lets its secrets be made.
+		// https://docs.aws.amazon.com/IAM/latest/UserGuide/tutorial_attribute-based-access-control.html
+		tags = ResourceTags(s.tags())
+	}
+	w.needs("secretsmanager:"+w.operation, w.secretARN(name), context, tags)
+	if w.operation == "CreateSecret" && len(s.Tags) > 0 {
+		w.needs("secretsmanager:TagResource", w.secretARN(name), RequestTags(s.tags()), tags)
+	}
+	key := s.KmsKeyId
+	if key == "" && found != nil {
+		key = found.key
+	}
+	if key != "" && key != "alias/aws/secretsmanager" {
+		for _, use := range keyUses {
+			w.needs(use, w.keyARN(key), ViaService("secretsmanager", w.Place))
+		}
+	}
+	if w.ok {
+		w.learnSecret(name)
+	}
+}
+
+// ViaService is what KMS is told of a use that a service makes for its caller.
+func ViaService(service string, p Place) map[string][]string {
+	return map[string][]string{"kms:ViaService": {service + "." + p.Region + "." + p.Suffix()}}
+}
+
+// keyARN is what KMS decides on, whatever the key was called.
+func (w *wire) keyARN(key string) string {
+	if strings.HasPrefix(key, "arn:") && strings.Contains(key, ":key/") {
+		return key
+	}
+	return w.Place.Key()
+}
+
+// secretARN is what Secrets Manager decides on. One that does not exist has no
+// six characters at its end.
+func (w *wire) secretARN(name string) string {
+	if s := w.secrets[name]; s != nil && s.arn != "" {
+		return s.arn
+	}
+	return w.Place.RegionalARN("secretsmanager", "secret:"+name)
+}
+
+func truth(b *bool) string {
+	switch {
+	case b == nil:
+		return ""
+	case *b:
+		return "true"
+	}
+	return "false"
+}
+
+// learnSecret takes what an operation that AWS accepted tells and changes.
+func (w *wire) learnSecret(name string) {
+	var a struct {
+		ARN, KmsKeyId string
+		Tags          []struct{ Key, Value string }
+	}
+	if len(w.answer) > 0 {
+		if err := json.Unmarshal(w.answer, &a); err != nil {
+			w.refuse("an answer to %s: %v", w.operation, err)
+		}
+	}
+	if w.secrets[name] == nil {
+		w.secrets[name] = &entity{tags: map[string]string{}}
+	}
+	s := w.secrets[name]
+	if a.ARN != "" {
+		s.arn = a.ARN
+	}
+	switch w.operation {
+	case "CreateSecret":
+		s.tags, s.key = w.secret.tags(), w.secret.KmsKeyId
+	case "DescribeSecret":
+		s.tags, s.key = secretRequest{Tags: a.Tags}.tags(), a.KmsKeyId
+	case "UpdateSecret":
+		s.key = w.secret.KmsKeyId
+	case "TagResource", "UntagResource":
+		s.tags = maps.Clone(s.tags)
+		maps.Copy(s.tags, w.secret.tags())
+		for _, key := range w.secret.TagKeys {
+			delete(s.tags, key)
+		}
+	case "DeleteSecret":
+		delete(w.secrets, name)
+	}
+}

@@ -1,0 +1,258 @@
+package confinement
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Documents are the policies of the provider's stack.
+type Documents struct {
+	Role     map[string]any // of the function
+	Boundary map[string]any // of every user
+}
+
+// Template is template.yaml after SAM's own translation.
+type Template struct {
+	Parameters map[string]parameter
+	Conditions map[string]any
+	Resources  map[string]struct{ Properties map[string]any }
+}
+
+type parameter struct {
+	Type    string
+	Default any
+}
+
+// ReadTemplate translates the template of the checkout at root.
+func ReadTemplate(root string) (*Template, error) {
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "cloney-template-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	// The translator wants code that has been uploaded.
+	packaged := filepath.Join(dir, "template.yaml")
+	text = bytes.Replace(text, []byte("CodeUri: functions/provider"), []byte("CodeUri: s3://bucket/key"), 1)
+	if err := os.WriteFile(packaged, text, 0o600); err != nil {
+		return nil, err
+	}
+	command := exec.Command(filepath.Join(root, ".tools/venv/bin/python"), filepath.Join(root, "internal/sandbox/translate.py"), packaged)
+	command.Env, command.Stderr = append(os.Environ(), "AWS_DEFAULT_REGION=us-east-1"), os.Stderr
+	out, err := command.Output()
+	if err != nil {
+		return nil, fmt.Errorf("translating the template, with what make tools installs: %w", err)
+	}
+	var t Template
+	return &t, json.Unmarshal(out, &t)
+}
+
+// At returns the policies of a stack in a place, whose AllowedBuckets are these.
+func (t *Template) At(p Place, allowedBuckets string) (d Documents, err error) {
+	r := resolver{template: t, place: p, parameters: map[string]string{"AllowedBuckets": allowedBuckets}}
+	defer func() {
+		if refused, ok := recover().(refusal); ok {
+			err = fmt.Errorf("the template: %s", string(refused))
+		}
+	}()
+	role := r.value(t.Resources["ProviderRole"].Properties).(map[string]any)
+	if managed, given := role["ManagedPolicyArns"]; given {
+		return d, fmt.Errorf("the role has managed policies %v, which are not judged", managed)
+	}
+	policies, _ := role["Policies"].([]any)
+	if len(policies) != 1 {
+		return d, fmt.Errorf("the role has %d policies, and 1 is judged", len(policies))
+	}
+	d.Role = policies[0].(map[string]any)["PolicyDocument"].(map[string]any)
+	boundary := r.value(t.Resources["UserBoundary"].Properties["PolicyDocument"])
+	d.Boundary = boundary.(map[string]any)
+	return d, nil
+}
+
+// Text is a policy as IAM gets it.
+func Text(document map[string]any) string {
+	text, err := json.Marshal(document)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// refusal says what of a template is not known.
+type refusal string
+
+// resolver does what CloudFormation does with a template's functions.
+type resolver struct {
+	template   *Template
+	place      Place
+	parameters map[string]string
+}
+
+// absent is AWS::NoValue.
+type absent struct{}
+
+// value resolves every function in a tree.
+func (r resolver) value(tree any) any {
+	switch tree := tree.(type) {
+	case map[string]any:
+		if name, argument, is := function(tree); is {
+			return r.call(name, argument)
+		}
+		out := map[string]any{}
+		for key, value := range tree {
+			if value := r.value(value); value != (absent{}) {
+				out[key] = value
+			}
+		}
+		return out
+	case []any:
+		out := []any{}
+		for _, value := range tree {
+			if value := r.value(value); value != (absent{}) {
+				out = append(out, value)
+			}
+		}
+		return out
+	}
+	return tree
+}
+
+// function tells a function's call from an object.
+func function(tree map[string]any) (name string, argument any, is bool) {
+	for name, argument := range tree {
+		// Condition is one only among conditions; in a policy it is an element.
+		if _, named := argument.(string); name == "Ref" || name == "Condition" && named || strings.HasPrefix(name, "Fn::") {
+			return name, argument, len(tree) == 1
+		}
+	}
+	return "", nil, false
+}
+
+func (r resolver) call(name string, argument any) any {
+	list, _ := argument.([]any)
+	switch name {
+	case "Ref":
+		return r.ref(argument.(string))
+	case "Condition":
+		return r.condition(argument.(string))
+	case "Fn::GetAtt":
+		return r.attribute(fmt.Sprint(list...))
+	case "Fn::Sub":
+		return r.sub(argument)
+	case "Fn::If":
+		if r.condition(list[0].(string)) {
+			return r.value(list[1])
+		}
+		return r.value(list[2])
+	case "Fn::Join":
+		return strings.Join(strs(r.value(list[1])), list[0].(string))
+	case "Fn::Split":
+		parts := []any{}
+		for _, part := range strings.Split(r.value(list[1]).(string), list[0].(string)) {
+			parts = append(parts, part)
+		}
+		return parts
+	case "Fn::Equals":
+		return r.value(list[0]) == r.value(list[1])
+	case "Fn::Not":
+		return !r.value(list[0]).(bool)
+	case "Fn::And", "Fn::Or":
+		// And ends at the first that is false, Or at the first that is true.
+		for _, one := range list {
+			if r.value(one).(bool) == (name == "Fn::Or") {
+				return name == "Fn::Or"
+			}
+		}
+		return name == "Fn::And"
+	}
+	panic(refusal("function " + name + " is not known"))
+}
+
+func (r resolver) condition(name string) bool {
+	tree, known := r.template.Conditions[name]
+	if !known {
+		panic(refusal("there is no condition " + name))
+	}
+	return r.value(tree).(bool)
+}
+
+func (r resolver) ref(name string) any {
+	switch name {
+	case "AWS::Partition":
+		return r.place.Partition
+	case "AWS::Region":
+		return r.place.Region
+	case "AWS::AccountId":
+		return r.place.Account
+	case "AWS::URLSuffix":
+		return r.place.Suffix()
+	case "AWS::NoValue":
+		return absent{}
+	case "UserBoundary":
+		return r.place.Boundary()
+	}
+	parameter, known := r.template.Parameters[name]
+	if !known {
+		panic(refusal("Ref " + name + " is not known"))
+	}
+	value, given := r.parameters[name]
+	if !given {
+		value = fmt.Sprint(parameter.Default)
+	}
+	if parameter.Type != "CommaDelimitedList" {
+		return value
+	}
+	list := []any{}
+	for part := range strings.SplitSeq(value, ",") {
+		list = append(list, strings.TrimSpace(part))
+	}
+	return list
+}
+
+func (r resolver) attribute(name string) any {
+	if name == "ProviderLogGroupArn" {
+		return r.place.RegionalARN("logs", "log-group:"+LogGroup+":*")
+	}
+	panic(refusal("Fn::GetAtt " + name + " is not known"))
+}
+
+// LogGroup is the name that the template gives it.
+const LogGroup = "/aws/lambda/cloney-s3-credentials"
+
+func (r resolver) sub(argument any) string {
+	text, plain := argument.(string)
+	if !plain {
+		panic(refusal("Fn::Sub with variables of its own is not known"))
+	}
+	var out strings.Builder
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		value, scalar := r.ref(name).(string)
+		if !scalar {
+			panic(refusal("${" + name + "} is no string"))
+		}
+		out.WriteString(value)
+		text = after
+	}
+}
+
+func strs(tree any) []string {
+	var out []string
+	for _, value := range tree.([]any) {
+		out = append(out, value.(string))
+	}
+	return out
+}

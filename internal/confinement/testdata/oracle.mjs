@@ -1,0 +1,42 @@
+// Judges by an IAM evaluator that is not ours: @cloud-copilot/iam-simulate
+// (AGPL-3.0; a process of its own at test time, never linked and never shipped).
+// It refuses actions, resources and condition keys that AWS's service
+// authorization reference does not know for each other.
+//
+// stdin:  a line of JSON for each request: {"identity": [policy …], "boundary",
+//         "resource": policy or null, "principal", "action", "arn",
+//         "context": {key: [value …]}}
+// stdout: a line of JSON for each: {"outcome", "ignored": [key …]}
+import { runSimulation } from "@cloud-copilot/iam-simulate";
+import { createInterface } from "node:readline";
+
+const named = (policies) => policies.filter(Boolean).map((policy, i) => ({ name: `policy-${i}`, policy }));
+
+// KMS listens to an account's policies only where the key's own says so. This
+// is the one that keys have unless another is given.
+const keyPolicy = (partition, account) => ({
+  Version: "2012-10-17",
+  Statement: [{ Effect: "Allow", Principal: { AWS: `arn:${partition}:iam::${account}:root` }, Action: "kms:*", Resource: "*" }],
+});
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const asked = JSON.parse(line);
+  const [, partition, , , account] = asked.principal.split(":");
+  const contextVariables = {};
+  for (const [key, values] of Object.entries(asked.context)) {
+    contextVariables[key] = key === "aws:TagKeys" ? values : values[0];
+  }
+  const result = await runSimulation(
+    {
+      request: { principal: asked.principal, action: asked.action, resource: { resource: asked.arn, accountId: account }, contextVariables },
+      identityPolicies: named(asked.identity),
+      permissionBoundaryPolicies: asked.boundary ? named([asked.boundary]) : undefined,
+      serviceControlPolicies: [],
+      resourceControlPolicies: [],
+      resourcePolicy: asked.resource ?? (asked.action.startsWith("kms:") ? keyPolicy(partition, account) : undefined),
+    },
+    {},
+  );
+  const outcome = result.resultType === "error" ? JSON.stringify(result.errors) : result.overallResult;
+  process.stdout.write(JSON.stringify({ outcome, ignored: result.result?.ignoredContextKeys ?? [] }) + "\n");
+}
