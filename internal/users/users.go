@@ -9,6 +9,7 @@ package users
 import (
 	"context"
 	"errors"
+	"reflect"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,7 +41,29 @@ type Client struct {
 
 // New returns the edge. The configuration's region may be any of the partition.
 func New(cfg aws.Config, options Options) *Client {
-	return &Client{api: iam.NewFromConfig(cfg), options: options}
+	c := &Client{options: options}
+	c.api = iam.NewFromConfig(cfg, func(o *iam.Options) { o.APIOptions = append(o.APIOptions, edge.WhenDenied(c.absent)) })
+	return c
+}
+
+// absent returns that the user of a denied call does not exist, if that is so:
+// IAM asks for the right on an ARN without our path then. A user that was just
+// made is denied so too, until IAM knows it everywhere.
+func (c *Client) absent(ctx context.Context, input any) error {
+	switch input.(type) {
+	case *iam.CreateUserInput, *iam.GetUserInput:
+		return nil
+	}
+	field := reflect.ValueOf(input).Elem().FieldByName("UserName")
+	if !field.IsValid() {
+		return nil
+	}
+	name, _ := field.Interface().(*string)
+	_, err := c.api.GetUser(ctx, &iam.GetUserInput{UserName: name})
+	if found := outcome(err); errors.Is(found, access.ErrNotFound) || errors.Is(found, access.ErrThrottled) {
+		return err // throttled: the call is repeated, denied again, and looked at again
+	}
+	return nil
 }
 
 // outcome maps IAM's own error types.
