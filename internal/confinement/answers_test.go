@@ -94,7 +94,7 @@ func secretAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answe
 			for key, value := range owned(p) {
 				tags = append(tags, map[string]string{"Key": key, "Value": value})
 			}
-			described["Tags"], described["KmsKeyId"] = tags, p.Key()
+			described["Tags"], described["KmsKeyId"] = tags, p.KeyARN()
 			described["VersionIdsToStages"] = map[string]any{"token": []string{"AWSCURRENT"}}
 		}
 	case "GetSecretValue":

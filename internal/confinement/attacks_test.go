@@ -69,7 +69,7 @@ func merged(contexts ...map[string][]string) map[string][]string {
 
 // on a user: what keeps it within the boundary from its first moment.
 func onUsers(s setup) []attack {
-	bounded := key("iam:PermissionsBoundary", s.Boundary())
+	bounded := key("iam:PermissionsBoundary", s.BoundaryARN())
 	tagged := tags("aws:RequestTag", owned(s.Place))
 	unbounded := key("iam:PermissionsBoundary", s.managed())
 	const create = "iam:CreateUser"
@@ -129,8 +129,8 @@ func onPolicies(s setup) []attack {
 	}
 	return []attack{
 		{by: overlooked, what: "Edit, delete or switch the version of the boundary",
-			requests: each(s.Boundary(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion")},
-		{what: "Edit or read the boundary, the role's own rights untouched", requests: each(s.Boundary(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:GetPolicyVersion")},
+			requests: each(s.BoundaryARN(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion")},
+		{what: "Edit or read the boundary, the role's own rights untouched", requests: each(s.BoundaryARN(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:GetPolicyVersion")},
 		{what: "Edit, delete or read a policy outside of the path, or on the path of another region", requests: write},
 		{what: "Bring an older version of a policy back", requests: each(s.policy(), nil, "iam:SetDefaultPolicyVersion")},
 		{what: "Make a policy outside of the path, or on the path of another region", requests: on("iam:CreatePolicy", as, strangers...)},
@@ -198,10 +198,10 @@ func onSecrets(s setup) []attack {
 func onKeys(s setup) []attack {
 	uses := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 	return []attack{
-		{what: "Use a KMS key directly", requests: each(s.Key(), nil, uses...)},
-		{what: "Use a KMS key through another service than Secrets Manager", requests: each(s.Key(), confinement.ViaService("s3", s.Place), uses...)},
-		{what: "Use a KMS key of another region", requests: each(elsewhere(s.Place).Key(), confinement.ViaService("secretsmanager", s.Place), uses...)},
-		{what: "Change who may use a KMS key, or delete it", requests: each(s.Key(), nil, "kms:CreateGrant", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")},
+		{what: "Use a KMS key directly", requests: each(s.KeyARN(), nil, uses...)},
+		{what: "Use a KMS key through another service than Secrets Manager", requests: each(s.KeyARN(), confinement.ViaService("s3", s.Place), uses...)},
+		{what: "Use a KMS key of another region", requests: each(elsewhere(s.Place).KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...)},
+		{what: "Change who may use a KMS key, or delete it", requests: each(s.KeyARN(), nil, "kms:CreateGrant", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")},
 	}
 }
 
@@ -242,8 +242,8 @@ func withIssuedKey(s setup) []attack {
 			request("sqs:SendMessage", s.RegionalARN("sqs", "queue")), request("ec2:RunInstances", s.RegionalARN("ec2", "instance/*"))}},
 		{what: "S3 over plain HTTP", outright: true, requests: append(each(s3("data-in/key"), plain, "s3:GetObject", "s3:PutObject"), each(s3("data-in"), plain, "s3:ListBucket")...)},
 		{what: "Use a KMS key directly, or through another service than S3, where the key's policy names the user", outright: true, requests: append(
-			each(s.Key(), nil, uses...), each(s.Key(), confinement.ViaService("secretsmanager", s.Place), uses...)...)},
-		{what: "Any other use of a KMS key", outright: true, requests: each(s.Key(), confinement.ViaService("s3", s.Place), "kms:Encrypt", "kms:CreateGrant", "kms:ReEncryptFrom")},
+			each(s.KeyARN(), nil, uses...), each(s.KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...)...)},
+		{what: "Any other use of a KMS key", outright: true, requests: each(s.KeyARN(), confinement.ViaService("s3", s.Place), "kms:Encrypt", "kms:CreateGrant", "kms:ReEncryptFrom")},
 		{what: "Read through an access point", requests: each(s.RegionalARN("s3", "accesspoint/data/object/key"), nil, "s3:GetObject")},
 	}
 	if s.allowedBuckets != "*" {

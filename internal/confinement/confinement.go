@@ -34,13 +34,18 @@ func (p Place) RegionalARN(service, resource string) string {
 	return "arn:" + p.Partition + ":" + service + ":" + p.Region + ":" + p.Account + ":" + resource
 }
 
-// Boundary is the ARN that UserBoundary gets. The name is one of those that
+// BoundaryARN is the ARN that UserBoundary gets. The name is one of those that
 // CloudFormation makes up.
-func (p Place) Boundary() string {
+func (p Place) BoundaryARN() string {
 	return p.ARN("policy/cloney-boundary/cloney-s3-credentials-UserBoundary-1A2B3C4D5E6F")
 }
 
-// Key is the ARN of a KMS key of the account.
-func (p Place) Key() string {
+// FunctionARN is the principal that the function's calls come from.
+func (p Place) FunctionARN() string {
+	return "arn:" + p.Partition + ":sts::" + p.Account + ":assumed-role/cloney-s3-credentials-ProviderRole-1A2B3C4D5E6F/cloney-s3-credentials"
+}
+
+// KeyARN is the ARN of a KMS key of the account.
+func (p Place) KeyARN() string {
 	return p.RegionalARN("kms", "key/1234abcd-12ab-34cd-56ef-1234567890ab")
 }

@@ -44,7 +44,7 @@ func owned(p confinement.Place) map[string]string {
 
 // scope is all that a credential can be for, but what only narrows it.
 func scope(p confinement.Place) access.Scope {
-	return access.Scope{Source: true, Destination: true, Places: []access.Place{"archive", bucket}, KMSKeys: []string{p.Key()}}
+	return access.Scope{Source: true, Destination: true, Places: []access.Place{"archive", bucket}, KMSKeys: []string{p.KeyARN()}}
 }
 
 // tee is the HTTP client of the SDK: an AWS in memory, and what it is asked.
@@ -119,7 +119,7 @@ type step struct {
 func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
 	t.Helper()
 	u := users.New(cfg, users.Options{
-		Path: "/cloney/" + p.Region + "/", Boundary: p.Boundary(),
+		Path: "/cloney/" + p.Region + "/", Boundary: p.BoundaryARN(),
 		Account: func(context.Context) (string, string, error) { return p.Partition, p.Account, nil },
 	})
 	s := secrets.New(cfg)
@@ -157,7 +157,7 @@ func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
 	secretSteps := []step{
 		{"Secret", func(ctx context.Context) error { return absent(s.Secret(ctx, secret)) }},
 		{"Secret", func(ctx context.Context) error { return second(s.Secret(ctx, foreignSecret)) }},
-		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, p.Key(), tags)) }},
+		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, p.KeyARN(), tags)) }},
 		{"PutVersion", func(ctx context.Context) error {
 			return s.PutVersion(ctx, secret, "token", access.NewSecret("x"), []string{"AWSPENDING"})
 		}},

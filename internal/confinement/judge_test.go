@@ -10,16 +10,18 @@ import (
 )
 
 // everything is what an attacker writes into a policy, and AdministratorAccess.
-var everything = iamtest.MustParse(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+const everythingText = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+
+var everything = iamtest.MustParse(everythingText)
 
 // attacked is all that decides on an attack.
 func (m *model) attacked(a attack) iamtest.Account {
-	account := iamtest.Account{Identity: []*iamtest.Policy{m.role}}
+	account := m.Function()
 	switch a.by {
 	case overlooked:
-		account.Identity = append(account.Identity, everything)
+		account = m.Function(everything)
 	case issued:
-		account = iamtest.Account{Identity: []*iamtest.Policy{everything}, Boundary: m.boundary}
+		account = m.User(everything)
 	}
 	if a.resource != "" {
 		account.Resource, account.Principal = iamtest.MustParse(a.resource), m.ours()
@@ -79,9 +81,9 @@ func (m *model) stops(a attack) string {
 			add("`" + d.By.Sid + "`")
 			continue
 		}
-		document := m.documents.Role
+		document := m.Role
 		if a.by == issued {
-			document = m.documents.Boundary
+			document = m.Boundary
 		}
 		for _, what := range m.limits(a, r, document) {
 			add(what)
@@ -129,7 +131,7 @@ func (m *model) lets(a attack, r iamtest.Request, i int, change func(map[string]
 			return s
 		})
 	}
-	d := m.documents
+	d := m.Documents
 	if a.by == issued {
 		d = confinement.Documents{Role: d.Role, Boundary: changed(d.Boundary)}
 	} else {

@@ -36,11 +36,9 @@ var template = sync.OnceValues(func() (*confinement.Template, error) { return co
 // model is a stack's policies, and what its function and keys ask.
 type model struct {
 	setup
-	documents confinement.Documents
-	role      *iamtest.Policy
-	boundary  *iamtest.Policy
-	calls     []confinement.Call
-	attacks   []attack
+	confinement.Judge
+	calls   []confinement.Call
+	attacks []attack
 }
 
 // of returns the model of a stack.
@@ -60,12 +58,8 @@ func of(t *testing.T, s setup) *model {
 
 // with is the model with other policies.
 func (m model) with(d confinement.Documents) *model {
-	m.documents, m.role, m.boundary = d, parsed(d.Role), parsed(d.Boundary)
+	m.Judge = confinement.NewJudge(d)
 	return &m
-}
-
-func parsed(document map[string]any) *iamtest.Policy {
-	return iamtest.MustParse(confinement.Text(document))
 }
 
 // guide is what Cloney does with an issued key, each action of the guide's
@@ -89,31 +83,9 @@ func guide(t *testing.T, p confinement.Place) (calls []confinement.Call) {
 		}
 	}
 	for _, action := range []string{"Decrypt", "GenerateDataKey"} {
-		add(request("kms:"+action, p.Key(), confinement.ViaService("s3", p)))
+		add(request("kms:"+action, p.KeyARN(), confinement.ViaService("s3", p)))
 	}
 	return calls
-}
-
-// account is all that decides on a call.
-func (m *model) account(c confinement.Call) iamtest.Account {
-	if c.User == "" {
-		return iamtest.Account{Identity: []*iamtest.Policy{m.role}}
-	}
-	a := iamtest.Account{Boundary: m.boundary}
-	for _, document := range c.Documents {
-		a.Identity = append(a.Identity, iamtest.MustParse(document))
-	}
-	return a
-}
-
-// refused returns the first call that the code makes and that is not allowed.
-func (m *model) refused() (confinement.Call, iamtest.Decision, bool) {
-	for _, c := range m.calls {
-		if d := iamtest.Evaluate(m.account(c), c.Request); d.Outcome != iamtest.Allowed {
-			return c, d, true
-		}
-	}
-	return confinement.Call{}, iamtest.Decision{}, false
 }
 
 // Every call that the code makes is allowed by the role, or, with an issued
@@ -121,7 +93,7 @@ func (m *model) refused() (confinement.Call, iamtest.Decision, bool) {
 func TestEveryCallIsAllowed(t *testing.T) {
 	for _, s := range setups {
 		m := of(t, s)
-		if c, d, found := m.refused(); found {
+		if c, d, found := m.Refused(m.calls); found {
 			t.Errorf("%v: %s: %s on %s %v: %v", s, c.Operation, c.Request.Action, c.Request.Resource, c.Request.Context, d)
 		}
 		issued := 0

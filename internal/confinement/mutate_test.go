@@ -89,11 +89,11 @@ func mutations(name string, document map[string]any, with func(map[string]any) c
 
 // mutations are all that are made of a stack's policies.
 func (m *model) mutations() []mutation {
-	role := mutations("ProviderRole", m.documents.Role, func(d map[string]any) confinement.Documents {
-		return confinement.Documents{Role: d, Boundary: m.documents.Boundary}
+	role := mutations("ProviderRole", m.Role, func(d map[string]any) confinement.Documents {
+		return confinement.Documents{Role: d, Boundary: m.Boundary}
 	})
-	return append(role, mutations("UserBoundary", m.documents.Boundary, func(d map[string]any) confinement.Documents {
-		return confinement.Documents{Role: m.documents.Role, Boundary: d}
+	return append(role, mutations("UserBoundary", m.Boundary, func(d map[string]any) confinement.Documents {
+		return confinement.Documents{Role: m.Role, Boundary: d}
 	})...)
 }
 
@@ -101,7 +101,7 @@ func (m *model) mutations() []mutation {
 // denied now, or an attack that succeeds. Empty: nothing.
 func (m *model) caught(by mutation) string {
 	changed := m.with(by.documents)
-	if _, _, found := changed.refused(); found {
+	if _, _, found := changed.Refused(changed.calls); found {
 		return "call"
 	}
 	// A right that no call needs is superfluous, whatever an attack makes of it.

@@ -94,7 +94,7 @@ func (w *wire) keyARN(key string) string {
 	if strings.HasPrefix(key, "arn:") && strings.Contains(key, ":key/") {
 		return key
 	}
-	return w.Place.Key()
+	return w.Place.KeyARN()
 }
 
 // secretARN is what Secrets Manager decides on. One that does not exist has no

@@ -197,7 +197,7 @@ func (r resolver) ref(name string) any {
 	case "AWS::NoValue":
 		return absent{}
 	case "UserBoundary":
-		return r.place.Boundary()
+		return r.place.BoundaryARN()
 	}
 	parameter, known := r.template.Parameters[name]
 	if !known {

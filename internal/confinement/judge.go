@@ -1,0 +1,63 @@
+package confinement
+
+import (
+	"encoding/json"
+
+	"cloney-s3-credentials/internal/iamtest"
+)
+
+// Judge decides on calls by a stack's policies.
+type Judge struct {
+	Documents
+	role, boundary *iamtest.Policy
+}
+
+// NewJudge reads the policies. It panics at what the evaluator does not know.
+func NewJudge(d Documents) Judge {
+	return Judge{d, iamtest.MustParse(Text(d.Role)), iamtest.MustParse(Text(d.Boundary))}
+}
+
+// Function is all that decides on what the function asks. More are policies
+// that someone has attached to its role.
+func (j Judge) Function(more ...*iamtest.Policy) iamtest.Account {
+	return iamtest.Account{Identity: append([]*iamtest.Policy{j.role}, more...)}
+}
+
+// User is all that decides on what a user with these policies asks.
+func (j Judge) User(policies ...*iamtest.Policy) iamtest.Account {
+	return iamtest.Account{Identity: policies, Boundary: j.boundary}
+}
+
+// Account is all that decides on a call.
+func (j Judge) Account(c Call) iamtest.Account {
+	if c.User == "" {
+		return j.Function()
+	}
+	var policies []*iamtest.Policy
+	for _, document := range c.Documents {
+		policies = append(policies, iamtest.MustParse(document))
+	}
+	return j.User(policies...)
+}
+
+// Refused returns the first call that is not allowed.
+func (j Judge) Refused(calls []Call) (Call, iamtest.Decision, bool) {
+	for _, c := range calls {
+		if d := iamtest.Evaluate(j.Account(c), c.Request); d.Outcome != iamtest.Allowed {
+			return c, d, true
+		}
+	}
+	return Call{}, iamtest.Decision{}, false
+}
+
+// Question puts a call to the other evaluator.
+func (j Judge) Question(p Place, c Call) Question {
+	q := Question{Principal: p.FunctionARN(), Identity: []json.RawMessage{json.RawMessage(Text(j.Role))}}
+	if c.User != "" {
+		q = Question{Principal: p.ARN("user/cloney/" + p.Region + "/" + c.User), Boundary: json.RawMessage(Text(j.Boundary))}
+		for _, document := range c.Documents {
+			q.Identity = append(q.Identity, json.RawMessage(document))
+		}
+	}
+	return q.About(c.Request)
+}
