@@ -20,6 +20,8 @@ func (p Place) Suffix() string {
 		return "amazonaws.com.cn"
 	case "aws-eusc":
 		return "amazonaws.eu"
+	case "aws-iso":
+		return "c2s.ic.gov"
 	}
 	return "amazonaws.com"
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"reflect"
 	"slices"
@@ -139,7 +140,7 @@ func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
 		{"AttachPolicy", func(ctx context.Context) error { return u.AttachPolicy(ctx, user, user+"-1") }},
 		{"CreateKey", func(ctx context.Context) error {
 			key, err := u.CreateKey(ctx, user)
-			return errors.Join(err, probe.New(cfg).Prove(ctx, key, scope(p)))
+			return errors.Join(err, probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key, scope(p)))
 		}},
 		{"User", func(ctx context.Context) error { return second(u.User(ctx, user)) }},
 		{"Keys", func(ctx context.Context) error { return second(u.Keys(ctx, user)) }},

@@ -2,6 +2,7 @@ package confinement_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,30 +13,43 @@ import (
 
 var update = flag.Bool("update", false, "write the table of attacks into SECURITY.md")
 
-const begin, end = "<!-- The table of attacks: go test ./internal/confinement -update -->\n", "<!-- End of the table -->\n"
+// Between these lines of SECURITY.md stands what the tests write.
+const (
+	begin = "<!-- Written by go test ./internal/confinement -update: %s -->\n"
+	end   = "<!-- End of %s -->\n"
+)
 
-// SECURITY.md says of each attack what stops it, as the model has it.
-func TestSecurityHasTheTable(t *testing.T) {
+// SECURITY.md says of each attack what stops it, and what is accepted, as the
+// model has it.
+func TestSecuritySaysWhatTheModelDoes(t *testing.T) {
 	file := filepath.Join(root, "SECURITY.md")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, rest, found := strings.Cut(string(text), begin)
-	table, after, ended := strings.Cut(rest, end)
-	if !found || !ended {
-		t.Fatalf("SECURITY.md has no place for the table, between %s and %s", begin, end)
-	}
-	want := of(t, setup{ireland, named}).table()
+	want := replaced(t, string(text), "attacks", of(t, setup{ireland, named}).table())
+	want = replaced(t, want, "what is accepted", riskList())
 	if *update {
-		if err := os.WriteFile(file, []byte(before+begin+want+end+after), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	if diff := cmp.Diff(want, table); diff != "" {
-		t.Errorf("the table in SECURITY.md is stale; -update writes it anew:\n%s", diff)
+	if diff := cmp.Diff(want, string(text)); diff != "" {
+		t.Errorf("SECURITY.md is stale; -update writes it anew:\n%s", diff)
 	}
+}
+
+// replaced is the page with another part of that name.
+func replaced(t *testing.T, page, name, part string) string {
+	t.Helper()
+	first, last := fmt.Sprintf(begin, name), fmt.Sprintf(end, name)
+	before, rest, found := strings.Cut(page, first)
+	_, after, ended := strings.Cut(rest, last)
+	if !found || !ended {
+		t.Fatalf("SECURITY.md has no place for %s, between %s and %s", name, first, last)
+	}
+	return before + first + part + last + after
 }
 
 var headings = map[attacker]string{

@@ -1,0 +1,98 @@
+package confinement_test
+
+import (
+	"strings"
+	"testing"
+
+	"cloney-s3-credentials/internal/confinement"
+	"cloney-s3-credentials/internal/iamtest"
+)
+
+// accepted is what can be done all the same, and why it is left so.
+type accepted struct {
+	setup
+	by        attacker
+	request   iamtest.Request
+	what, why string
+}
+
+// otherStacks are the tags of a secret of another stack of the region.
+func otherStacks(s setup) map[string][]string {
+	tags := owned(s.Place)
+	tags["cloney:stack-id"] = s.RegionalARN("cloudformation", "stack/payroll/0f1d2c3b-4a59-4868-9776-a5b4c3d2e1f0")
+	return confinement.ResourceTags(tags)
+}
+
+// risks are all that are known.
+func risks() []accepted {
+	s := setup{ireland, named}
+	middle, secretRegion := setup{ireland, "a*b"}, setup{confinement.Place{Partition: "aws-iso", Region: "us-iso-east-1", Account: "123456789012"}, named}
+	stranger := s.ARN("user/cloney/" + s.Region + "/made-by-hand")
+	denyAll := key("iam:PolicyARN", "arn:aws:iam::aws:policy/AWSDenyAll")
+	return []accepted{
+		{s, function, request("iam:CreateAccessKey", stranger),
+			"Make a key for a user that someone else made on the path `/cloney/REGION/`, be it without a boundary",
+			"No condition of `iam:CreateAccessKey` sees a boundary, and one on tags would not hold, see the next. Make no users there by hand; a control policy can deny `iam:CreateUser` on that path to all but the provider's role."},
+		{s, function, request("iam:TagUser", stranger, tags("aws:RequestTag", owned(s.Place))),
+			"Give such a user the provider's tags",
+			"Tags in the call that makes a user need the very same right, on a user that has no tags yet."},
+		{s, function, request("iam:CreatePolicyVersion", s.policy(), tags("aws:ResourceTag", owned(s.Place))),
+			"Write any text into its own policies",
+			"No condition sees a policy's text. Its users stay within the boundary. Attach the provider's policies to nobody else, and use none of them as a boundary."},
+		{s, function, request("iam:DetachUserPolicy", s.ours(), denyAll, key("iam:PermissionsBoundary", s.BoundaryARN())),
+			"Take a policy off its own users that someone attached by hand, one that denies too",
+			"What hangs on a user keeps it from being deleted. The boundary stays. To lock the function out as well, deny in a control policy."},
+		{s, function, request("iam:RemoveUserFromGroup", s.ARN("group/admins")),
+			"Take any user out of any group, also out of one that denies",
+			"A user that someone put into a group cannot be deleted before, and IAM asks for the right on the group alone. CloudTrail has it as `RemoveUserFromGroup`."},
+		{s, function, request("iam:GetUser", s.admin()),
+			"See any user's ARN, tags and boundary",
+			"IAM asks for a path-less ARN when a user does not exist, and strangers under a wanted name are to be recognised."},
+		{s, function, request("secretsmanager:GetSecretValue", secretARN(s.Place, secret), otherStacks(s)),
+			"Read, change or delete the secrets of every stack in the region",
+			"One role serves them all; the code keeps stacks apart by the tags, before each call."},
+		{s, function, request("secretsmanager:DescribeSecret", secretARN(s.Place, foreignSecret)),
+			"See that a secret under `cloney/` exists, and its tags",
+			"It is how a stranger under a wanted name is recognised. Its value stays closed."},
+		{middle, issued, request("s3:GetObject", "arn:aws:s3:::another/key-ends-in-b"),
+			"Where `AllowedBuckets` has a `*` that is not at the end (`a*b`): reach objects in other buckets whose ARN fits all the same (`another/key-ends-in-b`)",
+			"A `*` in an ARN stands for slashes too. The function itself matches bucket names and grants nothing there. Patterns that end in `*`, or have none, hold in full."},
+		{secretRegion, issued, request("s3:GetObject", "arn:aws-iso:s3:::other/key"),
+			"In the iso partitions: reach buckets outside of `AllowedBuckets`",
+			"The boundary names buckets in aws, aws-cn, aws-us-gov and aws-eusc alone. The function itself keeps to the list everywhere."},
+	}
+}
+
+// What is said to be accepted is possible: when it no longer is, the text goes.
+func TestAcceptedRisksAreThere(t *testing.T) {
+	template, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, risk := range risks() {
+		documents, err := template.At(risk.Place, risk.allowedBuckets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := (&model{setup: risk.setup}).with(documents)
+		if d := iamtest.Evaluate(m.attacked(attack{by: risk.by}), risk.request); d.Outcome != iamtest.Allowed {
+			t.Errorf("%s: %v", risk.what, d)
+		}
+	}
+}
+
+func riskList() string {
+	var text strings.Builder
+	for _, by := range []attacker{function, issued} {
+		text.WriteString("\n" + map[attacker]string{
+			function: "By who has taken over the function's code:",
+			issued:   "By who holds an issued key, after its user's policy was edited:",
+		}[by] + "\n\n")
+		for _, risk := range risks() {
+			if risk.by == by {
+				text.WriteString("- **" + risk.what + ".** " + risk.why + "\n")
+			}
+		}
+	}
+	return text.String() + "\n"
+}
