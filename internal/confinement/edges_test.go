@@ -85,6 +85,9 @@ func (t tee) answer(r *http.Request) (*http.Response, error) {
 // asks AWS something else, and returns what IAM has to decide for it.
 func recorded(t *testing.T, p confinement.Place) []confinement.Call {
 	t.Helper()
+	if calls, done := driven[p]; done {
+		return slices.Clone(calls)
+	}
 	recorder := confinement.NewRecorder(p)
 	// In made-up time: the prober waits, and so does the SDK.
 	synctest.Test(t, func(t *testing.T) {
@@ -97,8 +100,12 @@ func recorded(t *testing.T, p confinement.Place) []confinement.Call {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return append(calls, lambda(p)...)
+	driven[p] = append(calls, lambda(p)...)
+	return slices.Clone(driven[p])
 }
+
+// driven are the calls that were recorded in each place.
+var driven = map[confinement.Place][]confinement.Call{}
 
 // lambda is what Lambda does in the name of the function's role.
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
@@ -123,21 +130,31 @@ func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
 		Path: "/cloney/" + p.Region + "/", Boundary: p.BoundaryARN(),
 		Account: func(context.Context) (string, string, error) { return p.Partition, p.Account, nil },
 	})
-	s := secrets.New(cfg)
 	documents, err := policy.Documents(scope(p), p.Partition, nil)
 	if err != nil || len(documents) != 1 {
 		t.Fatal(documents, err)
 	}
-	tags, set, unset := owned(p), map[string]string{"cloney:completed": "verified", "team": "web"}, []string{"team"}
-	_, err = sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
-	played := play(t, []step{{"the function's account", func(context.Context) error { return err }}}, []step{
+	play(t, step{"the function's account", func(ctx context.Context) error {
+		return second(sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}))
+	}})
+	complete(t, reflect.ValueOf(u), play(t, userSteps(u, cfg, p, documents[0].Text)...), user)
+
+	s, last := secrets.New(cfg), "DeleteSecret"
+	complete(t, reflect.ValueOf(s), append(play(t, secretSteps(s, p)...), last), secret)
+	play(t, step{last, func(ctx context.Context) error { return s.DeleteSecret(ctx, secret) }})
+}
+
+// What the stack's owner changed about the tags.
+var set, unset = map[string]string{"cloney:completed": "verified", "team": "web"}, []string{"team"}
+
+func userSteps(u *users.Client, cfg aws.Config, p confinement.Place, text string) []step {
+	tags, name := owned(p), user+"-1"
+	return []step{
 		{"User", func(ctx context.Context) error { return absent(u.User(ctx, user)) }},
 		{"User", func(ctx context.Context) error { return second(u.User(ctx, foreignUser)) }},
 		{"CreateUser", func(ctx context.Context) error { return second(u.CreateUser(ctx, user, tags)) }},
-		{"CreatePolicy", func(ctx context.Context) error {
-			return second(u.CreatePolicy(ctx, user+"-1", documents[0].Text, tags))
-		}},
-		{"AttachPolicy", func(ctx context.Context) error { return u.AttachPolicy(ctx, user, user+"-1") }},
+		{"CreatePolicy", func(ctx context.Context) error { return second(u.CreatePolicy(ctx, name, text, tags)) }},
+		{"AttachPolicy", func(ctx context.Context) error { return u.AttachPolicy(ctx, user, name) }},
 		{"CreateKey", func(ctx context.Context) error {
 			key, err := u.CreateKey(ctx, user)
 			return errors.Join(err, probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key, scope(p)))
@@ -146,16 +163,19 @@ func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
 		{"Keys", func(ctx context.Context) error { return second(u.Keys(ctx, user)) }},
 		{"LastUse", func(ctx context.Context) error { return second(u.LastUse(ctx, "AKIAISSUED")) }},
 		{"Attached", func(ctx context.Context) error { return second(u.Attached(ctx, user)) }},
-		{"Policy", func(ctx context.Context) error { return second(u.Policy(ctx, user+"-1")) }},
-		{"UpdatePolicy", func(ctx context.Context) error { return u.UpdatePolicy(ctx, user+"-1", documents[0].Text) }},
+		{"Policy", func(ctx context.Context) error { return second(u.Policy(ctx, name)) }},
+		{"UpdatePolicy", func(ctx context.Context) error { return u.UpdatePolicy(ctx, name, text) }},
 		{"TagUser", func(ctx context.Context) error { return u.TagUser(ctx, user, set, unset) }},
-		{"TagPolicy", func(ctx context.Context) error { return u.TagPolicy(ctx, user+"-1", tags, unset) }},
+		{"TagPolicy", func(ctx context.Context) error { return u.TagPolicy(ctx, name, tags, unset) }},
 		{"DeleteKey", func(ctx context.Context) error { return u.DeleteKey(ctx, user, "AKIAISSUED") }},
-		{"DeletePolicy", func(ctx context.Context) error { return u.DeletePolicy(ctx, user, user+"-1") }},
+		{"DeletePolicy", func(ctx context.Context) error { return u.DeletePolicy(ctx, user, name) }},
 		{"DeleteUser", func(ctx context.Context) error { return u.DeleteUser(ctx, user) }},
-	})
-	complete(t, reflect.ValueOf(u), played, user)
-	secretSteps := []step{
+	}
+}
+
+func secretSteps(s *secrets.Client, p confinement.Place) []step {
+	tags := owned(p)
+	return []step{
 		{"Secret", func(ctx context.Context) error { return absent(s.Secret(ctx, secret)) }},
 		{"Secret", func(ctx context.Context) error { return second(s.Secret(ctx, foreignSecret)) }},
 		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, p.KeyARN(), tags)) }},
@@ -170,15 +190,11 @@ func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
 		{"RekeySecret", func(ctx context.Context) error { return s.RekeySecret(ctx, secret, "") }},
 		{"RestoreSecret", func(ctx context.Context) error { return s.RestoreSecret(ctx, secret) }},
 	}
-	played = play(t, secretSteps)
-	last := step{"DeleteSecret", func(ctx context.Context) error { return s.DeleteSecret(ctx, secret) }}
-	complete(t, reflect.ValueOf(s), append(played, last.method), secret)
-	play(t, []step{last})
 }
 
-func play(t *testing.T, lists ...[]step) (played []string) {
+func play(t *testing.T, steps ...step) (played []string) {
 	t.Helper()
-	for _, s := range slices.Concat(lists...) {
+	for _, s := range steps {
 		if err := s.call(t.Context()); err != nil {
 			t.Errorf("%s: %v", s.method, err)
 		}

@@ -2,6 +2,7 @@ package confinement
 
 import (
 	"encoding/json"
+	"sync"
 
 	"cloney-s3-credentials/internal/iamtest"
 )
@@ -35,9 +36,21 @@ func (j Judge) Account(c Call) iamtest.Account {
 	}
 	var policies []*iamtest.Policy
 	for _, document := range c.Documents {
-		policies = append(policies, iamtest.MustParse(document))
+		policies = append(policies, parse(document))
 	}
 	return j.User(policies...)
+}
+
+// parsed are policies that many calls share.
+var parsed sync.Map
+
+func parse(text string) *iamtest.Policy {
+	if found, ok := parsed.Load(text); ok {
+		return found.(*iamtest.Policy)
+	}
+	policy := iamtest.MustParse(text)
+	parsed.Store(text, policy)
+	return policy
 }
 
 // Refused returns the first call that is not allowed.

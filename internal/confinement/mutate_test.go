@@ -111,31 +111,39 @@ func (m *model) caught(by mutation) string {
 	return ""
 }
 
-// Nothing in the template is there for nothing: whatever is taken out of it,
-// either a call that the code makes is denied, or an attack succeeds, at one
-// setting of AllowedBuckets at the least.
-func TestMutationsAreCaught(t *testing.T) {
-	kinds, by := map[string]string{}, map[string]string{}
+// found is a mutation that was made in several setups: its kind, and what caught
+// it in any of them.
+type found struct{ kind, by string }
+
+// everywhere makes every mutation of every setup.
+func everywhere(t *testing.T) map[string]found {
+	t.Helper()
+	all := map[string]found{}
 	for _, s := range setups {
 		m := of(t, s)
 		for _, mutation := range m.mutations() {
 			what := s.Partition + " " + mutation.what
-			kinds[what] = mutation.kind
-			by[what] = max(by[what], m.caught(mutation))
+			all[what] = found{mutation.kind, max(all[what].by, m.caught(mutation))}
 		}
 	}
-	counts := map[string]map[string]int{}
-	for what, kind := range kinds {
-		if by[what] == "" {
+	return all
+}
+
+// Nothing in the template is there for nothing: whatever is taken out of it,
+// either a call that the code makes is denied, or an attack succeeds, at one
+// setting of AllowedBuckets at the least.
+func TestMutationsAreCaught(t *testing.T) {
+	all := everywhere(t)
+	made, caught := map[string]int{}, map[found]int{}
+	for what, f := range all {
+		made[f.kind]++
+		caught[f]++
+		if f.by == "" {
 			t.Errorf("without %s nothing is missed and nothing is won: it is superfluous, or an attack is", what)
 		}
-		if counts[kind] == nil {
-			counts[kind] = map[string]int{}
-		}
-		counts[kind][by[what]]++
 	}
-	for _, kind := range slices.Sorted(maps.Keys(counts)) {
-		t.Logf("%s: %d mutations are caught by a call that is denied, %d by an attack that succeeds, %d by nothing", kind, counts[kind]["call"], counts[kind]["attack"], counts[kind][""])
+	for _, kind := range slices.Sorted(maps.Keys(made)) {
+		t.Logf("%s: %d mutations, %d caught by a call that is denied, %d by an attack that succeeds", kind, made[kind], caught[found{kind, "call"}], caught[found{kind, "attack"}])
 	}
-	t.Logf("%d mutations", len(kinds))
+	t.Logf("%d mutations", len(all))
 }

@@ -20,7 +20,10 @@ type Documents struct {
 type Template struct {
 	Parameters map[string]parameter
 	Conditions map[string]any
-	Resources  map[string]struct{ Properties map[string]any }
+	Resources  map[string]struct {
+		Type       string
+		Properties map[string]any
+	}
 }
 
 type parameter struct {
@@ -72,8 +75,11 @@ func (t *Template) At(p Place, allowedBuckets string) (d Documents, err error) {
 		return d, fmt.Errorf("the role has %d policies, and 1 is judged", len(policies))
 	}
 	d.Role = policies[0].(map[string]any)["PolicyDocument"].(map[string]any)
-	boundary := r.value(t.Resources["UserBoundary"].Properties["PolicyDocument"])
-	d.Boundary = boundary.(map[string]any)
+	boundary := r.value(t.Resources["UserBoundary"].Properties).(map[string]any)
+	if path := fmt.Sprint(boundary["Path"]); !strings.Contains(p.BoundaryARN(), ":policy"+path+"cloney-") {
+		return d, fmt.Errorf("the boundary has the path %s, and %s is judged", path, p.BoundaryARN())
+	}
+	d.Boundary = boundary["PolicyDocument"].(map[string]any)
 	return d, nil
 }
 
