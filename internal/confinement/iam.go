@@ -12,7 +12,7 @@ import (
 var ofUsers = map[string]bool{
 	"CreateAccessKey": true, "DeleteAccessKey": true, "DeactivateMFADevice": true, "DeleteLoginProfile": true,
 	"DeleteServiceSpecificCredential": true, "DeleteSigningCertificate": true, "DeleteSSHPublicKey": true,
-	"DeleteUser": true, "DeleteUserPolicy": true, "DetachUserPolicy": true, "AttachUserPolicy": true, "GetUser": true,
+	"DeleteUser": true, "DeleteUserPolicy": true, "DetachUserPolicy": true, "AttachUserPolicy": true, "GetAccessKeyLastUsed": true, "GetUser": true,
 	"ListAccessKeys": true, "ListAttachedUserPolicies": true, "ListGroupsForUser": true, "ListMFADevices": true,
 	"ListServiceSpecificCredentials": true, "ListSigningCertificates": true, "ListSSHPublicKeys": true,
 	"ListUserPolicies": true, "TagUser": true, "UntagUser": true,
@@ -30,15 +30,17 @@ var withBoundary = map[string]bool{"AttachUserPolicy": true, "DetachUserPolicy":
 
 func (w *wire) iam() {
 	user, action := w.form.Get("UserName"), "iam:"+w.operation
+	if w.operation == "GetAccessKeyLastUsed" {
+		user = w.keys[w.form.Get("AccessKeyId")] // of whom IAM asks
+	}
 	switch {
 	case w.operation == "CreateUser":
 		w.createUser(user)
+	case w.isGone(user):
 	case w.operation == "CreatePolicy":
 		w.createPolicy()
 	case w.operation == "RemoveUserFromGroup":
 		w.needs(action, w.groups[w.form.Get("GroupName")])
-	case w.operation == "GetAccessKeyLastUsed":
-		w.needs(action, w.userARN(w.keys[w.form.Get("AccessKeyId")]), w.tagsOf(w.users[w.keys[w.form.Get("AccessKeyId")]]))
 	case ofUsers[w.operation]:
 		context := with(RequestTags(w.formTags()), "iam:PolicyARN", w.form.Get("PolicyArn"))
 		if u := w.users[user]; u != nil && withBoundary[w.operation] {
@@ -156,6 +158,7 @@ func (w *wire) learn(user string) {
 	policy := w.form.Get("PolicyArn")
 	switch w.operation {
 	case "CreateUser":
+		delete(w.gone, user)
 		w.users[user] = &entity{
 			arn: w.Place.ARN("user" + w.form.Get("Path") + user), tags: w.formTags(),
 			boundary: w.form.Get("PermissionsBoundary"), attached: map[string]bool{},
@@ -164,6 +167,7 @@ func (w *wire) learn(user string) {
 		w.sawUser(a)
 	case "DeleteUser":
 		delete(w.users, user)
+		w.gone[user] = true
 	case "CreatePolicy":
 		w.policies[a.Made] = &entity{arn: a.Made, tags: w.formTags(), document: w.form.Get("PolicyDocument")}
 	case "GetPolicy":
@@ -196,6 +200,7 @@ func (w *wire) learn(user string) {
 
 func (w *wire) sawUser(a answers) {
 	u := w.users[a.User.UserName]
+	delete(w.gone, a.User.UserName)
 	if u == nil {
 		u = &entity{attached: map[string]bool{}}
 		w.users[a.User.UserName] = u

@@ -37,6 +37,7 @@ type Recorder struct {
 	secrets  map[string]*entity // by name
 	groups   map[string]string  // ARNs by name
 	keys     map[string]string  // their users
+	gone     map[string]bool    // names of users and secrets that were deleted
 	calls    map[string]Call
 	unknown  map[string]bool
 }
@@ -55,7 +56,7 @@ type entity struct {
 func NewRecorder(p Place) *Recorder {
 	return &Recorder{
 		Place: p, users: map[string]*entity{}, policies: map[string]*entity{}, secrets: map[string]*entity{},
-		groups: map[string]string{}, keys: map[string]string{}, calls: map[string]Call{}, unknown: map[string]bool{},
+		groups: map[string]string{}, keys: map[string]string{}, gone: map[string]bool{}, calls: map[string]Call{}, unknown: map[string]bool{},
 	}
 }
 
@@ -126,6 +127,14 @@ type wire struct {
 	secret    secretRequest
 	ok        bool
 	answer    []byte
+}
+
+// isGone reports whether an operation is about what the function has deleted:
+// an answer was lost, or two deliveries do the same. What IAM decides then is
+// no matter, for the edges take "denied" for "not found" (edge.WhenDenied), but
+// for the operations by which they find that out, and make it anew.
+func (w *wire) isGone(name string) bool {
+	return w.gone[name] && !slices.Contains([]string{"GetUser", "DescribeSecret", "CreateSecret"}, w.operation)
 }
 
 // needs records a decision.

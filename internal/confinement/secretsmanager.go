@@ -50,6 +50,9 @@ func (w *wire) secretsManager() {
 		return
 	}
 	s, name := w.secret, w.secret.SecretId+w.secret.Name
+	if w.isGone(name) {
+		return
+	}
 	found := w.secrets[name]
 	context := with(RequestTags(s.tags()), "secretsmanager:VersionId", s.VersionId)
 	with(context, "secretsmanager:VersionStage", s.VersionStage)
@@ -136,8 +139,10 @@ func (w *wire) learnSecret(name string) {
 	}
 	switch w.operation {
 	case "CreateSecret":
+		delete(w.gone, name)
 		s.tags, s.key = w.secret.tags(), w.secret.KmsKeyId
 	case "DescribeSecret":
+		delete(w.gone, name)
 		s.tags, s.key = secretRequest{Tags: a.Tags}.tags(), a.KmsKeyId
 	case "UpdateSecret":
 		s.key = w.secret.KmsKeyId
@@ -149,5 +154,6 @@ func (w *wire) learnSecret(name string) {
 		}
 	case "DeleteSecret":
 		delete(w.secrets, name)
+		w.gone[name] = true
 	}
 }

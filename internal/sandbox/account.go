@@ -28,6 +28,12 @@ func (s *Sandbox) administrator(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("making the sandbox's administrator: %w", err)
 	}
+	if _, err := client.CreatePolicy(ctx, &iam.CreatePolicyInput{
+		Path: aws.String(boundaryPath), PolicyName: aws.String(boundaryName),
+		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`),
+	}); err != nil {
+		return fmt.Errorf("making the sandbox's boundary: %w", err)
+	}
 	key, err := client.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String(administrator)})
 	if err != nil {
 		return fmt.Errorf("making the sandbox's administrator: %w", err)
@@ -98,7 +104,7 @@ func (s *Sandbox) identities(ctx context.Context) (found []string, err error) {
 		}
 		for _, policy := range page.Policies {
 			// The provider's own stack has a policy too: the users' boundary.
-			if !strings.HasPrefix(aws.ToString(policy.Path), "/cloney-boundary/") {
+			if !strings.HasPrefix(aws.ToString(policy.Path), boundaryPath) {
 				found = append(found, "policy "+aws.ToString(policy.Arn))
 			}
 		}

@@ -70,6 +70,10 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "--- FAIL: leaks:", err)
 		return 1
 	}
+	if err := judge(); err != nil {
+		fmt.Fprintln(os.Stderr, "--- FAIL: calls:", err)
+		return 1
+	}
 	return code
 }
 
@@ -79,7 +83,7 @@ func startAll(ctx context.Context) ([]*sandbox.Sandbox, error) {
 	var wait sync.WaitGroup
 	for i := range started {
 		wait.Go(func() {
-			if started[i], errs[i] = sandbox.Start(ctx, sandbox.Options{Root: "../.."}); errs[i] == nil {
+			if started[i], errs[i] = sandbox.Start(ctx, sandbox.Options{Root: "../..", Seen: record()}); errs[i] == nil {
 				errs[i] = errors.Join(started[i].MakeBuckets(ctx), started[i].DeployProvider(ctx))
 			}
 			pool <- started[i]

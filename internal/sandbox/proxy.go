@@ -19,6 +19,7 @@ type Proxy struct {
 	URL    string // for AWS_ENDPOINT_URL, and the beginning of a ResponseURL
 	moto   string
 	one    *sync.Mutex
+	seen   func(*http.Request, []byte, *Reply) // nil: nobody looks
 	server *httptest.Server
 	flying sync.RWMutex // held for reading by every call that is on its way
 
@@ -58,7 +59,7 @@ type Fault func(call Call, r *http.Request, do func() *Reply) *Reply
 
 // NewProxy starts a proxy. Close it.
 func (s *Sandbox) NewProxy() *Proxy {
-	p := &Proxy{moto: s.Endpoint, one: &s.one}
+	p := &Proxy{moto: s.Endpoint, one: &s.one, seen: s.seen}
 	p.server = httptest.NewServer(p)
 	p.URL = p.server.URL
 	return p
@@ -202,6 +203,7 @@ func (p *Proxy) forward(r *http.Request, body []byte) *Reply {
 		return nil
 	}
 	request.Header = r.Header.Clone()
+	request.Host = r.Host // it is signed
 	// Not undone by the client on our way back, for the SDK to find it as it was.
 	request.Header.Set("Accept-Encoding", "identity")
 	response, err := http.DefaultClient.Do(request)
@@ -214,7 +216,11 @@ func (p *Proxy) forward(r *http.Request, body []byte) *Reply {
 		return nil
 	}
 	response.Header.Del("Content-Length")
-	return &Reply{response.StatusCode, response.Header, p.aged(answer)}
+	reply := &Reply{response.StatusCode, response.Header, p.aged(answer)}
+	if p.seen != nil {
+		p.seen(r, body, reply)
+	}
+	return reply
 }
 
 var created = regexp.MustCompile(`<CreateDate>([^<]+)</CreateDate>`)

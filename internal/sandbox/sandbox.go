@@ -33,6 +33,14 @@ const (
 	Account = "123456789012"
 )
 
+// Boundary is the permissions boundary that users are made with, before the
+// provider's stack makes its own. moto limits nobody by it.
+const (
+	Boundary     = "arn:aws:iam::" + Account + ":policy" + boundaryPath + boundaryName
+	boundaryPath = "/cloney-boundary/"
+	boundaryName = "cloney-s3-credentials-UserBoundary-1A2B3C4D5E6F"
+)
+
 // Options of a sandbox.
 type Options struct {
 	Root string // of the checkout
@@ -41,6 +49,9 @@ type Options struct {
 	Env []string
 	// TimeoutSeconds of the function; 0: the template's 300.
 	TimeoutSeconds int
+	// Seen, if any, is told every call to AWS that a bootstrap makes, and AWS's
+	// reply. It may be called from several at once.
+	Seen func(r *http.Request, body []byte, reply *Reply)
 }
 
 // Sandbox is one running local AWS.
@@ -54,6 +65,8 @@ type Sandbox struct {
 
 	moto, function *process
 	one            sync.Mutex // one call of all proxies at a time
+	seen           func(*http.Request, []byte, *Reply)
+	proxy          *Proxy // of the function, where calls are to be seen
 }
 
 // Start starts the sandbox and deploys nothing. Close it.
@@ -77,6 +90,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		Responses: local(ports[1]),
 		emulator:  local(ports[2]) + "/2015-03-31/functions/function/invocations",
 		root:      root,
+		seen:      o.Seen,
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
@@ -108,7 +122,12 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 	if _, err := os.Stat(bootstrap); err != nil {
 		return fmt.Errorf("there is no bootstrap; run make build-local: %w", err)
 	}
-	s.function, err = startWith(append(append(s.functionEnv(), "AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(o.TimeoutSeconds)), o.Env...),
+	env := append(s.functionEnv(), "AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(o.TimeoutSeconds))
+	if s.seen != nil {
+		s.proxy = s.NewProxy()
+		env = append(env, "AWS_ENDPOINT_URL="+s.proxy.URL)
+	}
+	s.function, err = startWith(append(env, o.Env...),
 		emulator, "--log-level", "error",
 		"--runtime-interface-emulator-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), bootstrap)
@@ -126,6 +145,7 @@ func (s *Sandbox) functionEnv() []string {
 	return append(s.Env(),
 		"RESPONSE_HOSTS="+hostOf(s.Responses)+","+hostOf(s.Endpoint),
 		"STACK_ACCOUNTS="+Account,
+		"PERMISSIONS_BOUNDARY_ARN="+Boundary,
 		"AWS_LAMBDA_FUNCTION_NAME="+ProviderStack,
 		"AWS_LAMBDA_LOG_STREAM_NAME=sandbox",
 		"AWS_LAMBDA_LOG_FORMAT=JSON",
@@ -198,6 +218,9 @@ func (s *Sandbox) Log() string { return s.function.printed() }
 func (s *Sandbox) Close() error {
 	if s == nil {
 		return nil
+	}
+	if s.proxy != nil {
+		defer s.proxy.Close()
 	}
 	return errors.Join(s.function.stop(), s.moto.stop())
 }
