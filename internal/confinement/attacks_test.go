@@ -2,6 +2,7 @@ package confinement_test
 
 import (
 	"maps"
+	"slices"
 
 	"cloney-s3-credentials/internal/confinement"
 	"cloney-s3-credentials/internal/iamtest"
@@ -188,8 +189,10 @@ func onSecrets(s setup) []attack {
 		{what: "Let the world read a secret", requests: append(
 			on("secretsmanager:PutResourcePolicy", merged(have, key("secretsmanager:BlockPublicPolicy", "false")), ours),
 			on("secretsmanager:PutResourcePolicy", have, ours)...)},
-		{what: "Let anyone read a secret that is not the provider's, or take its policy away", requests: append(
-			on("secretsmanager:PutResourcePolicy", private, theirs, outside), on("secretsmanager:DeleteResourcePolicy", nil, theirs, outside)...)},
+		{what: "Let anyone read a secret that is not the provider's, or take its policy away", requests: slices.Concat(
+			on("secretsmanager:PutResourcePolicy", private, theirs, outside),
+			on("secretsmanager:PutResourcePolicy", merged(have, private), outside),
+			on("secretsmanager:DeleteResourcePolicy", nil, theirs, outside))},
 		{what: "Copy a secret to another region, or have a function of one's own rotate it", requests: each(ours, have, "secretsmanager:ReplicateSecretToRegions", "secretsmanager:RotateSecret")},
 	}
 }
