@@ -322,3 +322,40 @@ func TestLag(t *testing.T) {
 	must(t, a.DeletePolicy(ctx, "late", "p"))
 	silent(t, heard)
 }
+
+// What Secrets Manager makes of a resource policy.
+func TestSecretsManagersReaders(t *testing.T) {
+	const reader = "arn:aws:iam::123456789012:role/Reader"
+	policy := func(principals string) string {
+		return `{"Version":"2012-10-17","Statement":[{"Sid":"x","Effect":"Allow","Principal":{"AWS":[` + principals + `]},"Action":["secretsmanager:DescribeSecret","secretsmanager:GetSecretValue"],"Resource":["*"]}]}`
+	}
+	a, _, _ := account(t)
+	is(t, a.PutResourcePolicy(t.Context(), "none", policy(`"`+reader+`"`)), access.ErrNotFound)
+	is(t, a.PutResourcePolicy(t.Context(), "s", "{}"), access.ErrInvalid)
+	is(t, a.PutResourcePolicy(t.Context(), "s", policy(`"*"`)), access.ErrPublic)
+	is(t, a.PutResourcePolicy(t.Context(), "s", policy(`"arn:aws:iam::123456789012:group/x"`)), access.ErrPrincipal)
+	is(t, a.PutResourcePolicy(t.Context(), "s", policy(`"`+strings.Repeat("x", 20480)+`"`)), access.ErrInvalid)
+	a.Lag.Readers = 1
+	is(t, a.PutResourcePolicy(t.Context(), "s", policy(`"`+reader+`"`)), access.ErrPrincipal)
+	must(t, a.PutResourcePolicy(t.Context(), "s", policy(`"`+reader+`"`)))
+	// Who is gone stands there by an id, which cannot be put back.
+	a.SetReader(reader, false)
+	if text, err := a.ResourcePolicy(t.Context(), "s"); err != nil || strings.Contains(text, reader) || !strings.Contains(text, "AROA") {
+		t.Errorf("%s, %v", text, err)
+	} else {
+		is(t, a.PutResourcePolicy(t.Context(), "s", text), access.ErrPrincipal)
+	}
+	a.SetReader(reader, true)
+	if got := a.Readers("s"); !slices.Equal(got, []string{reader}) {
+		t.Errorf("read by %v", got)
+	}
+	a.ScheduleDeletion("s")
+	_, err := a.ResourcePolicy(t.Context(), "s")
+	is(t, err, access.ErrInvalid)
+	must(t, a.DeleteSecret(t.Context(), "s"))
+	_, err = a.CreateSecret(t.Context(), "s", "", ours)
+	must(t, err)
+	if got := a.Readers("s"); len(got) > 0 {
+		t.Errorf("a new secret is read by %v", got)
+	}
+}

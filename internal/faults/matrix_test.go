@@ -262,7 +262,7 @@ func TestPairsOfFaults(t *testing.T) {
 		}
 		if random.IntN(2) == 0 {
 			late := func() int { return random.IntN(4) }
-			s.lag = accesstest.Lag{Users: late(), Policies: late(), Keys: late(), Detach: late(), Prove: late(), Secrets: late()}
+			s.lag = accesstest.Lag{Users: late(), Policies: late(), Keys: late(), Detach: late(), Prove: late(), Secrets: late(), Readers: late()}
 		}
 		event := random.IntN(len(lives[s.plot]))
 		s.faults[event+1] = any(event)
