@@ -4,6 +4,7 @@ package minio_test
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"os"
@@ -216,9 +217,13 @@ func newDesk(t *testing.T, rclone string, keys map[string]minio.Key) desk {
 	t.Cleanup(trace.Close)
 	d := desk{dir: t.TempDir(), trace: trace}
 	must(t, trace.WriteCertificate(d.dir+"/ca.pem"))
+	var profiles strings.Builder
 	for name, key := range keys {
-		d.write(t, "profiles", "[profile "+name+"]\naws_access_key_id = "+key.ID+"\naws_secret_access_key = "+key.Secret+"\n")
+		// What the secret holds, as Secrets Manager would print it.
+		d.write(t, name+".json", fmt.Sprintf(`{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s"}`, key.ID, key.Secret))
+		fmt.Fprintf(&profiles, "[profile %s]\ncredential_process = cat %s/%s.json\n", name, d.dir, name)
 	}
+	d.write(t, "profiles", profiles.String())
 	d.write(t, "rclone.conf", rclone)
 	root, err := filepath.Abs("../../..")
 	must(t, err)
@@ -232,15 +237,10 @@ func newDesk(t *testing.T, rclone string, keys map[string]minio.Key) desk {
 	return d
 }
 
-// write writes a file, or adds to profiles.
 func (d desk) write(t *testing.T, name, text string) {
 	t.Helper()
 	file := filepath.Join(d.dir, name)
 	must(t, os.MkdirAll(filepath.Dir(file), 0o700))
-	if name == "profiles" {
-		before, _ := os.ReadFile(file)
-		text = string(before) + text
-	}
 	must(t, os.WriteFile(file, []byte(text), 0o600))
 }
 

@@ -1,7 +1,7 @@
 // Package minio runs MinIO on 127.0.0.1: an S3 server that is none of AWS's and
 // none of ours, with an engine that enforces IAM policies, conditions included.
-// What moto and an oracle say of our documents, MinIO and the clients that
-// people use have to show.
+// It shows what the oracle only says of our documents, and how the clients that
+// people use get on with them.
 //
 // MinIO and the clients are processes of the tests, built by `make test-s3` into
 // .tools/bin; nothing of them is linked or shipped.
