@@ -202,13 +202,14 @@ func TestMinIOStillRefuses(t *testing.T) {
 	kms, owner := destination(destinationBucket), source(sourceBucket)
 	kms.KMSKeys = []string{"arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}
 	owner.Owner = "111122223333"
-	for what, text := range map[string]string{
-		"the ACL action":     document(t, destination(destinationBucket)),
-		"KMS actions":        strings.Replace(document(t, kms), acl, "", 1),
-		"the owner's number": document(t, owner),
+	for text, complaint := range map[string]string{
+		document(t, destination(destinationBucket)):   "unsupported action 's3:PutObjectAcl'",
+		strings.Replace(document(t, kms), acl, "", 1): "invalid resource 'arn:aws:kms:",
+		document(t, owner):                            "invalid condition key 'aws:ResourceAccount'",
 	} {
-		if err := server.Add(t.Context(), minio.User{Key: minio.Key{ID: "AKIAREFUSED", Secret: "secret-of-a-test"}, Document: text}); err == nil {
-			t.Errorf("MinIO takes %s now", what)
+		user := minio.User{Key: minio.Key{ID: "AKIAREFUSED", Secret: "secret-of-a-test"}, Document: text}
+		if err := server.Add(t.Context(), user); err == nil || !strings.Contains(err.Error(), complaint) {
+			t.Errorf("MinIO does not say %q: %v", complaint, err)
 		}
 	}
 }
