@@ -1,9 +1,11 @@
 package sandbox_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"sync"
 
 	"cloney-s3-credentials/internal/confinement"
@@ -31,8 +33,22 @@ func record() func(*http.Request, []byte, *sandbox.Reply) {
 	}
 }
 
+// names are what differs from one life to the next and decides on nothing: the
+// names of stacks, users and secrets, and what is made up.
+var names = regexp.MustCompile(`wire-[a-z]+[\w.-]*|cloney-verification-\w+|(verified-|"v1-?)\w+|-\w{6}"|\d{4}-\d\d-\d\dT[\d:.]+Z`)
+
+// shape is a call without those names.
+func shape(c confinement.Call) string {
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic(err)
+	}
+	return names.ReplaceAllString(string(text), "x")
+}
+
 // judge puts every call of the whole run to two evaluators, with the policies
-// of the real template: moto itself does not enforce what is scoped by ARN.
+// of the real template: moto itself does not enforce what is scoped by ARN. The
+// other one, which is slow, is asked once of all calls of a shape.
 func judge() error {
 	template, err := confinement.ReadTemplate("../..")
 	if err != nil {
@@ -45,11 +61,15 @@ func judge() error {
 	judge := confinement.NewJudge(documents)
 	var questions []confinement.Question
 	var failed []error
+	decisions, shapes := 0, map[string]bool{}
 	for _, recorder := range recorders {
 		calls, err := recorder.Calls()
 		failed = append(failed, err)
 		for _, c := range calls {
-			questions = append(questions, judge.Question(where, c))
+			if decisions++; !shapes[shape(c)] {
+				shapes[shape(c)] = true
+				questions = append(questions, judge.Question(where, c))
+			}
 			if d := iamtest.Evaluate(judge.Account(c), c.Request); d.Outcome != iamtest.Allowed {
 				failed = append(failed, fmt.Errorf("%s: %s on %s %v: %v", c.Operation, c.Request.Action, c.Request.Resource, c.Request.Context, d))
 			}
@@ -65,6 +85,6 @@ func judge() error {
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	fmt.Printf("%d different decisions on what the function asked of AWS: all allowed by both evaluators\n", len(questions))
+	fmt.Printf("%d different decisions on what the function asked of AWS are allowed; those of %d shapes by the oracle too\n", decisions, len(questions))
 	return nil
 }
