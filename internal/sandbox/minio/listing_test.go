@@ -31,6 +31,10 @@ func TestWhatClientsList(t *testing.T) {
 		"rclone copy in/ destination:archive/in/":                    {0, []string{"in/ /"}},
 		"aws s3 ls s3://data-lake/in/ --profile source":              {0, []string{"in/ /"}},
 		boto3 + `list_objects_v2(Bucket="data-lake", Prefix="in/")'`: {0, []string{"in/ "}},
+		"AWS_PROFILE=source s5cmd ls s3://data-lake/in/":             {0, []string{"in/ /"}},
+		"AWS_PROFILE=source s5cmd cp 's3://data-lake/in/*' in/":      {0, []string{"in/ "}},
+		"AWS_PROFILE=destination s5cmd sync in/ s3://archive/in/":    {0, []string{"in/ "}},
+		"AWS_PROFILE=destination s5cmd cp in/ s3://archive/in/":      {0, nil},
 
 		// rclone looks first whether in is an object, and is refused: where nothing
 		// is below in/ either, it takes it for one.
@@ -40,6 +44,9 @@ func TestWhatClientsList(t *testing.T) {
 		"aws s3 sync s3://data-lake/in in/ --profile source":        {0, []string{"in/ "}},
 		"aws s3 sync in/ s3://archive/in --profile destination":     {0, []string{"in/ "}},
 		boto3 + `list_objects_v2(Bucket="data-lake", Prefix="in")'`: {1, []string{"in "}},
+		"AWS_PROFILE=source s5cmd ls s3://data-lake/in":             {1, []string{"in /"}},
+		"AWS_PROFILE=source s5cmd cp 's3://data-lake/in*' in/":      {1, []string{"in "}},
+		"AWS_PROFILE=destination s5cmd sync in/ s3://archive/in":    {1, nil},
 	} {
 		t.Run(line, func(t *testing.T) {
 			if strings.Contains(line, destinationBucket) {

@@ -57,10 +57,12 @@ func TestVersionsOfThePage(t *testing.T) {
 	text, err := os.ReadFile("../../../docs/clients.md")
 	must(t, err)
 	d := newDesk(t, "", nil)
-	for line, pattern := range map[string]string{"rclone version": `rclone (v[0-9.]+)`, "aws --version": `aws-cli/([0-9.]+) `} {
+	for line, pattern := range map[string]string{
+		"rclone version": `rclone (v[0-9.]+)`, "aws --version": `aws-cli/([0-9.]+) `, "s5cmd version": `(v[0-9.]+)-`,
+	} {
 		out, _ := d.run(t, line)
 		version := regexp.MustCompile(pattern).FindStringSubmatch(out)
-		if version == nil || !strings.Contains(string(text), "\n\n"+version[1]) {
+		if version == nil || !strings.Contains(string(text), "\n\n"+version[1]+", ") {
 			t.Errorf("%s: %s the page names another", line, out)
 		}
 	}
