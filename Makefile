@@ -33,7 +33,7 @@ demo: build-local ## show the provider at work in a local AWS
 
 # The end-to-end tests wait a good deal, so they run beside the others.
 test: build-local lint oracle ## everything that CI checks
-	go test -race -timeout 9m ./...
+	go test -race -timeout 9m -parallel 6 ./...
 	@$(MAKE) --no-print-directory faults
 
 # Beside `make test`, because MinIO takes minutes to compile where Go has not cached it.

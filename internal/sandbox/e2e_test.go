@@ -21,7 +21,7 @@ import (
 var pool = make(chan *sandbox.Sandbox, sandboxes)
 
 // sandboxes are as many as keep two cores busy: a test waits a good deal.
-const sandboxes = 3
+const sandboxes = 6
 
 // owned says which test has which sandbox.
 var owned sync.Map
