@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,6 +37,7 @@ var ugly = map[string]func(*cloudFormation){
 		}
 		overtaking := *c
 		overtaking.requests = 1
+		overtaking.going = maps.Clone(c.going) // it goes its own way
 		gone := make(chan struct{})
 		go func() {
 			defer close(gone)

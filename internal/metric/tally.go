@@ -15,7 +15,7 @@ import (
 // Counts are what one event cost and brought about.
 type Counts struct {
 	Requests  int // that AWS was sent, each attempt by itself
-	Retries   int // those of them that repeated an earlier one
+	Retries   int // repeated attempts, and waits after which something was looked at or tried again
 	Issued    int // access keys whose making AWS acknowledged
 	Retired   int // access keys whose deletion AWS acknowledged
 	Verifying time.Duration

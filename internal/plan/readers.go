@@ -56,11 +56,19 @@ func (p *planner) widen() {
 	wanted := p.want.Spec.Readers
 	present, _, exact := policy.ReadersOf(p.readers)
 	kept, _ := p.kept(present)
-	if missing := len(wanted) - len(kept); missing > 0 || len(wanted) > 0 && !exact {
-		before, _, _ := policy.ReadersOf(p.seen.ResourcePolicy)
-		_, ids := p.kept(before)
-		p.add(PutResourcePolicy{Secret: p.want.Spec.SecretName, Policy: policy.Readers(wanted), Gone: len(ids) >= missing})
+	if len(wanted) > len(kept) || len(wanted) > 0 && !exact {
+		p.add(PutResourcePolicy{Secret: p.want.Spec.SecretName, Policy: policy.Readers(wanted), Gone: p.gone(kept)})
 	}
+}
+
+// gone reports whether those who are missing among the kept were readers
+// before, and ids stand in their place. One that is named anew is not gone but
+// not known yet, or written wrongly.
+func (p *planner) gone(kept []string) bool {
+	missing := slices.DeleteFunc(slices.Clone(p.want.Spec.Readers), func(reader string) bool { return slices.Contains(kept, reader) })
+	before, _, _ := policy.ReadersOf(p.seen.ResourcePolicy)
+	_, ids := p.kept(before)
+	return len(ids) >= len(missing) && !slices.ContainsFunc(missing, func(reader string) bool { return !slices.Contains(p.want.FormerReaders, reader) })
 }
 
 // kept splits those whom a policy names: who stays a reader, and ids. By an id

@@ -19,8 +19,9 @@ const (
 	gone = "AROAEXAMPLEEXAMPLEEXA"
 )
 
+// readers names them, as before.
 func readers(arns ...string) func(*plan.Desired) {
-	return func(d *plan.Desired) { d.Spec.Readers = arns }
+	return func(d *plan.Desired) { d.Spec.Readers, d.FormerReaders = arns, arns }
 }
 
 // policies are the resource policies that the plan puts, in their order among

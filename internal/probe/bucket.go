@@ -139,7 +139,8 @@ func (b *bucket) look(ctx context.Context, p *place) {
 		// Not asked there at once: two regions that point at each other would
 		// be asked without a pause.
 		b.cfg.Region, b.movedTo = p.last.region, p.last.region
-	case p.last.final():
+	// A bucket that was made a moment ago is not known to each host of S3.
+	case p.last.final() && p.looks >= doubtful:
 		for _, other := range b.places {
 			other.last, other.state = p.last, fails
 		}
@@ -156,9 +157,8 @@ func (b *bucket) passed(ctx context.Context, p *place) {
 	if b.scope.Destination {
 		b.askACLs(ctx, p)
 	}
-	if p.begun == nil {
-		p.state = works
-	}
+	// What cannot be aborted now is aborted at the end, see clear.
+	p.state = works
 }
 
 // attempt returns what the key may not do, and S3's error.
@@ -235,10 +235,8 @@ func (b *bucket) upload(ctx context.Context, p *place, h header) error {
 	return b.abort(ctx, p)
 }
 
-// abort aborts what was begun, even when time is up.
+// abort aborts what was begun.
 func (b *bucket) abort(ctx context.Context, p *place) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mostWait)
-	defer cancel()
 	_, err := b.client().AbortMultipartUpload(ctx, p.begun)
 	if err != nil && classify(err).cause != noUpload { // an abort whose answer was lost
 		return err

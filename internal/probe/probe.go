@@ -133,14 +133,22 @@ func bucketsOf(cfg aws.Config, scope access.Scope) (buckets []*bucket) {
 // its place to the others.
 func settleAll(ctx context.Context, buckets []*bucket, until time.Time) {
 	slots := make(chan struct{}, atOnce)
+	sideBySide(buckets, func(b *bucket) { b.settle(ctx, slots, until) })
+	// Also once time is up, but all together within the time of one: the caller
+	// has a key to take back.
+	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), mostWait)
+	defer cancel()
+	sideBySide(buckets, func(b *bucket) {
+		slots <- struct{}{}
+		b.clear(tidy)
+		<-slots
+	})
+}
+
+func sideBySide(buckets []*bucket, do func(*bucket)) {
 	var wait sync.WaitGroup
 	for _, b := range buckets {
-		wait.Go(func() {
-			b.settle(ctx, slots, until)
-			slots <- struct{}{}
-			b.clear(ctx)
-			<-slots
-		})
+		wait.Go(func() { do(b) })
 	}
 	wait.Wait()
 }

@@ -153,7 +153,13 @@ func (p *Provisioner) observeUser(ctx context.Context, user string, seen *plan.O
 	}
 	if len(seen.Keys) > 1 {
 		for _, key := range seen.Keys {
-			if seen.LastUse[key.ID], err = ask(ctx, func() (access.LastUse, error) { return p.Keys.LastUse(ctx, key.ID) }); err != nil {
+			seen.LastUse[key.ID], err = ask(ctx, func() (access.LastUse, error) { return p.Keys.LastUse(ctx, key.ID) })
+			if errors.Is(err, access.ErrDenied) {
+				// IAM denies it for a key that is gone and still listed. What is
+				// not known counts as used just now.
+				seen.LastUse[key.ID], err = access.LastUse{Time: time.Now(), Service: "an unknown service", Region: "an unknown region"}, nil
+			}
+			if err != nil {
 				return fmt.Errorf("asking when key %s was last used: %w", key.ID, err)
 			}
 		}

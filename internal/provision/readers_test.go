@@ -193,6 +193,18 @@ func TestAReaderThatIsGone(t *testing.T) {
 	})
 }
 
+// One reader is gone, and another is named that AWS does not know: that one is
+// told, whatever is missing beside it.
+func TestANewReaderBesideOneThatIsGone(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack(readers(alice, bob)))
+		w.SetReader(alice, false)
+		w.SetReader(carol, false)
+		_, err := w.tryUpdate(stack(readers(alice, bob)), stack(readers(bob, carol)))
+		w.refused(err, "SecretReaders: AWS does not know one of the 2 readers")
+	})
+}
+
 // What someone attached by hand stays until the stack says who may read.
 func TestAResourcePolicyOfSomeoneElse(t *testing.T) {
 	play(t, func(w *world) {

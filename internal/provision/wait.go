@@ -78,7 +78,10 @@ func repeat(ctx context.Context, notFound, throttled, mostThrottled time.Duratio
 			wait, throttled = throttled, min(throttled*2, mostThrottled)
 		case errors.Is(err, access.ErrBusy),
 			errors.Is(err, access.ErrNotFound) && notFound > 0 && (waited < notFound || looks < fewestLooks),
-			errors.Is(err, access.ErrConflict) && (waited < lag || looks < fewestLooks):
+			errors.Is(err, access.ErrConflict) && (waited < lag || looks < fewestLooks),
+			// Who may do what lags too, and by its own clock: a user that is seen
+			// may still have neither path nor boundary for IAM to judge by.
+			errors.Is(err, access.ErrDenied) && notFound == lag && waited < justMadeFor:
 			wait, late = late, min(late*2, mostWait)
 			looks++
 		default:

@@ -161,6 +161,7 @@ func (w *world) tryRollback(from, to plan.Desired, physicalID string) (provision
 	ctx, cancel := context.WithTimeout(w.Context(), lambda)
 	defer cancel()
 	to.FormerTags = slices.Sorted(maps.Keys(from.Spec.Tags))
+	to.FormerReaders = from.Spec.Readers
 	result, err := w.provisioner.Update(ctx, to, target(from, physicalID))
 	w.discreet(err)
 	w.answered(ctx, result, err)

@@ -99,7 +99,7 @@ func (r Response) marshal() []byte {
 type Sender struct{ client *http.Client }
 
 const (
-	attemptTimeout = 10 * time.Second
+	attemptTimeout = 4 * time.Second
 	firstWait      = 250 * time.Millisecond
 	mostWait       = 4 * time.Second
 )

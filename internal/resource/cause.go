@@ -7,6 +7,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/spec"
 )
@@ -35,6 +36,8 @@ var outcomes = []struct {
 	{access.ErrDenied, metric.Denied},
 	{access.ErrLimit, metric.Limit},
 	{access.ErrInvalid, metric.Invalid},
+	{access.ErrPrincipal, metric.Invalid},
+	{access.ErrPublic, metric.Invalid},
 }
 
 // cause is why an event failed, by the type of its error and never by its text.
@@ -46,7 +49,7 @@ func cause(err error) metric.Cause {
 		return metric.Event
 	case is[foreign](err):
 		return metric.Account
-	case is[spec.Problems](err):
+	case is[spec.Problems](err), is[policy.TooManyError](err):
 		return metric.Properties
 	case is[plan.Refused](err):
 		return metric.Refused

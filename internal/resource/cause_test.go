@@ -14,6 +14,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
 	"cloney-s3-credentials/internal/resource"
@@ -72,6 +73,9 @@ func TestCauses(t *testing.T) {
 		"unproven":     {failing(fmt.Errorf("proving: %w", provision.Unproven{Cause: context.DeadlineExceeded})), nil, metric.Verification},
 		"denied":       {failing(step(access.ErrDenied)), nil, metric.Denied},
 		"limit":        {failing(step(access.ErrLimit)), nil, metric.Limit},
+		"too many":     {failing(fmt.Errorf("planning: %w", policy.TooManyError{Places: 900, Fit: 780})), nil, metric.Properties},
+		"no reader":    {failing(step(access.ErrPrincipal)), nil, metric.Invalid},
+		"public":       {failing(step(access.ErrPublic)), nil, metric.Invalid},
 		"invalid":      {failing(step(access.ErrInvalid)), nil, metric.Invalid},
 		"throttled":    {failing(step(access.ErrThrottled)), nil, metric.Throttled},
 		"throttled up": {failing(fmt.Errorf("%w: %w", context.DeadlineExceeded, access.ErrThrottled)), nil, metric.Throttled},

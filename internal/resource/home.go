@@ -11,7 +11,15 @@ import (
 // environment says so; an event says of itself what it likes.
 type Home struct {
 	Region   string   // of the function; empty: any
-	Accounts []string // whose stacks are served; empty: any (local runs)
+	Accounts []string // whose stacks are served, the function's own first; empty: any (local runs)
+}
+
+// account is the function's own, where users and secrets are; empty: not known.
+func (h Home) account() string {
+	if len(h.Accounts) == 0 {
+		return ""
+	}
+	return h.Accounts[0]
 }
 
 // near refuses a stack of another region. CloudFormation asks for a provider in

@@ -211,7 +211,7 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	if err := h.Home.serves(r.owner.Stack); err != nil {
 		return provision.Result{}, foreign{err}
 	}
-	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets}
+	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, Account: h.Home.account()}
 	if r.RequestType == Create {
 		rules.Now = time.Now()
 	}
@@ -223,7 +223,8 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	if r.RequestType == Create {
 		return h.Provisioner.Create(ctx, want)
 	}
-	want.FormerTags = spec.Peek(r.OldResourceProperties, r.owner).TagKeys
+	former := spec.Peek(r.OldResourceProperties, r.owner)
+	want.FormerTags, want.FormerReaders = former.TagKeys, former.Readers
 	return h.Provisioner.Update(ctx, want, r.target(r.OldResourceProperties))
 }
 

@@ -76,9 +76,10 @@ func cutARN(arn, partition string) (bucket, prefix, problem string) {
 	return bucket, prefix, ""
 }
 
-// mostPrefix is how many bytes an object's key, and so a prefix, can have.
+// mostPrefix is how many bytes a prefix can have: those of an object's key, less
+// what verifying writes behind it.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
-const mostPrefix = 1024
+const mostPrefix = 978
 
 // prefixProblem says why a prefix cannot stand in a policy, or nothing. IAM
 // takes U+0020 to U+00FF.
@@ -86,7 +87,7 @@ const mostPrefix = 1024
 func prefixProblem(prefix string) string {
 	switch {
 	case len(prefix) > mostPrefix:
-		return fmt.Sprintf("has a prefix of %d bytes, and no object's key has more than %d", len(prefix), mostPrefix)
+		return fmt.Sprintf("has a prefix of %d bytes; with more than %d no key is left to verify it with, for S3's have at most 1024", len(prefix), mostPrefix)
 	case !utf8.ValidString(prefix):
 		return "has a prefix that is no UTF-8, as every object's key is"
 	}

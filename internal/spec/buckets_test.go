@@ -83,7 +83,7 @@ func TestBucketsThatAreNone(t *testing.T) {
 		"ab*c/in":                         "has a wildcard; name each bucket",
 		"abc/d\u20acta/":                  "has the character U+20AC in its prefix, which an IAM policy cannot hold (only U+0020 to U+00FF)",
 		"abc/a\nb":                        "has the character U+000A in its prefix",
-		"abc/" + strings.Repeat("é", 513): "has a prefix of 1026 bytes, and no object's key has more than 1024",
+		"abc/" + strings.Repeat("é", 513): "has a prefix of 1026 bytes; with more than 978 no key is left to verify it with",
 		"a_b/in/":                         "use a–z",
 		"*":                               "has a wildcard; name each bucket",
 		"abc-*":                           "has a wildcard",

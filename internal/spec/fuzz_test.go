@@ -128,7 +128,7 @@ func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 		if !bucketRule.MatchString(bucket) || strings.Contains(bucket, "..") || !permitted {
 			t.Errorf("bucket %q", bucket)
 		}
-		if prefix := place.Prefix(); !prefixRule.MatchString(prefix) || len(prefix) > 1024 {
+		if prefix := place.Prefix(); !prefixRule.MatchString(prefix) || len(prefix) > 978 {
 			t.Errorf("prefix %q", prefix)
 		}
 	}

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -24,8 +25,8 @@ func (r *reader) readers(kmsKey string) []string {
 		switch {
 		case problem != "":
 			r.refuse(item.property, "%s %s", quote(item.text), problem)
-		case account != stack.Account && !shared:
-			r.refuse(item.property, "%s is in another account than the stack, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, no alias), and let the reader use it in that key's policy", quote(item.text), stack.Partition)
+		case account != cmp.Or(r.rules.Account, stack.Account) && !shared:
+			r.refuse(item.property, "%s is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, no alias), and let the reader use it in that key's policy", quote(item.text), stack.Partition)
 		default:
 			arns = append(arns, arn)
 		}

@@ -81,7 +81,7 @@ func TestAReaderInAnotherAccountNeedsAKeyOfItsOwn(t *testing.T) {
 			`"SecretKmsKeyId": "arn:aws:kms:eu-west-1:123456789012:alias/k", `,
 		} {
 			only(t, with(key+`"SecretReaders": ["`+role+`", "`+reader+`"]`), "SecretReaders[1]",
-				"is in another account than the stack, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN", rules(t))
+				"is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN", rules(t))
 		}
 		if found := problems(t, with(shared+`"SecretReaders": ["`+reader+`"]`), rules(t)); found != nil {
 			t.Errorf("%s with a key: %v", reader, found)

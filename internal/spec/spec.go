@@ -38,6 +38,8 @@ const MaxTags = 40
 type Rules struct {
 	Owner          name.Owner
 	AllowedBuckets []string // patterns with *, empty: any bucket
+	// Account is where the secret is: the provider's; empty: the stack's own.
+	Account string
 	// Now is the time of a Create, which takes no ExpiresAt that is past; zero:
 	// any goes, for in an Update a past one ends access at once.
 	Now time.Time
@@ -69,6 +71,7 @@ type Names struct {
 	UserName   string
 	SecretName string
 	TagKeys    []string
+	Readers    []string
 }
 
 // Peek reads the names from properties that may be of another version, or
@@ -87,5 +90,6 @@ func Peek(properties map[string]any, owner name.Owner) Names {
 	for key := range r.tags() {
 		names.TagKeys = append(names.TagKeys, key)
 	}
+	names.Readers = r.readers(r.kmsKey())
 	return names
 }
