@@ -52,8 +52,11 @@ func main() {
 
 func layOut(from, to string) error {
 	files, err := filepath.Glob(filepath.Join(from, "*.json"))
-	if err != nil || len(files) < fewest {
-		return fmt.Errorf("%d reports in %s, %w", len(files), from, err)
+	if err != nil {
+		return err
+	}
+	if len(files) < fewest {
+		return fmt.Errorf("%d reports in %s, and there are more than %d", len(files), from, fewest)
 	}
 	for _, dir := range []string{"ID", "index"} {
 		if err := os.MkdirAll(filepath.Join(to, dir), 0o755); err != nil {
