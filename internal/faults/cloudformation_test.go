@@ -158,7 +158,7 @@ func (c *cloudFormation) answers(p *process) {
 	if p.twice {
 		c.Errorf("asked for a key again before it has looked what the call before made")
 	}
-	c.slowest = max(c.slowest, p.answered)
+	c.took(p.answered)
 	if p.answer == nil {
 		c.heard("  no answer")
 		return

@@ -39,8 +39,10 @@ type world struct {
 	provisioner *provision.Provisioner
 	logger      *slog.Logger
 	log         *buffer
-	slowest     time.Duration
-	trace       []string // nil: not kept
+
+	noting  sync.Mutex // two events of a sequence may be under way at once
+	slowest time.Duration
+	trace   []string // nil: not kept
 }
 
 // recorder is a testing.TB that keeps what goes wrong.
@@ -56,7 +58,11 @@ func (r *recorder) Errorf(format string, args ...any) {
 	defer r.mu.Unlock()
 	r.problems = append(r.problems, fmt.Sprintf(format, args...))
 }
-func (r *recorder) Failed() bool { return len(r.problems) > 0 }
+func (r *recorder) Failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.problems) > 0
+}
 
 type buffer struct {
 	mu   sync.Mutex
@@ -94,9 +100,18 @@ func play(t *testing.T, lag accesstest.Lag, f func(*world)) (problems []string, 
 
 // heard notes something for the trace.
 func (w *world) heard(format string, args ...any) {
+	w.noting.Lock()
+	defer w.noting.Unlock()
 	if w.trace != nil {
 		w.trace = append(w.trace, strings.TrimRight(fmt.Sprintf(format, args...), " "))
 	}
+}
+
+// took notes how long an answer took.
+func (w *world) took(d time.Duration) {
+	w.noting.Lock()
+	defer w.noting.Unlock()
+	w.slowest = max(w.slowest, d)
 }
 
 // open makes the account, the neighbour in it, and the provider.
