@@ -54,6 +54,9 @@ func Definite(err error) bool {
 
 // User is an IAM user as it stands in the account.
 type User struct {
+	// ID is IAM's own: one that was deleted and made again has another one.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+	ID   string
 	Name string
 	ARN  string
 	Tags map[string]string

@@ -65,6 +65,7 @@ type Account struct {
 	proofs    []Proof
 	issued    []string // every secret half ever handed out
 	made      int      // keys ever made
+	born      int      // users ever made
 	expected  map[string]bool
 	protected map[string]bool
 	racing    bool // events race: AWSCURRENT is looked at once they are at rest

@@ -55,7 +55,7 @@ func (a *Account) Protect(names ...string) {
 // MakeUser makes a user with one active key, and returns the key's id.
 func (a *Account) MakeUser(name string, tags map[string]string) (keyID string) {
 	a.byHand(func() {
-		a.users[strings.ToLower(name)] = &user{name: name, tags: maps.Clone(tags), hung: map[string]bool{}}
+		a.add(&user{name: name, tags: maps.Clone(tags)})
 		keyID = a.mint(name).id
 	})
 	return keyID

@@ -3,6 +3,7 @@ package accesstest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 )
 
 type user struct {
+	id        string
 	name      string
 	tags      map[string]string
 	attached  []string        // names of policies under our path
@@ -20,7 +22,15 @@ type user struct {
 }
 
 func (u *user) public() access.User {
-	return access.User{Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + path() + u.name, Tags: maps.Clone(u.tags)}
+	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + path() + u.name, Tags: maps.Clone(u.tags)}
+}
+
+// add puts a user into the account, with an id that no other one ever has.
+func (a *Account) add(u *user) *user {
+	a.born++
+	u.id, u.hung = fmt.Sprintf("AIDAUSER%013d", a.born), map[string]bool{}
+	a.users[strings.ToLower(u.name)] = u
+	return u
 }
 
 // find returns the user as IAM shows it.
@@ -60,8 +70,7 @@ func (a *Account) CreateUser(ctx context.Context, name string, tags map[string]s
 			return access.ErrInvalid
 		}
 		a.ours("user "+name, tags)
-		u := &user{name: name, tags: after, hung: map[string]bool{}, unseen: a.Lag.Users}
-		a.users[strings.ToLower(name)] = u
+		u := a.add(&user{name: name, tags: after, unseen: a.Lag.Users})
 		created = u.public()
 		return nil
 	})

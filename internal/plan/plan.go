@@ -58,6 +58,14 @@ type Observed struct {
 	ResourcePolicy string
 }
 
+// UserID returns the user's id; empty: there is no user.
+func (o Observed) UserID() string {
+	if o.User == nil {
+		return ""
+	}
+	return o.User.ID
+}
+
 // Grace is how long a replaced key must have gone unused before it may be
 // deleted to make room (RotationGraceDays' default).
 const Grace = 7 * 24 * time.Hour

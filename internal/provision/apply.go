@@ -19,6 +19,7 @@ type run struct {
 	want     plan.Desired
 	seen     plan.Observed
 	result   Result
+	user     string                   // its id; empty: there is none yet
 	policies map[string]access.Policy // by name: what the user has by now
 	justMade bool                     // IAM may not see yet what this run made
 	wrote    bool                     // it had something to do
@@ -34,7 +35,7 @@ func (p *Provisioner) begin(want plan.Desired, seen plan.Observed) *run {
 	for _, policy := range seen.Policies {
 		policies[policy.Name] = policy
 	}
-	run := &run{Provisioner: p, want: want, seen: seen, result: result(want, seen), policies: policies}
+	run := &run{Provisioner: p, want: want, seen: seen, result: result(want, seen), user: seen.UserID(), policies: policies}
 	if seen.Secret != nil {
 		run.passed, _ = time.Parse(time.RFC3339, seen.Secret.Tags[name.TagPassed])
 	}
@@ -140,7 +141,7 @@ func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 	// A crash after this: a user that can do nothing and carries our tags.
 	err := r.settle(ctx, func() error {
 		user, err := r.Users.CreateUser(ctx, s.Name, s.Tags)
-		r.result.UserARN = user.ARN
+		r.result.UserARN, r.user = user.ARN, user.ID
 		return err
 	})
 	r.justMade = true

@@ -26,7 +26,11 @@ const (
 // observe looks at what is there, as far as planning needs it. Keys and secret
 // have to be of one moment: a key that another run of the same event stores in
 // between would look like one that is gone, or like one that is nobody's.
-func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Observed, error) {
+//
+// id is that of the user that the run has seen before; empty: none. A Delete
+// that has taken it away since has the last word, and what is made anew after
+// it nobody would ever delete: errOvertaken.
+func (p *Provisioner) observe(ctx context.Context, want plan.Desired, id string) (plan.Observed, error) {
 	w := newWatch()
 	var seen plan.Observed
 	// What is there by one look and not by the next is looked for again.
@@ -41,14 +45,22 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired) (plan.Obse
 		if seen.ResourcePolicy, err = p.resourcePolicy(ctx, want, seen.Secret); err != nil {
 			return err
 		}
-		user, err := p.user(ctx, want.Spec.UserName)
+		look := p.user
+		if id != "" {
+			look = p.sought
+		}
+		user, err := look(ctx, want.Spec.UserName)
 		if err != nil && !errors.Is(err, access.ErrNotFound) {
 			return fmt.Errorf("looking for the user: %w", err)
+		}
+		if id != "" && user.ID != id {
+			return errOvertaken
 		}
 		if err == nil {
 			seen.User = &user
 			// Someone else's user is refused by the plan, and not looked into.
 			if want.Owner.OwnsAs(user.Name, user.Tags) {
+				id = user.ID
 				if err := p.observeUser(ctx, user.Name, &seen); err != nil {
 					return err
 				}

@@ -60,7 +60,7 @@ type Target struct {
 func (p *Provisioner) Create(ctx context.Context, want plan.Desired) (Result, error) {
 	work, cancel := working(ctx)
 	defer cancel()
-	seen, err := p.observe(work, want)
+	seen, err := p.observe(work, want, "")
 	if err != nil {
 		return Result{}, err
 	}
@@ -113,7 +113,10 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Targ
 	if !replacing && former.SecretName != want.Spec.SecretName {
 		want.FormerSecret = former.SecretName
 	}
-	seen, err := p.observe(work, want)
+	seen, err := p.observe(work, want, "")
+	if err == nil && !replacing && losing(want, seen) {
+		seen, err = p.afterADelete(work, want)
+	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -134,12 +137,31 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Targ
 		}
 		// That replacement may still have been at work, and have passed the
 		// secret on after it was seen.
-		if seen, err = p.observe(work, want); err != nil {
+		if seen, err = p.observe(work, want, seen.UserID()); err != nil {
 			return done, err
 		}
 		return p.converge(work, want, seen)
 	}
 	return done, err
+}
+
+// losing reports whether a Delete may be at work: it takes the user first and
+// the secret last.
+func losing(want plan.Desired, seen plan.Observed) bool {
+	return seen.User == nil && (seen.Former != nil || seen.Secret != nil && want.Owner.OwnsAs(want.Spec.UserName, seen.Secret.Tags))
+}
+
+// afterADelete tells a user that someone deleted by hand, which is made anew,
+// from one that a Delete has just taken: the secret follows it then.
+func (p *Provisioner) afterADelete(ctx context.Context, want plan.Desired) (plan.Observed, error) {
+	if err := sleep(ctx, passing); err != nil {
+		return plan.Observed{}, err
+	}
+	seen, err := p.observe(ctx, want, "")
+	if err == nil && seen.User == nil && !losing(want, seen) {
+		err = errOvertaken
+	}
+	return seen, err
 }
 
 // Delete takes everything of the physical id away. An id that no answer ever
@@ -184,7 +206,7 @@ func (p *Provisioner) converge(ctx context.Context, want plan.Desired, seen plan
 			return run.finished(), err
 		}
 		far = run.result.reached
-		if seen, err = p.observe(ctx, want); err != nil {
+		if seen, err = p.observe(ctx, want, run.user); err != nil {
 			return Result{reached: far}, err
 		}
 	}

@@ -191,3 +191,98 @@ func TestAnUpdateWhoseUserIsTakenAwayLeavesNothing(t *testing.T) {
 		w.empty()
 	})
 }
+
+// A Delete takes the user first and the secret last: an Update that comes in
+// between does not make anew what nobody would ever delete.
+func TestAnUpdateBehindADeleteMakesNothing(t *testing.T) {
+	for name, next := range updates {
+		if next.Spec.UserName != user {
+			continue // a replacement makes a user of its own, which its own Delete follows
+		}
+		t.Run(name, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(stack())
+				w.Before = func(_ context.Context, verb string) error {
+					if verb == "GetUser" {
+						w.Before = nil
+						w.remove(stack())
+					}
+					return nil
+				}
+				_, err := w.tryUpdate(stack(), next)
+				w.refused(err, "deleted")
+				w.empty()
+			})
+		})
+	}
+}
+
+// The user that an Update has begun with is not the one that is there now: it
+// was deleted, and is another run's. Only IAM's id of it tells.
+func TestAnUpdateKeepsToItsUser(t *testing.T) {
+	play(t, func(w *world) {
+		w.create(stack())
+		w.Before = func(_ context.Context, verb string) error {
+			if verb == "GetPolicy" {
+				w.Before = nil
+				w.remove(stack())
+				w.create(stack(request("request-2")))
+			}
+			return nil
+		}
+		_, err := w.tryUpdate(stack(), stack(buckets("two")))
+		w.refused(err, "deleted")
+		w.one()
+	})
+}
+
+// Three at once, such as an Update that was given up, its rollback, and the
+// Delete of the stack. What may be left is a secret with a dead key; never a
+// live key that no secret gives out, nor anything that a Delete cannot take.
+func TestThreeAtOnceLeaveNoLiveKeyUnknown(t *testing.T) {
+	for _, name := range slices.Sorted(maps.Keys(updates)) {
+		next := updates[name]
+		update := func(w *world) error { _, err := w.tryUpdate(stack(), next); return err }
+		rollback := func(w *world) error { _, err := w.tryRollback(next, stack(), user); return err }
+		remove := func(w *world) error { return w.tryDelete(target(stack(), user)) }
+		for label, events := range map[string][]func(*world) error{
+			"update, rollback, delete": {update, rollback, remove},
+			"update twice, delete":     {update, update, remove},
+			"update, delete twice":     {update, remove, remove},
+		} {
+			t.Run(name+"/"+label, func(t *testing.T) {
+				for seed := range int64(raceSeeds / 4) {
+					play(t, func(w *world) {
+						w.create(stack())
+						w.ExpectRemoval(user, second)
+						w.race(seed, events...)
+						w.everyKeyIsKnown()
+						w.ExpectRemoval(user, second)
+						w.remove(next)
+						w.remove(stack())
+						w.empty()
+					})
+					if t.Failed() {
+						t.Fatalf("seed %d", seed)
+					}
+				}
+			})
+		}
+	}
+}
+
+// everyKeyIsKnown asks that every live key is one that a secret gives out.
+func (w *world) everyKeyIsKnown() {
+	w.Helper()
+	var given []string
+	for _, s := range w.Inventory().Secrets {
+		given = append(given, w.Labelled(s, access.Current), w.Labelled(s, access.Previous))
+	}
+	for _, u := range []string{user, second} {
+		for _, key := range w.LiveKeys(u) {
+			if !slices.Contains(given, key) {
+				w.Errorf("key %s of %s lives, and no secret gives it out", key, u)
+			}
+		}
+	}
+}

@@ -114,7 +114,7 @@ func fromTags(tags []types.Tag) map[string]string {
 }
 
 func toUser(user *types.User) access.User {
-	return access.User{Name: aws.ToString(user.UserName), ARN: aws.ToString(user.Arn), Tags: fromTags(user.Tags)}
+	return access.User{ID: aws.ToString(user.UserId), Name: aws.ToString(user.UserName), ARN: aws.ToString(user.Arn), Tags: fromTags(user.Tags)}
 }
 
 // User returns the user, whatever its path, so that a foreign one is seen.

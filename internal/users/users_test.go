@@ -19,7 +19,7 @@ import (
 
 const (
 	secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	aUser  = `<User><UserName>x</UserName><Arn>arn:aws:iam::123456789012:user/other/x</Arn><Path>/other/</Path><Tags><member><Key>cloney:stack-id</Key><Value>s</Value></member></Tags></User>`
+	aUser  = `<User><UserId>AIDAEXAMPLE</UserId><UserName>x</UserName><Arn>arn:aws:iam::123456789012:user/other/x</Arn><Path>/other/</Path><Tags><member><Key>cloney:stack-id</Key><Value>s</Value></member></Tags></User>`
 )
 
 // listing answers every list with nothing, and every other call with success.
@@ -28,7 +28,7 @@ func listing(call edgetest.Call) edgetest.Answer { return edgetest.Query(call.Op
 func TestAUserOfAnyPathIsSeen(t *testing.T) {
 	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query("GetUser", aUser) }, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
 		got, err := u.User(t.Context(), "x")
-		want := access.User{Name: "x", ARN: "arn:aws:iam::123456789012:user/other/x", Tags: map[string]string{"cloney:stack-id": "s"}}
+		want := access.User{ID: "AIDAEXAMPLE", Name: "x", ARN: "arn:aws:iam::123456789012:user/other/x", Tags: map[string]string{"cloney:stack-id": "s"}}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
