@@ -75,6 +75,7 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 		Sender:         reply.New(),
 		Log:            log,
 		AllowedBuckets: spec.Patterns(os.Getenv("ALLOWED_BUCKETS")),
+		AllowedReaders: spec.Patterns(os.Getenv("ALLOWED_READERS")),
 		ResponseHosts:  spec.Patterns(os.Getenv("RESPONSE_HOSTS")),
 		Home:           resource.Home{Region: cfg.Region, Accounts: spec.Patterns(os.Getenv("STACK_ACCOUNTS"))},
 		LogStream:      lambdacontext.LogStreamName,

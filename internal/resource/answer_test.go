@@ -78,6 +78,21 @@ func TestADeleteOfABucketNoLongerAllowed(t *testing.T) {
 	}
 }
 
+// Whom the owner lets no stack name does not get to read.
+func TestAReaderThatIsNotAllowed(t *testing.T) {
+	readers := map[string]any{"ResourceProperties": properties(map[string]any{"SecretReaders": "arn:aws:iam::123456789012:role/Reader"})}
+	for _, requestType := range []string{"Create", "Update"} {
+		w := world{readers: []string{"none"}}
+		if got := w.answered(t, t.Context(), event(t, requestType, readers)); got.Status != "FAILED" || !strings.Contains(got.Reason, "AllowedReaders: none") || len(w.did) > 0 {
+			t.Errorf("%s: did %v: %s", requestType, w.did, got.Reason)
+		}
+	}
+	w := world{readers: []string{"none"}}
+	if got := w.answered(t, t.Context(), event(t, "Delete", readers)); got.Status != "SUCCESS" {
+		t.Error(got.Reason)
+	}
+}
+
 // What the provisioner is asked for is what the event says.
 func TestWhatTheProvisionerIsAskedFor(t *testing.T) {
 	stack, err := name.ParseStackID(stackID)

@@ -43,6 +43,7 @@ type Handler struct {
 	Sender         Sender
 	Log            *slog.Logger
 	AllowedBuckets []string // patterns, see spec.Rules; empty: any bucket
+	AllowedReaders []string // see spec.Rules; empty: anyone
 	ResponseHosts  []string // of local runs, see reply.ParseAddress
 	Home           Home     // whose events are served; zero: anyone's
 	LogStream      string   // named in answers, so that the log is found
@@ -211,7 +212,7 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	if err := h.Home.serves(r.owner.Stack); err != nil {
 		return provision.Result{}, foreign{err}
 	}
-	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, Account: h.Home.account()}
+	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, AllowedReaders: h.AllowedReaders, Account: h.Home.account()}
 	if r.RequestType == Create {
 		rules.Now = time.Now()
 	}

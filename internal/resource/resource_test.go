@@ -42,7 +42,8 @@ type world struct {
 	sent  []reply.Response // as CloudFormation reads them
 	log   bytes.Buffer
 	hosts []string
-	allow []string
+	allow   []string
+	readers []string
 	home  resource.Home
 
 	metrics *metric.Sink
@@ -117,6 +118,7 @@ func (w *world) handle(ctx context.Context, raw []byte) error {
 		Sender:         w,
 		Log:            slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		AllowedBuckets: w.allow,
+		AllowedReaders: w.readers,
 		ResponseHosts:  w.hosts,
 		Home:           w.home,
 		Metrics:        w.metrics,

@@ -165,7 +165,8 @@ func Match(pattern, s string) bool {
 	return false
 }
 
-// Patterns reads ALLOWED_BUCKETS: comma-separated, spaces around aside.
+// Patterns reads ALLOWED_BUCKETS and its likes: comma-separated, spaces around
+// aside.
 func Patterns(list string) []string {
 	var patterns []string
 	for pattern := range strings.SplitSeq(list, ",") {

@@ -25,6 +25,8 @@ func (r *reader) readers(kmsKey string) []string {
 		switch {
 		case problem != "":
 			r.refuse(item.property, "%s %s", quote(item.text), problem)
+		case !mayRead(arn, account, r.rules.AllowedReaders):
+			r.refuse(item.property, "%s is not among those whom this provider may let read (its AllowedReaders: %s); ask the owner of the provider's stack", quote(item.text), short(strings.Join(r.rules.AllowedReaders, ", ")))
 		case account != cmp.Or(r.rules.Account, stack.Account) && !shared:
 			r.refuse(item.property, "%s is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, no alias), and let the reader use it in that key's policy", quote(item.text), stack.Partition)
 		default:
@@ -33,6 +35,13 @@ func (r *reader) readers(kmsKey string) []string {
 	}
 	slices.Sort(arns)
 	return slices.Compact(arns)
+}
+
+// mayRead reports whether the provider's owner lets the reader be named.
+func mayRead(arn, account string, allowedReaders []string) bool {
+	return len(allowedReaders) == 0 || slices.ContainsFunc(allowedReaders, func(pattern string) bool {
+		return pattern == account || Match(pattern, arn)
+	})
 }
 
 // readerOf returns the ARN and the account of a reader, or what is wrong. An

@@ -72,6 +72,44 @@ func TestEveryRefusedReaderSaysWhatToWrite(t *testing.T) {
 	only(t, with(`"SecretReaders": {"AWS": "123456789012"}`), "SecretReaders", "is a map; write a list", rules(t))
 }
 
+func TestAllowedReaders(t *testing.T) {
+	const in, away = "arn:aws:iam::123456789012:role/apps/Reader", "arn:aws:iam::210987654321:role/apps/Reader"
+	for _, c := range []struct {
+		patterns, reader string
+		allowed          bool
+	}{
+		{"", away, true},
+		{"*", away, true},
+		{"none", in, false},
+		{"123456789012", in, true},
+		{"123456789012", "123456789012", true},
+		{"123456789012", "arn:aws:iam::123456789012:root", true},
+		{"123456789012", away, false},
+		{"210987654321 , 123456789012", in, true},
+		{"arn:aws:iam::123456789012:role/apps/*", in, true},
+		{"arn:aws:iam::123456789012:role/apps/*", away, false},
+		{"arn:aws:iam::123456789012:role/apps/*", "arn:aws:iam::123456789012:user/apps/Reader", false},
+		// The whole account is more than a role of it.
+		{"arn:aws:iam::123456789012:role/*", "123456789012", false},
+		{"arn:aws:iam::123456789012:root", "123456789012", true},
+		{"arn:aws:iam::*:role/apps/Reader", away, true},
+		{in, in, true},
+		{in, in + "2", false},
+		{"12345678901", in, false},
+		{"1234*", in, false},
+	} {
+		given := rules(t)
+		given.AllowedReaders = spec.Patterns(c.patterns)
+		_, err := spec.Parse(properties(t, with(shared+fmt.Sprintf(`"SecretReaders": [%q]`, c.reader))), given)
+		if (err == nil) != c.allowed {
+			t.Errorf("%q, %q: %v", c.patterns, c.reader, err)
+		}
+	}
+	given := rules(t)
+	given.AllowedReaders = []string{"123456789012", "none"}
+	only(t, with(shared+fmt.Sprintf(`"SecretReaders": ["123456789012", %q]`, away)), "SecretReaders[1]", "(its AllowedReaders: 123456789012, none); ask the owner of the provider's stack", given)
+}
+
 // What another account reads has to be encrypted with a key that it can be let
 // use, and only a key's own ARN says that it is one.
 func TestAReaderInAnotherAccountNeedsAKeyOfItsOwn(t *testing.T) {

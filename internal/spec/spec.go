@@ -38,6 +38,9 @@ const MaxTags = 40
 type Rules struct {
 	Owner          name.Owner
 	AllowedBuckets []string // patterns with *, empty: any bucket
+	// AllowedReaders are account ids, each for all in it, and patterns of ARNs
+	// with *; empty: anyone.
+	AllowedReaders []string
 	// Account is where the secret is: the provider's; empty: the stack's own.
 	Account string
 	// Now is the time of a Create, which takes no ExpiresAt that is past; zero:
