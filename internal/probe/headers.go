@@ -41,7 +41,8 @@ var demanded = []header{
 //     clients that send it;
 //   - encryption by another key also cures a KMS key that is closed to the
 //     user, to whom uploads then are closed too. It stays a denial, which says
-//     what was seen.
+//     what was seen, unless S3 has told that the bucket's policy denies it: what
+//     a header cures then is that policy.
 func (b *bucket) tryHeaders(ctx context.Context, p *place, denial error) error {
 	for _, h := range demanded {
 		if b.upload(ctx, p, h) != nil {
@@ -55,7 +56,7 @@ func (b *bucket) tryHeaders(ctx context.Context, p *place, denial error) error {
 		if again := b.upload(ctx, p, header{}); classify(again).cause != denied {
 			return again
 		}
-		if h.encryption != "" {
+		if h.encryption != "" && classify(denial).reason != bucketDenies {
 			p.cure = h
 			return denial
 		}
@@ -75,7 +76,7 @@ func (b *bucket) askACLs(ctx context.Context, p *place) {
 	b.askedACLs = true
 	// Where ACLs are off, this one is refused and bucket-owner-full-control is not.
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
-	switch classify(b.upload(ctx, p, header{acl: types.ObjectCannedACLPrivate})).cause {
+	switch classify(b.upload(ctx, p, header{acl: types.ObjectCannedACLPrivate, encryption: p.header.encryption})).cause {
 	case noACLs:
 		p.note("Object Ownership has ACLs switched off: s3:PutObjectAcl does nothing there; have the client send no ACL, or bucket-owner-full-control")
 	case denied:

@@ -108,10 +108,7 @@ func unnamedKey(key string, scope access.Scope) string {
 // can be one.
 func bucketPolicy(p *place) string {
 	const text = "a Deny in the bucket's policy is in the way; except the user there (a condition on aws:PrincipalArn)"
-	switch {
-	case p.cure != (header{}):
-		return text + ". Or, as it is allowed with the header " + p.cure.String() + ": have the client send that, and set Verify: false"
-	case p.last.purpose == writing:
+	if p.last.purpose == writing {
 		return text + ". Or, if the Deny is for uploads that lack some header: have the client send that, and set Verify: false"
 	}
 	return text
