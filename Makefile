@@ -30,7 +30,7 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo test units e2e test-s3 faults fuzz build build-local release reproducible sbom audit sandbox tools lint oracle clean
+.PHONY: demo test units e2e test-s3 live faults fuzz build build-local release reproducible sbom audit sandbox tools lint oracle clean
 
 demo: build-local ## show the provider at work in a local AWS
 	@go run ./internal/sandbox/demo
@@ -53,6 +53,10 @@ e2e: build-local oracle ## the end-to-end tests, on the sandbox
 # Beside `make test`, because MinIO takes minutes to compile where Go has not cached it.
 test-s3: .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
 	go test -tags=s3 -count=1 -timeout 4m ./internal/sandbox/minio
+
+# With the credentials of an administrator, where the provider is deployed.
+live: $(TOOLS) ## the life of a migration's credentials in your own AWS account: what only AWS can show
+	CLONEY_LIVE=yes go test -v -count=1 -timeout 90m ./internal/sandbox/live
 
 # Each takes a few cases of it along under the race detector; here are all.
 faults: ## a fault at every call of every event, and pairs of them

@@ -37,14 +37,14 @@ type world struct {
 
 	acknowledge func() error
 
-	mu    sync.Mutex
-	did   []string
-	sent  []reply.Response // as CloudFormation reads them
-	log   bytes.Buffer
-	hosts []string
+	mu      sync.Mutex
+	did     []string
+	sent    []reply.Response // as CloudFormation reads them
+	log     bytes.Buffer
+	hosts   []string
 	allow   []string
 	readers []string
-	home  resource.Home
+	home    resource.Home
 
 	metrics *metric.Sink
 }

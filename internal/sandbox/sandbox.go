@@ -56,6 +56,7 @@ type Options struct {
 
 // Sandbox is one running local AWS.
 type Sandbox struct {
+	Stacks
 	Endpoint  string // of every service: AWS_ENDPOINT_URL
 	Responses string // where CloudFormation's response bucket listens
 	root      string
@@ -94,6 +95,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
+	s.Stacks = Stacks{Run: s.AWS}
 	s.moto, err = start(s.tool("python"), filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
 		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
 	if err != nil {

@@ -1,0 +1,300 @@
+// Package live_test plays the life of a migration's credentials in an account,
+// from the first deployment to the empty account at its end.
+//
+// With CLONEY_LIVE set it is the AWS account and region that the environment
+// names, in which the provider is deployed: what the other tests take from
+// AWS's pages is shown there, or not. It costs cents, takes about half an hour,
+// and makes two buckets and one stack, all called cloney-live-…, which it
+// removes. Without CLONEY_LIVE it is the sandbox, so that this very code is
+// known to work; what moto does not judge is left out there.
+package live_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"cloney-s3-credentials/internal/sandbox"
+)
+
+// real is whether AWS itself is asked.
+var real = os.Getenv("CLONEY_LIVE") != ""
+
+// account is where the life is played, and what is made there.
+type account struct {
+	sandbox.Stacks
+	config              aws.Config
+	source, destination string // buckets
+	stack               string
+	made                map[string]map[string]string // every output that was ever seen, by name: its values
+}
+
+// resources is what the stack declares at one moment.
+type resources struct {
+	sourceBuckets, prefix, serial, userName string
+	reader                                  bool
+}
+
+func TestTheLifeOfCredentials(t *testing.T) {
+	a := open(t)
+	now := resources{sourceBuckets: a.source, prefix: "in/", serial: "1"}
+	var first map[string]string
+	for _, step := range []struct {
+		title string
+		aws   bool // only AWS shows it
+		do    func(t *testing.T)
+	}{
+		{"the stack is made", false, func(t *testing.T) { a.deploy(t, now); first = a.outputs(t) }},
+		{"the keys do what the guide says", false, func(t *testing.T) { a.uses(t, first) }},
+		{"a prefix ends where it ends", true, func(t *testing.T) { a.prefixed(t, first) }},
+		{"nothing gets past the boundary", true, func(t *testing.T) { a.bounded(t, first) }},
+		{"the provider's role is confined", true, a.confined},
+		{"a bucket more, the same keys", false, func(t *testing.T) {
+			now.sourceBuckets += "," + a.destination
+			a.deploy(t, now)
+			same(t, first, a.outputs(t))
+		}},
+		{"a bucket that is not there: refused, rolled back", false, func(t *testing.T) {
+			wrong := now
+			wrong.sourceBuckets += ",cloney-live-no-such-bucket-" + rand.Text()[:8]
+			wrong.sourceBuckets = strings.ToLower(wrong.sourceBuckets)
+			if err := a.try(t, wrong); err == nil || !strings.Contains(err.Error(), "there is no such bucket") {
+				t.Errorf("the update of a missing bucket came to: %v", err)
+			}
+			same(t, first, a.outputs(t))
+			a.uses(t, first)
+		}},
+		{"a reader of the secret", false, func(t *testing.T) {
+			now.reader = true
+			a.deploy(t, now)
+			a.readBy(t, a.outputs(t))
+			same(t, first, a.outputs(t))
+		}},
+		{"a new Serial: new keys, the former ones work", false, func(t *testing.T) {
+			former := a.client(t, first["SourceSecretName"])
+			now.serial = "2"
+			a.deploy(t, now)
+			if next := a.outputs(t); next["SourceAccessKeyId"] == first["SourceAccessKeyId"] {
+				t.Error("the key is the same")
+			} else {
+				a.uses(t, next)
+			}
+			a.may(t, "the former key", former, listing(a.source))
+		}},
+		{"another user name: another user, the former one goes", false, func(t *testing.T) {
+			now.userName = a.stack + "-renamed"
+			a.deploy(t, now)
+			next := a.outputs(t)
+			if next["SourceUserName"] != now.userName {
+				t.Errorf("the user is %s", next["SourceUserName"])
+			}
+			a.uses(t, next)
+			a.gone(t, "GetUser "+first["SourceUserName"], a.user(first["SourceUserName"]))
+		}},
+		{"deleted: nothing is left", false, a.nothingLeft},
+	} {
+		if step.aws && !real {
+			continue
+		}
+		started := time.Now()
+		if !t.Run(step.title, step.do) {
+			t.FailNow()
+		}
+		t.Logf("%-55s %6.1f s", step.title, time.Since(started).Seconds())
+	}
+}
+
+// open finds the account, and makes two buckets.
+func open(t *testing.T) *account {
+	t.Helper()
+	ctx := ctxOf(t)
+	id := strings.ToLower(rand.Text()[:10])
+	a := &account{stack: "cloney-live-" + id, source: "cloney-live-" + id + "-source", destination: "cloney-live-" + id + "-destination", made: map[string]map[string]string{}}
+	if real {
+		var err error
+		a.config, err = config.LoadDefaultConfig(ctx)
+		must(t, err)
+		a.Stacks, err = sandbox.InAccount("../../..")
+		must(t, err)
+	} else {
+		s, err := sandbox.Start(ctx, sandbox.Options{Root: "../../.."})
+		must(t, err)
+		t.Cleanup(func() { _ = s.Close() })
+		must(t, s.MakeBuckets(ctx))
+		must(t, s.EnforceIAM(ctx, true))
+		must(t, s.DeployProvider(ctx))
+		a.config, a.Stacks = s.Config(), s.Stacks
+	}
+	client := a.s3(a.config)
+	for _, bucket := range []string{a.source, a.destination} {
+		_, err := a.Run(ctx, "s3", "mb", "s3://"+bucket)
+		must(t, err)
+		t.Cleanup(func() { a.drop(t, bucket) })
+		for _, key := range []string{"in/holiday.jpg", "in-other/holiday.jpg"} {
+			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("sun and sea")})
+			must(t, err)
+		}
+	}
+	t.Cleanup(func() {
+		// Whatever became of the test: no key outlives it.
+		if err := a.DeleteStack(context.Background(), a.stack); err != nil {
+			t.Errorf("delete stack %s by hand: %v", a.stack, err)
+		}
+	})
+	return a
+}
+
+// drop empties a bucket and deletes it.
+func (a *account) drop(t *testing.T, bucket string) {
+	if _, err := a.Run(context.Background(), "s3", "rb", "--force", "s3://"+bucket); err != nil {
+		t.Errorf("delete bucket %s by hand: %v", bucket, err)
+	}
+}
+
+func (a *account) s3(of aws.Config) *s3.Client {
+	return s3.NewFromConfig(of, func(o *s3.Options) { o.UsePathStyle = !real })
+}
+
+// template is what a stack owner would write.
+func template(r resources) string {
+	var text strings.Builder
+	text.WriteString("Resources:\n")
+	readers := ""
+	if r.reader {
+		text.WriteString(`  Reader:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: "2012-10-17"
+        Statement: [{Effect: Allow, Principal: {AWS: !Ref AWS::AccountId}, Action: sts:AssumeRole}]
+`)
+		readers = ", SecretReaders: [!GetAtt Reader.Arn]"
+	}
+	name := ""
+	if r.userName != "" {
+		name = ", UserName: " + r.userName
+	}
+	const common = "ServiceToken: !ImportValue cloney-s3-credentials-ServiceToken, ServiceTimeout: 330, Serial: "
+	for logical, properties := range map[string]string{
+		"Source":      "Access: Source, Buckets: \"" + r.sourceBuckets + "\"" + readers + name,
+		"Narrow":      "Access: Source, Buckets: [" + strings.Split(r.sourceBuckets, ",")[0] + "/" + r.prefix + "]",
+		"Destination": "Access: Destination, Buckets: [!Ref DestinationBucket]",
+	} {
+		fmt.Fprintf(&text, "  %s:\n    Type: Custom::CloneyS3Credentials\n    Properties: {%s%s, %s}\n", logical, common, r.serial, properties)
+	}
+	text.WriteString("Parameters:\n  DestinationBucket: {Type: String}\nOutputs:\n")
+	for _, logical := range []string{"Source", "Narrow", "Destination"} {
+		for _, attribute := range []string{"UserName", "AccessKeyId", "SecretName", "PolicyArns"} {
+			fmt.Fprintf(&text, "  %s%s: {Value: !GetAtt %s.%s}\n", logical, attribute, logical, attribute)
+		}
+	}
+	if r.reader {
+		text.WriteString("  ReaderArn: {Value: !GetAtt Reader.Arn}\n")
+	}
+	return text.String()
+}
+
+func (a *account) try(t *testing.T, r resources) error {
+	t.Helper()
+	file := t.TempDir() + "/template.yaml"
+	must(t, os.WriteFile(file, []byte(template(r)), 0o600))
+	return a.Deploy(ctxOf(t), a.stack, file, "--capabilities", "CAPABILITY_IAM", "--parameter-overrides", "DestinationBucket="+a.destination)
+}
+
+func (a *account) deploy(t *testing.T, r resources) {
+	t.Helper()
+	must(t, a.try(t, r))
+}
+
+// outputs returns those of the stack, and keeps them for the end.
+func (a *account) outputs(t *testing.T) map[string]string {
+	t.Helper()
+	outputs, err := a.Outputs(ctxOf(t), a.stack)
+	must(t, err)
+	for name, value := range outputs {
+		if a.made[name] == nil {
+			a.made[name] = map[string]string{}
+		}
+		a.made[name][value] = value
+	}
+	return outputs
+}
+
+// same asks for the same keys, users and secrets as before.
+func same(t *testing.T, before, after map[string]string) {
+	t.Helper()
+	for name, value := range before {
+		if !strings.HasSuffix(name, "PolicyArns") && after[name] != value {
+			t.Errorf("%s was %s and is %s", name, value, after[name])
+		}
+	}
+}
+
+// nothingLeft deletes the stack and looks for everything that it ever had.
+func (a *account) nothingLeft(t *testing.T) {
+	must(t, a.DeleteStack(ctxOf(t), a.stack))
+	secrets, policies := secretsmanager.NewFromConfig(a.config), iam.NewFromConfig(a.config)
+	looked := 0
+	for name, values := range a.made {
+		for value := range values {
+			switch {
+			case strings.HasSuffix(name, "UserName"):
+				a.gone(t, "user "+value, a.user(value))
+			case strings.HasSuffix(name, "SecretName"):
+				a.gone(t, "secret "+value, func(ctx context.Context) error {
+					_, err := secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &value})
+					return err
+				})
+			case strings.HasSuffix(name, "PolicyArns"):
+				for arn := range strings.SplitSeq(value, ",") {
+					a.gone(t, "policy "+arn, func(ctx context.Context) error {
+						_, err := policies.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &arn})
+						return err
+					})
+				}
+			default:
+				continue
+			}
+			looked++
+		}
+	}
+	if looked < 10 {
+		t.Errorf("looked for %d things only", looked)
+	}
+}
+
+func (a *account) user(name string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := iam.NewFromConfig(a.config).GetUser(ctx, &iam.GetUserInput{UserName: &name})
+		return err
+	}
+}
+
+// ctxOf ends what hangs. AWS takes minutes for what the sandbox does in seconds.
+func ctxOf(t *testing.T) context.Context {
+	t.Helper()
+	limit := 2 * time.Minute
+	if real {
+		limit = 20 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
