@@ -9,7 +9,6 @@ package secrets
 import (
 	"context"
 	"errors"
-	"reflect"
 	"sort"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -26,23 +25,18 @@ type Client struct{ api *secretsmanager.Client }
 // New returns the edge.
 func New(cfg aws.Config) *Client {
 	c := &Client{}
-	c.api = secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) { o.APIOptions = append(o.APIOptions, edge.WhenDenied(c.absent)) })
+	// A secret that does not exist has no tags, and the function's role asks for one.
+	absence := edge.Absence{
+		Field:   "SecretId",
+		Besides: func(input any) bool { _, looking := input.(*secretsmanager.DescribeSecretInput); return looking },
+		Look: func(ctx context.Context, name *string) error {
+			_, err := c.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: name})
+			return err
+		},
+		Outcome: outcome,
+	}
+	c.api = secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) { o.APIOptions = append(o.APIOptions, edge.WhenDenied(absence)) })
 	return c
-}
-
-// absent returns that the secret of a denied call does not exist, if that is
-// so: it has no tags then, and the function's role asks for one.
-func (c *Client) absent(ctx context.Context, input any) error {
-	field := reflect.ValueOf(input).Elem().FieldByName("SecretId")
-	if _, looking := input.(*secretsmanager.DescribeSecretInput); looking || !field.IsValid() {
-		return nil
-	}
-	name, _ := field.Interface().(*string)
-	_, err := c.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: name})
-	if found := outcome(err); errors.Is(found, access.ErrNotFound) || errors.Is(found, access.ErrThrottled) {
-		return err // throttled: the call is repeated, denied again, and looked at again
-	}
-	return nil
 }
 
 // outcome maps Secrets Manager's own error types.

@@ -9,7 +9,6 @@ package users
 import (
 	"context"
 	"errors"
-	"reflect"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -42,28 +41,25 @@ type Client struct {
 // New returns the edge. The configuration's region may be any of the partition.
 func New(cfg aws.Config, options Options) *Client {
 	c := &Client{options: options}
-	c.api = iam.NewFromConfig(cfg, func(o *iam.Options) { o.APIOptions = append(o.APIOptions, edge.WhenDenied(c.absent)) })
+	// For a user that does not exist IAM asks for the right on an ARN without our
+	// path. One that was just made is denied so too, until IAM knows it everywhere.
+	absence := edge.Absence{
+		Field: "UserName",
+		Besides: func(input any) bool {
+			switch input.(type) {
+			case *iam.CreateUserInput, *iam.GetUserInput:
+				return true
+			}
+			return false
+		},
+		Look: func(ctx context.Context, name *string) error {
+			_, err := c.api.GetUser(ctx, &iam.GetUserInput{UserName: name})
+			return err
+		},
+		Outcome: outcome,
+	}
+	c.api = iam.NewFromConfig(cfg, func(o *iam.Options) { o.APIOptions = append(o.APIOptions, edge.WhenDenied(absence)) })
 	return c
-}
-
-// absent returns that the user of a denied call does not exist, if that is so:
-// IAM asks for the right on an ARN without our path then. A user that was just
-// made is denied so too, until IAM knows it everywhere.
-func (c *Client) absent(ctx context.Context, input any) error {
-	switch input.(type) {
-	case *iam.CreateUserInput, *iam.GetUserInput:
-		return nil
-	}
-	field := reflect.ValueOf(input).Elem().FieldByName("UserName")
-	if !field.IsValid() {
-		return nil
-	}
-	name, _ := field.Interface().(*string)
-	_, err := c.api.GetUser(ctx, &iam.GetUserInput{UserName: name})
-	if found := outcome(err); errors.Is(found, access.ErrNotFound) || errors.Is(found, access.ErrThrottled) {
-		return err // throttled: the call is repeated, denied again, and looked at again
-	}
-	return nil
 }
 
 // outcome maps IAM's own error types.
