@@ -3,8 +3,10 @@ package sandbox
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -37,11 +39,14 @@ type process struct {
 	out strings.Builder
 }
 
-func start(name string, arguments ...string) (*process, error) {
-	return startWith(inherited(), name, arguments...)
+// errEnded is the end of a process that should go on.
+var errEnded = errors.New("it ended")
+
+func launch(name string, arguments ...string) (*process, error) {
+	return launchWith(inherited(), name, arguments...)
 }
 
-func startWith(env []string, name string, arguments ...string) (*process, error) {
+func launchWith(env []string, name string, arguments ...string) (*process, error) {
 	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64), ended: make(chan struct{})}
 	p.command.Env = env
 	// A group of its own, so that what it starts (the bootstrap under the
@@ -97,9 +102,30 @@ func (p *process) waitFor(ctx context.Context, line string) error {
 				return nil
 			}
 		case <-p.ended:
-			return fmt.Errorf("it ended; it printed:\n%s", p.printed())
+			return fmt.Errorf("%w; it printed:\n%s", errEnded, p.printed())
 		case <-ctx.Done():
 			return fmt.Errorf("%w; it printed:\n%s", ctx.Err(), p.printed())
+		}
+	}
+}
+
+// listening waits until the process answers there.
+func (p *process) listening(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	defer cancel()
+	host := strings.SplitN(strings.TrimPrefix(url, "http://"), "/", 2)[0]
+	for {
+		var dialer net.Dialer
+		connection, err := dialer.DialContext(ctx, "tcp", host)
+		if err == nil {
+			return connection.Close()
+		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("nothing listens on %s: %w; it printed:\n%s", host, errEnded, p.printed())
+		case <-ctx.Done():
+			return fmt.Errorf("nothing listens on %s: %w", host, err)
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

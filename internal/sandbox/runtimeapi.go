@@ -54,7 +54,7 @@ func (s *Sandbox) StartBootstrap(env ...string) (*Bootstrap, error) {
 	routes.HandleFunc("POST /2018-06-01/runtime/init/error", b.tell(true))
 	b.api = &http.Server{Handler: routes}
 	go func() { _ = b.api.Serve(listener) }()
-	b.process, err = startWith(append(append(s.functionEnv(), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String()), env...),
+	b.process, err = launchWith(append(append(s.functionEnv(), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String()), env...),
 		filepath.Join(s.root, bootstrapPath))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the bootstrap: %w", err), b.api.Close())

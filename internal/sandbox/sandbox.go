@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -21,7 +22,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -71,11 +71,23 @@ type Sandbox struct {
 }
 
 // Start starts the sandbox and deploys nothing. Close it.
+//
+// A port that is free when it is chosen may be another program's when it is
+// used: then it starts anew, with others.
 func Start(ctx context.Context, o Options) (*Sandbox, error) {
 	root, err := filepath.Abs(o.Root)
 	if err != nil {
 		return nil, err
 	}
+	for attempt := 1; ; attempt++ {
+		s, err := start(ctx, root, o)
+		if err == nil || attempt == 3 || !errors.Is(err, errEnded) {
+			return s, err
+		}
+	}
+}
+
+func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 	ports, err := freePorts(4)
 	if err != nil {
 		return nil, err
@@ -96,7 +108,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
 	s.Stacks = Stacks{Run: s.AWS}
-	s.moto, err = start(s.tool("python"), filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
+	s.moto, err = launch(s.tool("python"), filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
 		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
 	if err != nil {
 		return nil, fmt.Errorf("starting moto: %w", err)
@@ -129,14 +141,14 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 		s.proxy = s.NewProxy()
 		env = append(env, "AWS_ENDPOINT_URL="+s.proxy.URL)
 	}
-	s.function, err = startWith(append(env, o.Env...),
+	s.function, err = launchWith(append(env, o.Env...),
 		emulator, "--log-level", "error",
 		"--runtime-interface-emulator-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), bootstrap)
 	if err != nil {
 		return fmt.Errorf("starting the runtime emulator: %w", err)
 	}
-	return listening(ctx, s.emulator)
+	return s.function.listening(ctx, s.emulator)
 }
 
 // bootstrapPath is where make build-local leaves the function's program.
@@ -231,37 +243,22 @@ func local(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }
 
 func hostOf(url string) string { return strings.TrimPrefix(url, "http://") }
 
-// freePorts finds ports that are free now.
-func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
+// freePorts finds ports that are free now. They are below those that systems
+// give to outgoing connections, of which there are many.
+func freePorts(n int) (ports []int, err error) {
+	for range 1000 {
+		port := 16000 + rand.IntN(16000)
+		listener, failed := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if failed != nil {
+			err = failed
+			continue
 		}
 		defer listener.Close()
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports, nil
-}
-
-// listening waits until something answers there.
-func listening(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	host := strings.SplitN(strings.TrimPrefix(url, "http://"), "/", 2)[0]
-	for {
-		var dialer net.Dialer
-		connection, err := dialer.DialContext(ctx, "tcp", host)
-		if err == nil {
-			return connection.Close()
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("nothing listens on %s: %w", host, err)
-		case <-time.After(20 * time.Millisecond):
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
 		}
 	}
+	return nil, fmt.Errorf("finding a free port: %w", err)
 }
 
 // post sends a body to an endpoint of moto's own or the launcher's.
