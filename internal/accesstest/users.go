@@ -80,7 +80,7 @@ func (a *Account) CreateUser(ctx context.Context, name string, tags map[string]s
 	return made, err
 }
 
-// TagUser sets tags, then removes others: two calls.
+// TagUser removes tags, then sets others: two calls.
 func (a *Account) TagUser(ctx context.Context, name string, set map[string]string, unset []string) error {
 	return a.tag(ctx, "User", set, unset, func(set map[string]string, unset []string) error {
 		u, err := a.find(name)
@@ -98,17 +98,17 @@ func (a *Account) TagUser(ctx context.Context, name string, set map[string]strin
 	})
 }
 
-// tag makes up to two calls, as AWS has them: one that sets, one that removes.
+// tag makes up to two calls, as AWS has them: one that removes, one that sets.
 func (a *Account) tag(ctx context.Context, what string, set map[string]string, unset []string, change func(map[string]string, []string) error) error {
-	if len(set) > 0 {
-		if err := a.call(ctx, "Tag"+what, func() error { return change(set, nil) }); err != nil {
+	if len(unset) > 0 {
+		if err := a.call(ctx, "Untag"+what, func() error { return change(nil, unset) }); err != nil {
 			return err
 		}
 	}
-	if len(unset) == 0 {
+	if len(set) == 0 {
 		return nil
 	}
-	return a.call(ctx, "Untag"+what, func() error { return change(nil, unset) })
+	return a.call(ctx, "Tag"+what, func() error { return change(set, nil) })
 }
 
 // DeleteUser deletes the user; what hangs on it is taken away before, call by

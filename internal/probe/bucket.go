@@ -93,6 +93,12 @@ func (b *bucket) settle(ctx context.Context, slots chan struct{}, until time.Tim
 	}
 }
 
+// holding gives the slot back, whatever becomes of do.
+func holding(slots chan struct{}, do func()) {
+	defer func() { <-slots }()
+	do()
+}
+
 // round looks at each open place once. Nobody waits while holding a slot. It
 // reports whether a place is still open, and whether one of those passed.
 func (b *bucket) round(ctx context.Context, slots chan struct{}, until time.Time) (pending, passed bool) {
@@ -105,8 +111,7 @@ func (b *bucket) round(ctx context.Context, slots chan struct{}, until time.Time
 			return true, false
 		case slots <- struct{}{}:
 		}
-		b.look(ctx, p)
-		<-slots
+		holding(slots, func() { b.look(ctx, p) })
 		if p.state == open && p.looks >= fewestLooks && !time.Now().Before(until) {
 			p.state = fails
 		}

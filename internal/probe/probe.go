@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -97,8 +98,8 @@ func unasked(scope access.Scope, now time.Time) string {
 // returns the ARN of its user.
 // GetCallerIdentity needs no permission.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-func authenticates(ctx context.Context, cfg aws.Config, keyID string) (user string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func authenticates(whole context.Context, cfg aws.Config, keyID string) (user string, err error) {
+	ctx, cancel := context.WithTimeout(whole, patience)
 	defer cancel()
 	client := sts.NewFromConfig(cfg)
 	for inARow, wait := 0, between; ; {
@@ -112,6 +113,9 @@ func authenticates(ctx context.Context, cfg aws.Config, keyID string) (user stri
 			return aws.ToString(out.Arn), nil
 		}
 		if sleep(ctx, wait) != nil {
+			if whole.Err() != nil {
+				return "", fmt.Errorf("key %s did not authenticate before the function's time was over (%s); try again", keyID, said(err))
+			}
 			return "", fmt.Errorf("key %s did not authenticate within %d seconds (%s); try again, IAM may be slow today", keyID, int(patience.Seconds()), said(err))
 		}
 	}
@@ -133,25 +137,51 @@ func bucketsOf(cfg aws.Config, scope access.Scope) (buckets []*bucket) {
 // its place to the others.
 func settleAll(ctx context.Context, buckets []*bucket, until time.Time) {
 	slots := make(chan struct{}, atOnce)
+	// Also once time is up, or after a panic, but all together within the time of
+	// one: the caller has a key to take back.
+	defer func() {
+		tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), mostWait)
+		defer cancel()
+		sideBySide(buckets, func(b *bucket) {
+			slots <- struct{}{}
+			holding(slots, func() { b.clear(tidy) })
+		})
+	}()
 	sideBySide(buckets, func(b *bucket) { b.settle(ctx, slots, until) })
-	// Also once time is up, but all together within the time of one: the caller
-	// has a key to take back.
-	tidy, cancel := context.WithTimeout(context.WithoutCancel(ctx), mostWait)
-	defer cancel()
-	sideBySide(buckets, func(b *bucket) {
-		slots <- struct{}{}
-		b.clear(tidy)
-		<-slots
-	})
 }
 
+// sideBySide raises a panic of one again, once all are through: there it is
+// caught, and the event answered, where a panic of a goroutine of its own would
+// end the process.
 func sideBySide(buckets []*bucket, do func(*bucket)) {
 	var wait sync.WaitGroup
+	raised := make(chan Panic, len(buckets))
 	for _, b := range buckets {
-		wait.Go(func() { do(b) })
+		wait.Go(func() {
+			defer func() {
+				if value := recover(); value != nil {
+					raised <- Panic{Value: value, Stack: debug.Stack()}
+				}
+			}()
+			do(b)
+		})
 	}
 	wait.Wait()
+	select {
+	case first := <-raised:
+		panic(first)
+	default:
+	}
 }
+
+// Panic is what a bucket's own goroutine panicked with, and where.
+type Panic struct {
+	Value any
+	Stack []byte
+}
+
+// Origin returns both.
+func (p Panic) Origin() (value any, stack []byte) { return p.Value, p.Stack }
 
 // sleep waits, or returns the context's error when that ends first.
 func sleep(ctx context.Context, d time.Duration) error {

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/probe"
 )
 
 // An abort that worked although its answer was lost.
@@ -69,4 +72,31 @@ func TestALatePolicyDemandsNoHeader(t *testing.T) {
 	if _, err := prove(t, &fake, destination); err != nil || strings.Contains(fake.log.String(), "outcome=note") || fake.counts["begin data"] != 5+2+1 {
 		t.Errorf("%v, %d begun\n%s", err, fake.counts["begin data"], fake.log.String())
 	}
+}
+
+// A panic over a bucket is raised where the caller can catch it, with where it
+// came from, and leaves nothing begun in another bucket.
+func TestAPanicOverABucketIsTheCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := cloud{t: t}
+		fake.say = func(kind, bucket string, n int) *answer {
+			if kind == "abort" && bucket == "other" && n == 1 {
+				return failing(503, "SlowDown")
+			}
+			if kind == "read" && bucket == "data" {
+				panic("a bug")
+			}
+			return nil
+		}
+		defer func() {
+			raised, ok := recover().(probe.Panic)
+			if value, stack := raised.Origin(); !ok || value != "a bug" || !strings.Contains(string(stack), "uploads_test.go") {
+				t.Errorf("raised: %v\n%s", value, stack)
+			}
+			if fake.counts["begin other"] == 0 || len(fake.live) > 0 {
+				t.Errorf("%v, left: %v", fake.calls, fake.live)
+			}
+		}()
+		_ = prober(&fake).Prove(t.Context(), key(), access.Scope{Source: true, Destination: true, Places: []access.Place{"data", "other"}})
+	})
 }

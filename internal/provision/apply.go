@@ -92,9 +92,7 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.TagPolicy:
 		return r.settle(ctx, func() error { return r.Policies.TagPolicy(ctx, s.Name, s.Set, s.Unset) })
 	case plan.DeletePolicy:
-		// A crash within: detached but there. Delete looks for it by its number.
-		delete(r.policies, s.Name)
-		return r.settle(ctx, func() error { return r.Policies.DeletePolicy(ctx, s.User, s.Name) })
+		return r.deletePolicy(ctx, s)
 	case plan.CreateSecret:
 		return r.createSecret(ctx, s)
 	case plan.RestoreSecret:
@@ -211,6 +209,17 @@ func (r *run) adoptPolicy(ctx context.Context, s plan.CreatePolicy) (access.Poli
 		return access.Policy{}, err
 	}
 	return existing, r.settle(ctx, func() error { return r.Policies.TagPolicy(ctx, s.Name, s.Tags, nil) })
+}
+
+func (r *run) deletePolicy(ctx context.Context, s plan.DeletePolicy) error {
+	arn := r.policies[s.Name].ARN
+	delete(r.policies, s.Name)
+	// A crash within: detached but there. Delete looks for it by its number.
+	err := r.settle(ctx, func() error { return r.Policies.DeletePolicy(ctx, s.User, s.Name) })
+	if errors.Is(err, access.ErrConflict) {
+		return fmt.Errorf("the policy is attached to someone else too, whom this provider does not touch; find them (aws iam list-entities-for-policy --policy-arn %s), detach it there, and try again: %w", arn, err)
+	}
+	return err
 }
 
 func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {

@@ -225,3 +225,27 @@ func TestADeleteUnderAnInventedIDThatWasCutOff(t *testing.T) {
 		w.empty()
 	})
 }
+
+// Its key is gone all the same, and the next Delete finishes.
+func TestAPolicyThatIsAttachedElsewhereSaysWhereToLook(t *testing.T) {
+	play(t, func(w *world) {
+		arn := w.create(stack()).PolicyARNs[0]
+		w.Before = func(_ context.Context, verb string) error {
+			if verb == "DeletePolicy" {
+				return access.ErrConflict
+			}
+			return nil
+		}
+		err := w.tryDelete(target(stack(), user))
+		if err == nil {
+			t.Fatal("succeeded")
+		}
+		saysAll(t, err, user+"-1", "aws iam list-entities-for-policy --policy-arn "+arn, "detach it there")
+		if live := w.LiveKeys(user); len(live) > 0 {
+			t.Errorf("live keys: %v", live)
+		}
+		w.Before = nil
+		w.remove(stack())
+		w.empty()
+	})
+}

@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/spec"
 )
 
 // many returns bucket names long enough to need more than one policy soon.
@@ -115,6 +117,39 @@ func TestAccessThatDeniesTheFunctionIsNoFailure(t *testing.T) {
 				next := stack(buckets("one", "gone"), narrowed)
 				if result, err := w.tryUpdate(stack(), next); err != nil || result.AccessKeyID != first.AccessKeyID || len(w.Proofs()) != 1 {
 					t.Errorf("%v, key %s became %s, proven %v", err, first.AccessKeyID, result.AccessKeyID, w.Proofs())
+				}
+				w.one()
+			})
+		})
+	}
+}
+
+// A change may be of capitals alone, which IAM does not tell apart, and of so
+// many tags that AWS would not hold the former and the new at once.
+func TestAnyTagsBecomeAnyOthers(t *testing.T) {
+	many := func(name string, n int) map[string]string {
+		all := map[string]string{}
+		for i := range n {
+			all[fmt.Sprintf("%s-%d", name, i)] = "x"
+		}
+		return all
+	}
+	for label, c := range map[string]struct{ former, next map[string]string }{
+		"capitals":   {map[string]string{"Team": "a"}, map[string]string{"team": "a"}},
+		"all others": {many("former", spec.MaxTags), many("next", spec.MaxTags)},
+		"more":       {many("former", 1), many("next", spec.MaxTags)},
+		"fewer":      {many("former", spec.MaxTags), nil},
+	} {
+		t.Run(label, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(stack(tags(c.former)))
+				w.update(stack(tags(c.former)), stack(tags(c.next)))
+				for _, entity := range []string{user, user + "-1", secret} {
+					got := w.Tags(entity)
+					maps.DeleteFunc(got, func(key, _ string) bool { return strings.HasPrefix(key, "cloney:") })
+					if !maps.Equal(got, c.next) {
+						t.Errorf("%s carries %v", entity, got)
+					}
 				}
 				w.one()
 			})

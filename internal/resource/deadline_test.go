@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/probe"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
 )
@@ -43,6 +44,26 @@ func TestAPanicIsAnswered(t *testing.T) {
 		if !strings.Contains(log, `"msg":"panic"`) || !strings.Contains(log, "deadline_test.go") {
 			t.Errorf("%s: the log does not say where:\n%s", label, log)
 		}
+	}
+}
+
+// A panic on another goroutine, raised again here, is told from where it was.
+func TestAPanicOfAnotherGoroutineIsToldFromThere(t *testing.T) {
+	w := world{create: func(context.Context, plan.Desired) (provision.Result, error) {
+		panic(probe.Panic{Value: secret, Stack: []byte("where it was")})
+	}}
+	isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), physicalID, "the provider failed inside")
+	if log := w.log.String(); !strings.Contains(log, `"type":"string","stack":"where it was"`) || strings.Contains(log, secret) {
+		t.Error(log)
+	}
+}
+
+// Nor does a panic where there is nothing to answer any more get to Lambda's own
+// handler, which prints what panicked.
+func TestAPanicOutsideOfTheWorkIsNoOneElses(t *testing.T) {
+	w := world{send: func(context.Context, reply.Response) error { panic(secret) }}
+	if err := w.handle(t.Context(), event(t, "Create", nil)); err == nil || strings.Contains(err.Error()+w.log.String(), secret) {
+		t.Errorf("%v\n%s", err, w.log.String())
 	}
 }
 

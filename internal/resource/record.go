@@ -34,7 +34,11 @@ func (h *Handler) record(r request, a answer, counts metric.Counts, took time.Du
 // panicked logs a panic. What panicked is a type here, never a value: that
 // could hold a secret.
 func (h *Handler) panicked(value any) {
-	h.Log.Error("panic", "type", fmt.Sprintf("%T", value), "stack", string(debug.Stack()))
+	stack := debug.Stack()
+	if from, ok := value.(interface{ Origin() (any, []byte) }); ok {
+		value, stack = from.Origin() // another goroutine's
+	}
+	h.Log.Error("panic", "type", fmt.Sprintf("%T", value), "stack", string(stack))
 }
 
 // mostLogged bounds each word of an event in the log. Ids of CloudFormation's

@@ -52,7 +52,15 @@ type Handler struct {
 
 // Handle answers one event. It returns an error, which makes Lambda count a
 // failure, only if no answer was accepted.
-func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) error {
+func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
+	// Of what could not be answered either. Lambda's own handler would print what
+	// panicked.
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			h.panicked(panicked)
+			err = errInternal
+		}
+	}()
 	started := time.Now()
 	ctx, tally := metric.Start(ctx)
 	r, err := h.receive(raw)
@@ -126,7 +134,7 @@ type answer struct {
 // ends: what hangs then is left behind.
 func (h *Handler) respond(ctx context.Context, r request) answer {
 	a := answer{Response: reply.Response{
-		PhysicalResourceID: r.physicalID(),
+		PhysicalResourceID: h.physicalID(r),
 		StackID:            r.StackID,
 		RequestID:          r.RequestID,
 		LogicalResourceID:  r.LogicalResourceID,
@@ -174,7 +182,14 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 // physicalID is the id of an answer that fails: the one that came in, or for a
 // Create the one that it would have got, so that the Delete that follows finds
 // what is left.
-func (r request) physicalID() string {
+func (h *Handler) physicalID(r request) (id string) {
+	// The properties are anyone's: a panic over them is answered too.
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			h.panicked(panicked)
+			id = r.owner.User()
+		}
+	}()
 	if r.PhysicalResourceID != "" && r.RequestType != Create {
 		return r.PhysicalResourceID
 	}

@@ -107,7 +107,7 @@ func TestANameThatIsStillBeingDeleted(t *testing.T) {
 func TestTags(t *testing.T) {
 	manager(t, always(edgetest.JSON("{}")), func(t *testing.T, s *secrets.Client, aws *edgetest.AWS) {
 		err := errors.Join(s.TagSecret(t.Context(), "cloney/x", nil, nil), s.TagSecret(t.Context(), "cloney/x", map[string]string{"a": "b"}, []string{"c"}))
-		if diff := cmp.Diff([]string{"TagResource", "UntagResource"}, aws.Operations()); err != nil || diff != "" {
+		if diff := cmp.Diff([]string{"UntagResource", "TagResource"}, aws.Operations()); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})

@@ -134,17 +134,17 @@ func (c *Client) RekeySecret(ctx context.Context, name, kmsKey string) error {
 	return outcome(err)
 }
 
-// TagSecret sets tags, then removes others.
+// TagSecret removes tags, then sets others: that leaves room for those.
 func (c *Client) TagSecret(ctx context.Context, name string, set map[string]string, unset []string) error {
-	if len(set) > 0 {
-		if _, err := c.api.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &name, Tags: toTags(set)}); err != nil {
+	if len(unset) > 0 {
+		if _, err := c.api.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &name, TagKeys: unset}); err != nil {
 			return outcome(err)
 		}
 	}
-	if len(unset) == 0 {
+	if len(set) == 0 {
 		return nil
 	}
-	_, err := c.api.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &name, TagKeys: unset})
+	_, err := c.api.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &name, Tags: toTags(set)})
 	return outcome(err)
 }
 

@@ -165,21 +165,21 @@ func (c *Client) deleteVersions(ctx context.Context, arn string, most int) error
 	return nil
 }
 
-// TagPolicy sets tags, then removes others.
+// TagPolicy removes tags, then sets others, as TagUser does.
 func (c *Client) TagPolicy(ctx context.Context, name string, set map[string]string, unset []string) error {
 	arn, err := c.policyARN(ctx, name)
 	if err != nil {
 		return err
 	}
-	if len(set) > 0 {
-		if _, err := c.api.TagPolicy(ctx, &iam.TagPolicyInput{PolicyArn: &arn, Tags: toTags(set)}); err != nil {
+	if len(unset) > 0 {
+		if _, err := c.api.UntagPolicy(ctx, &iam.UntagPolicyInput{PolicyArn: &arn, TagKeys: unset}); err != nil {
 			return outcome(err)
 		}
 	}
-	if len(unset) == 0 {
+	if len(set) == 0 {
 		return nil
 	}
-	_, err = c.api.UntagPolicy(ctx, &iam.UntagPolicyInput{PolicyArn: &arn, TagKeys: unset})
+	_, err = c.api.TagPolicy(ctx, &iam.TagPolicyInput{PolicyArn: &arn, Tags: toTags(set)})
 	return outcome(err)
 }
 

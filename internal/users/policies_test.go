@@ -167,7 +167,7 @@ func TestAPolicyThatIsInUseElsewhere(t *testing.T) {
 	})
 }
 
-// A tag is set before another is removed; without either nothing is asked.
+// A tag is removed before another is set; without either nothing is asked.
 func TestTags(t *testing.T) {
 	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return listing(call) }, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
 		err := errors.Join(
@@ -175,7 +175,7 @@ func TestTags(t *testing.T) {
 			u.TagUser(t.Context(), "x", map[string]string{"a": "b"}, []string{"c"}),
 			u.TagPolicy(t.Context(), "x-1", map[string]string{"a": "b"}, []string{"c"}),
 		)
-		if diff := cmp.Diff([]string{"TagUser", "UntagUser", "TagPolicy", "UntagPolicy"}, aws.Operations()); err != nil || diff != "" {
+		if diff := cmp.Diff([]string{"UntagUser", "TagUser", "UntagPolicy", "TagPolicy"}, aws.Operations()); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})

@@ -136,16 +136,18 @@ func (c *Client) CreateUser(ctx context.Context, name string, tags map[string]st
 	return toUser(out.User), nil
 }
 
-// TagUser sets tags, then removes others.
+// TagUser removes tags, then sets others: that leaves room for those, and IAM
+// takes keys that differ in capitals for the same.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
 func (c *Client) TagUser(ctx context.Context, name string, set map[string]string, unset []string) error {
-	if len(set) > 0 {
-		if _, err := c.api.TagUser(ctx, &iam.TagUserInput{UserName: &name, Tags: toTags(set)}); err != nil {
+	if len(unset) > 0 {
+		if _, err := c.api.UntagUser(ctx, &iam.UntagUserInput{UserName: &name, TagKeys: unset}); err != nil {
 			return outcome(err)
 		}
 	}
-	if len(unset) == 0 {
+	if len(set) == 0 {
 		return nil
 	}
-	_, err := c.api.UntagUser(ctx, &iam.UntagUserInput{UserName: &name, TagKeys: unset})
+	_, err := c.api.TagUser(ctx, &iam.TagUserInput{UserName: &name, Tags: toTags(set)})
 	return outcome(err)
 }
