@@ -2,6 +2,7 @@ package provision_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 
@@ -57,6 +58,34 @@ func TestDeleteOfAnIDThatNoUserCouldHave(t *testing.T) {
 			if strings.Contains(w.log.String(), odd) {
 				t.Errorf("%q is in the log:\n%s", odd, w.log)
 			}
+		})
+	}
+}
+
+// What someone deleted by hand, the next Update makes anew: the user, who keeps
+// the name and gets another key, or the secret, whose key nobody knows any more.
+func TestWhatWasDeletedByHandIsMadeAnew(t *testing.T) {
+	for label, remove := range map[string]func(*world) error{
+		"user": func(w *world) error {
+			key := w.LiveKeys(user)[0]
+			return errors.Join(w.DeleteKey(w.Context(), user, key), w.DeletePolicy(w.Context(), user, user+"-1"), w.DeleteUser(w.Context(), user))
+		},
+		"secret": func(w *world) error { return w.DeleteSecret(w.Context(), secret) },
+	} {
+		t.Run(label, func(t *testing.T) {
+			play(t, func(w *world) {
+				former := w.create(stack()).AccessKeyID
+				w.ExpectRemoval(user)
+				if err := remove(w); err != nil {
+					t.Fatal(err)
+				}
+				if result := w.update(stack(), stack(buckets("two"))); result.AccessKeyID == former {
+					t.Errorf("the key is still %s", former)
+				}
+				w.one()
+				w.remove(stack())
+				w.empty()
+			})
 		})
 	}
 }
