@@ -11,7 +11,7 @@ import (
 // What AWS takes, in its own words.
 var (
 	logicalRule = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
-	userRule    = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{1,64}$`)
+	userRule    = regexp.MustCompile(`^[A-Za-z0-9_+=.@-]{1,64}$`) // also as the value of a tag
 	policyRule  = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{1,128}$`)
 	secretRule  = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]{1,512}$`)
 	tagRule     = regexp.MustCompile(`^[A-Za-z0-9_.:/=+@ -]{0,256}$`)

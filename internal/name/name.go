@@ -129,10 +129,12 @@ func cut(s string, most int) string {
 	return s
 }
 
-var user = regexp.MustCompile(`^[A-Za-z0-9_+=,.@-]{1,64}$`)
+var user = regexp.MustCompile(`^[A-Za-z0-9_+=.@-]{1,64}$`)
 
-// IsUser reports whether IAM takes s as the name of a new user.
+// IsUser reports whether s can be the name of a user of ours: what IAM takes,
+// but for the comma, which the value of a tag (TagPhysical) cannot hold.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
 func IsUser(s string) bool { return user.MatchString(s) }
 
 // Secret returns the secret name of a user whose stack sets none.

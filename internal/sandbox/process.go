@@ -93,7 +93,7 @@ func (p *process) printed() string {
 
 // waitFor waits until the process prints the line.
 func (p *process) waitFor(ctx context.Context, line string) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	for {
 		select {
@@ -111,7 +111,7 @@ func (p *process) waitFor(ctx context.Context, line string) error {
 
 // listening waits until the process answers there.
 func (p *process) listening(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	host := strings.SplitN(strings.TrimPrefix(url, "http://"), "/", 2)[0]
 	for {

@@ -117,7 +117,7 @@ func TestWhatPropertiesMean(t *testing.T) {
 		with(`"UserName": "cloney.source_1+=@-"`):                       declared(user("cloney.source_1+=@-", "cloney/cloney.source_1+=@-")),
 		with(`"UserName": "` + strings.Repeat("u", 64) + `"`):           declared(user(strings.Repeat("u", 64), "cloney/"+strings.Repeat("u", 64))),
 		with(`"UserName": 7`):                                           declared(user("7", "cloney/7")),
-		with(`"UserName": "a,b", "SecretName": "cloney/ab"`):            declared(user("a,b", "cloney/ab")),
+		with(`"UserName": "reader-abc123", "SecretName": "cloney/ab"`):  declared(user("reader-abc123", "cloney/ab")),
 		with(`"UserName": "for-abcdef", "SecretName": "cloney/team/x"`): declared(user("for-abcdef", "cloney/team/x")),
 		with(`"SecretName": "cloney/other"`):                            declared(user(defaultUser, "cloney/other")),
 		with(`"SecretName": "` + longest + `"`):                         declared(user(defaultUser, longest)),

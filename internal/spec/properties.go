@@ -23,7 +23,7 @@ func (r *reader) userName() string {
 		return r.rules.Owner.User()
 	}
 	if !name.IsUser(user) {
-		r.refuse("UserName", "%s is no IAM user name; use 1 to %d letters, digits and _+=,.@-", quote(user), name.MaxUser)
+		r.refuse("UserName", "%s cannot be the name of a user; use 1 to %d letters, digits and _+=.@- (no comma, which tags cannot hold)", quote(user), name.MaxUser)
 	} else if _, named := r.properties["SecretName"]; !named {
 		if problem := secretNameProblem(name.Secret(user)); problem != "" {
 			r.refuse("UserName", "its secret would be called %s, which %s; set SecretName as well", quote(name.Secret(user)), problem)
