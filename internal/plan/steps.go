@@ -2,9 +2,17 @@ package plan
 
 import "cloney-s3-credentials/internal/access"
 
-// Step is one thing to do. Its String says what, for the log; it never holds a
-// secret, for no step does.
-type Step interface{ String() string }
+// Step is one thing to do. Effect says what, and to what, for the log and for
+// errors; neither holds a secret, for no step does.
+type Step interface {
+	Effect() (verb, entity string)
+}
+
+// Describe says what a step does in a few words.
+func Describe(s Step) string {
+	verb, entity := s.Effect()
+	return verb + " " + entity
+}
 
 // Steps of Converge and Remove, in no order.
 type (
@@ -90,24 +98,24 @@ type (
 	}
 )
 
-func (s CreateUser) String() string           { return "create user " + s.Name }
-func (s TagUser) String() string              { return "tag user " + s.Name }
-func (s DeleteUser) String() string           { return "delete user " + s.Name }
-func (s CreatePolicy) String() string         { return "create policy " + s.Name }
-func (s UpdatePolicy) String() string         { return "update policy " + s.Name }
-func (s TagPolicy) String() string            { return "tag policy " + s.Name }
-func (s DeletePolicy) String() string         { return "delete policy " + s.Name }
-func (s CreateSecret) String() string         { return "create secret " + s.Name }
-func (s RestoreSecret) String() string        { return "restore secret " + s.Name }
-func (s RekeySecret) String() string          { return "change the KMS key of secret " + s.Name }
-func (s TagSecret) String() string            { return "tag secret " + s.Name }
-func (s CopyVersions) String() string         { return "copy secret " + s.From + " to " + s.To }
-func (s PutResourcePolicy) String() string    { return "let the readers read secret " + s.Secret }
-func (s DeleteResourcePolicy) String() string { return "let nobody else read secret " + s.Secret }
-func (s DeleteSecret) String() string         { return "delete secret " + s.Name }
-func (s Mint) String() string                 { return "issue a key to " + s.User }
-func (s Prove) String() string                { return "verify the key in secret " + s.Secret }
-func (s Promote) String() string              { return "make the key current in secret " + s.Secret }
-func (s Unlabel) String() string              { return "forget version " + s.Version + " of secret " + s.Secret }
-func (s DeleteKey) String() string            { return "delete key " + s.ID + " of " + s.User }
-func (s Complete) String() string             { return "complete user " + s.User }
+func (s CreateUser) Effect() (verb, entity string) { return "create user", s.Name }
+func (s TagUser) Effect() (verb, entity string) { return "tag user", s.Name }
+func (s DeleteUser) Effect() (verb, entity string) { return "delete user", s.Name }
+func (s CreatePolicy) Effect() (verb, entity string) { return "create policy", s.Name }
+func (s UpdatePolicy) Effect() (verb, entity string) { return "update policy", s.Name }
+func (s TagPolicy) Effect() (verb, entity string) { return "tag policy", s.Name }
+func (s DeletePolicy) Effect() (verb, entity string) { return "delete policy", s.Name }
+func (s CreateSecret) Effect() (verb, entity string) { return "create secret", s.Name }
+func (s RestoreSecret) Effect() (verb, entity string) { return "restore secret", s.Name }
+func (s RekeySecret) Effect() (verb, entity string) { return "change the KMS key of secret", s.Name }
+func (s TagSecret) Effect() (verb, entity string) { return "tag secret", s.Name }
+func (s CopyVersions) Effect() (verb, entity string) { return "copy secret", s.From + " to " + s.To }
+func (s PutResourcePolicy) Effect() (verb, entity string) { return "let the readers read secret", s.Secret }
+func (s DeleteResourcePolicy) Effect() (verb, entity string) { return "let nobody else read secret", s.Secret }
+func (s DeleteSecret) Effect() (verb, entity string) { return "delete secret", s.Name }
+func (s Mint) Effect() (verb, entity string) { return "issue a key to", s.User }
+func (s Prove) Effect() (verb, entity string) { return "verify the key in secret", s.Secret }
+func (s Promote) Effect() (verb, entity string) { return "make the key current in secret", s.Secret }
+func (s Unlabel) Effect() (verb, entity string) { return "forget version", s.Version + " of secret " + s.Secret }
+func (s DeleteKey) Effect() (verb, entity string) { return "delete key", s.ID + " of " + s.User }
+func (s Complete) Effect() (verb, entity string) { return "complete user", s.User }

@@ -69,16 +69,16 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 		return err
 	}
 	if why := unasked(scope, time.Now()); why != "" {
-		p.log.Info("verification", "outcome", "authenticated", "note", why)
+		p.log.InfoContext(ctx, "verification", "outcome", "authenticated", "note", why)
 		return nil
 	}
 	if left := time.Until(scope.ExpiresAt); !scope.ExpiresAt.IsZero() && left < closeBy {
-		p.log.Warn("verification", "outcome", "note", "note", "access ends in "+left.Round(time.Minute).String()+", at "+scope.ExpiresAt.Format(time.RFC3339))
+		p.log.WarnContext(ctx, "verification", "outcome", "note", "note", "access ends in "+left.Round(time.Minute).String()+", at "+scope.ExpiresAt.Format(time.RFC3339))
 	}
 	buckets := bucketsOf(cfg, scope)
 	settleAll(ctx, buckets, started.Add(patience))
 	r := newReport(buckets, user, scope)
-	r.log(p.log, time.Since(started))
+	r.log(ctx, p.log, time.Since(started))
 	return r.err()
 }
 

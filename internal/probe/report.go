@@ -2,6 +2,7 @@ package probe
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -73,23 +74,23 @@ func (r *report) add(p *place, scope access.Scope) {
 }
 
 // log writes a line for each place that failed or has a note, and a summary.
-func (r *report) log(log *slog.Logger, took time.Duration) {
+func (r *report) log(ctx context.Context, log *slog.Logger, took time.Duration) {
 	notes := 0
 	for _, g := range r.groups {
 		for _, p := range g.places {
-			log.Warn("verification", "place", p.name, "outcome", "failed", "cause", names[g.cause], "code", p.last.code, "looks", p.looks, "says", g.sentence)
+			log.WarnContext(ctx, "verification", "place", p.name, "outcome", "failed", "cause", names[g.cause], "code", p.last.code, "looks", p.looks, "says", g.sentence)
 		}
 	}
 	for _, p := range r.places {
 		for _, note := range p.notes {
 			notes++
-			log.Info("verification", "place", p.name, "outcome", "note", "note", note)
+			log.InfoContext(ctx, "verification", "place", p.name, "outcome", "note", "note", note)
 		}
 	}
 	for _, name := range r.unfinished {
-		log.Warn("verification", "place", name, "outcome", "unfinished")
+		log.WarnContext(ctx, "verification", "place", name, "outcome", "unfinished")
 	}
-	log.Info("verification", "outcome", "summary", "places", len(r.places), "failed", r.failed, "unfinished", len(r.unfinished), "notes", notes, "milliseconds", took.Milliseconds())
+	log.InfoContext(ctx, "verification", "outcome", "summary", "places", len(r.places), "failed", r.failed, "unfinished", len(r.unfinished), "notes", notes, "milliseconds", took.Milliseconds())
 }
 
 // err names what failed, the most useful first, as far as fits.

@@ -56,21 +56,22 @@ func (r *run) apply(ctx context.Context, steps []plan.Step) error {
 		started := time.Now()
 		r.wrote = true
 		err := r.step(ctx, step)
-		r.log(step, started, err)
+		r.log(ctx, step, started, err)
 		if err != nil {
 			r.dropMinted(ctx)
-			return fmt.Errorf("%s: %w", step, err)
+			return fmt.Errorf("%s: %w", plan.Describe(step), err)
 		}
 	}
 	return nil
 }
 
-func (r *run) log(step plan.Step, started time.Time, err error) {
+func (r *run) log(ctx context.Context, step plan.Step, started time.Time, err error) {
 	outcome := "done"
 	if err != nil {
 		outcome = err.Error()
 	}
-	r.Log.Info("effect", "step", step.String(), "outcome", outcome, "milliseconds", time.Since(started).Milliseconds())
+	verb, entity := step.Effect()
+	r.Log.InfoContext(ctx, "effect", "verb", verb, "entity", entity, "outcome", outcome, "milliseconds", time.Since(started).Milliseconds())
 }
 
 func (r *run) step(ctx context.Context, step plan.Step) error {

@@ -81,7 +81,7 @@ func (r *run) dropMinted(ctx context.Context) {
 		// Promote may have failed and happened all the same.
 		secret, err := r.findSecret(ctx, r.want.Spec.SecretName)
 		if err != nil {
-			r.Log.Warn("a stored key was left: whether it became current could not be asked", "key", r.minted.KeyID, "error", err.Error())
+			r.Log.WarnContext(ctx, "a stored key was left: whether it became current could not be asked", "key", r.minted.KeyID, "error", err.Error())
 			return
 		}
 		if secret != nil {
@@ -91,7 +91,7 @@ func (r *run) dropMinted(ctx context.Context) {
 		}
 	}
 	if err := r.settle(ctx, func() error { return r.Keys.DeleteKey(ctx, r.want.Spec.UserName, r.minted.KeyID) }); err != nil {
-		r.Log.Warn("a key that was not stored could not be deleted; the next run or the Delete does", "user", r.want.Spec.UserName, "key", r.minted.KeyID, "error", err.Error())
+		r.Log.WarnContext(ctx, "a key that was not stored could not be deleted; the next run or the Delete does", "user", r.want.Spec.UserName, "key", r.minted.KeyID, "error", err.Error())
 	}
 }
 
@@ -117,7 +117,7 @@ func (r *run) dropUnknown(ctx context.Context, s plan.Mint, started time.Time) {
 		return err
 	})
 	if err != nil && !errors.Is(err, access.ErrNotFound) {
-		r.Log.Warn("after an unclear answer a key may be left; the next run or the Delete looks again", "user", s.User, "error", err.Error())
+		r.Log.WarnContext(ctx, "after an unclear answer a key may be left; the next run or the Delete looks again", "user", s.User, "error", err.Error())
 	}
 }
 

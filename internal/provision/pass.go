@@ -48,7 +48,7 @@ func (r *run) deleteSecret(ctx context.Context, secret string) error {
 		info, err := r.Secrets.Secret(brief, secret)
 		switch {
 		case err == nil && !r.want.Owner.OwnsAs(r.want.Spec.UserName, info.Tags):
-			r.Log.Info("left: the secret has passed to another user", "secret", secret)
+			r.Log.InfoContext(ctx, "left: the secret has passed to another user", "secret", secret)
 			return nil
 		case err == nil:
 			err = r.Secrets.DeleteSecret(brief, secret)

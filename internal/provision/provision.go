@@ -65,7 +65,7 @@ func (p *Provisioner) Create(ctx context.Context, want plan.Desired) (Result, er
 		return Result{}, err
 	}
 	if plan.Settled(want, seen) {
-		p.Log.Info("delivered again: finished already")
+		p.Log.InfoContext(ctx, "delivered again: finished already")
 		return result(want, seen), nil
 	}
 	done, err := p.converge(work, want, seen)

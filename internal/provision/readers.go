@@ -44,7 +44,7 @@ func (r *run) putResourcePolicy(ctx context.Context, s plan.PutResourcePolicy) e
 	case errors.Is(err, access.ErrPrincipal) && s.Gone:
 		// Someone deleted a reader's user or role. That is no reason to fail an
 		// update of something else, least of all a rollback.
-		r.Log.Warn("a reader of the secret is gone; remove it from SecretReaders, or make its user or role again", "secret", s.Secret)
+		r.Log.WarnContext(ctx, "a reader of the secret is gone; remove it from SecretReaders, or make its user or role again", "secret", s.Secret)
 		return nil
 	case errors.Is(err, access.ErrPrincipal):
 		return fmt.Errorf("SecretReaders: AWS does not know %s, also not %v later; correct it or take it out, or let the stack make its user or role first (DependsOn): %w", r.readers(), readerLag, err)

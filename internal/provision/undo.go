@@ -17,7 +17,7 @@ import (
 // rollback Update that follows takes the same way again.
 func (p *Provisioner) undo(ctx context.Context, want plan.Desired, f func() error) {
 	if err := f(); err != nil {
-		p.Log.Warn("undoing did not finish; the Delete or rollback that follows does", "user", want.Spec.UserName, "error", err.Error())
+		p.Log.WarnContext(ctx, "undoing did not finish; the Delete or rollback that follows does", "user", want.Spec.UserName, "error", err.Error())
 	}
 }
 

@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"strings"
@@ -14,7 +15,7 @@ import (
 
 // record is the one line that the log has of every event, and the line of its
 // metrics. No properties, no URL: they are not ours to keep.
-func (h *Handler) record(r request, a answer, counts metric.Counts, took time.Duration, err error) {
+func (h *Handler) record(ctx context.Context, r request, a answer, counts metric.Counts, took time.Duration, err error) {
 	if err != nil {
 		a.cause = metric.Unanswered
 	}
@@ -25,20 +26,20 @@ func (h *Handler) record(r request, a answer, counts metric.Counts, took time.Du
 	}
 	h.Metrics.Tell(metric.Told{Type: string(r.RequestType), Cause: a.cause, Took: took, Counts: counts})
 	if err != nil {
-		h.Log.Error("answer not accepted", append(attrs, "error", err.Error())...)
+		h.Log.ErrorContext(ctx, "answer not accepted", append(attrs, "error", err.Error())...)
 		return
 	}
-	h.Log.Info("answered", attrs...)
+	h.Log.InfoContext(ctx, "answered", attrs...)
 }
 
 // panicked logs a panic. What panicked is a type here, never a value: that
 // could hold a secret.
-func (h *Handler) panicked(value any) {
+func (h *Handler) panicked(ctx context.Context, value any) {
 	stack := debug.Stack()
 	if from, ok := value.(interface{ Origin() (any, []byte) }); ok {
 		value, stack = from.Origin() // another goroutine's
 	}
-	h.Log.Error("panic", "type", fmt.Sprintf("%T", value), "stack", string(stack))
+	h.Log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", value), "stack", string(stack))
 }
 
 // mostLogged bounds each word of an event in the log. Ids of CloudFormation's

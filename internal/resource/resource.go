@@ -57,7 +57,7 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	// panicked.
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			h.panicked(panicked)
+			h.panicked(ctx, panicked)
 			err = errInternal
 		}
 	}()
@@ -65,7 +65,7 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	ctx, tally := metric.Start(ctx)
 	r, err := h.receive(raw)
 	if err != nil {
-		h.Log.Error("event refused", "error", err.Error())
+		h.Log.ErrorContext(ctx, "event refused", "error", err.Error())
 		h.Metrics.Tell(metric.Told{Cause: metric.Unanswerable, Took: time.Since(started)})
 		return err
 	}
@@ -73,7 +73,7 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	defer cancel()
 	a := h.respond(work, r)
 	err = h.Sender.Send(ctx, r.address, a.Response)
-	h.record(r, a, tally.Counts(), time.Since(started), err)
+	h.record(ctx, r, a, tally.Counts(), time.Since(started), err)
 	if err == nil && a.unanswered {
 		h.acknowledge(ctx, a.PhysicalResourceID)
 	}
@@ -86,13 +86,13 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 func (h *Handler) acknowledge(ctx context.Context, user string) {
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			h.panicked(panicked)
+			h.panicked(ctx, panicked)
 		}
 	}()
 	ctx, cancel := beforeAnswer(ctx)
 	defer cancel()
 	if err := h.Provisioner.Acknowledge(ctx, user); err != nil {
-		h.Log.Warn("the user could not be marked as answered; the next Update does", "user", user, "error", err.Error())
+		h.Log.WarnContext(ctx, "the user could not be marked as answered; the next Update does", "user", user, "error", err.Error())
 	}
 }
 
@@ -134,7 +134,7 @@ type answer struct {
 // ends: what hangs then is left behind.
 func (h *Handler) respond(ctx context.Context, r request) answer {
 	a := answer{Response: reply.Response{
-		PhysicalResourceID: h.physicalID(r),
+		PhysicalResourceID: h.physicalID(ctx, r),
 		StackID:            r.StackID,
 		RequestID:          r.RequestID,
 		LogicalResourceID:  r.LogicalResourceID,
@@ -149,7 +149,7 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 			if panicked := recover(); panicked != nil {
 				// Answered and not raised again: Lambda would deliver the event
 				// once more, after CloudFormation has rolled back.
-				h.panicked(panicked)
+				h.panicked(ctx, panicked)
 				done <- outcome{err: errInternal}
 			}
 		}()
@@ -182,11 +182,11 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 // physicalID is the id of an answer that fails: the one that came in, or for a
 // Create the one that it would have got, so that the Delete that follows finds
 // what is left.
-func (h *Handler) physicalID(r request) (id string) {
+func (h *Handler) physicalID(ctx context.Context, r request) (id string) {
 	// The properties are anyone's: a panic over them is answered too.
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			h.panicked(panicked)
+			h.panicked(ctx, panicked)
 			id = r.owner.User()
 		}
 	}()
