@@ -18,7 +18,9 @@ const root = "../.."
 var (
 	ireland = confinement.Place{Partition: "aws", Region: "eu-west-1", Account: "123456789012"}
 	beijing = confinement.Place{Partition: "aws-cn", Region: "cn-north-1", Account: "123456789012"}
-	setups  = []setup{{ireland, "*"}, {ireland, named}, {beijing, "*"}, {beijing, named}}
+	oregon  = confinement.Place{Partition: "aws-us-gov", Region: "us-gov-west-1", Account: "123456789012"}
+	potsdam = confinement.Place{Partition: "aws-eusc", Region: "eusc-de-east-1", Account: "123456789012"}
+	setups  = []setup{{ireland, "*"}, {ireland, named}, {beijing, "*"}, {beijing, named}, {oregon, "*"}, {oregon, named}, {potsdam, "*"}, {potsdam, named}}
 )
 
 // named are AllowedBuckets that leave some out.
@@ -121,7 +123,7 @@ func tags(kind string, of map[string]string) map[string][]string {
 
 // elsewhere is the same account in another region.
 func elsewhere(p confinement.Place) confinement.Place {
-	p.Region = map[string]string{"aws": "us-east-1", "aws-cn": "cn-northwest-1"}[p.Partition]
+	p.Region = map[string]string{"aws": "us-east-1", "aws-cn": "cn-northwest-1", "aws-us-gov": "us-gov-east-1", "aws-eusc": "eusc-de-west-1"}[p.Partition]
 	return p
 }
 

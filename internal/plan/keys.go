@@ -41,7 +41,12 @@ func (p *planner) key(documents []policy.Document) error {
 		return nil
 	}
 
-	if err := p.room(versions); err != nil {
+	if former, ok := p.switchedOff(versions); ok {
+		// A crash after the first: AWSCURRENT names the former key, which lives.
+		p.add(Promote{Secret: spec.SecretName, Version: former.ID, From: current.ID})
+		p.add(DeleteKey{spec.UserName, KeyOf(current)})
+		current = former
+	} else if err := p.room(versions); err != nil {
 		return err
 	}
 	ids := make([]string, 0, len(versions))
@@ -139,6 +144,24 @@ func (p *planner) strays(versions []access.Version, promoted string) {
 
 func (p *planner) planned(keyID string) bool {
 	return slices.Contains(p.steps, Step(DeleteKey{p.want.Spec.UserName, keyID}))
+}
+
+// switchedOff returns the version of AWSPREVIOUS if its key is in use, and that
+// of AWSCURRENT was deactivated, as one does with a key that has leaked. It gives
+// nobody access, so that it is the one to go: once AWSCURRENT names the other,
+// which then stays AWSPREVIOUS of the new one.
+func (p *planner) switchedOff(versions []access.Version) (former access.Version, ok bool) {
+	current, previous := recorded(versions)
+	off, there := p.find(current)
+	// While the secret moves, its rollback has to find the former one as it was.
+	if !there || off.Active || p.seen.Former != nil {
+		return access.Version{}, false
+	}
+	key, there := p.find(previous)
+	if !there || !p.inUse(key) {
+		return access.Version{}, false
+	}
+	return labelled(versions, access.Previous)
 }
 
 // room makes a place for one more key, or refuses.

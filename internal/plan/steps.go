@@ -98,24 +98,30 @@ type (
 	}
 )
 
-func (s CreateUser) Effect() (verb, entity string) { return "create user", s.Name }
-func (s TagUser) Effect() (verb, entity string) { return "tag user", s.Name }
-func (s DeleteUser) Effect() (verb, entity string) { return "delete user", s.Name }
-func (s CreatePolicy) Effect() (verb, entity string) { return "create policy", s.Name }
-func (s UpdatePolicy) Effect() (verb, entity string) { return "update policy", s.Name }
-func (s TagPolicy) Effect() (verb, entity string) { return "tag policy", s.Name }
-func (s DeletePolicy) Effect() (verb, entity string) { return "delete policy", s.Name }
-func (s CreateSecret) Effect() (verb, entity string) { return "create secret", s.Name }
+func (s CreateUser) Effect() (verb, entity string)    { return "create user", s.Name }
+func (s TagUser) Effect() (verb, entity string)       { return "tag user", s.Name }
+func (s DeleteUser) Effect() (verb, entity string)    { return "delete user", s.Name }
+func (s CreatePolicy) Effect() (verb, entity string)  { return "create policy", s.Name }
+func (s UpdatePolicy) Effect() (verb, entity string)  { return "update policy", s.Name }
+func (s TagPolicy) Effect() (verb, entity string)     { return "tag policy", s.Name }
+func (s DeletePolicy) Effect() (verb, entity string)  { return "delete policy", s.Name }
+func (s CreateSecret) Effect() (verb, entity string)  { return "create secret", s.Name }
 func (s RestoreSecret) Effect() (verb, entity string) { return "restore secret", s.Name }
-func (s RekeySecret) Effect() (verb, entity string) { return "change the KMS key of secret", s.Name }
-func (s TagSecret) Effect() (verb, entity string) { return "tag secret", s.Name }
-func (s CopyVersions) Effect() (verb, entity string) { return "copy secret", s.From + " to " + s.To }
-func (s PutResourcePolicy) Effect() (verb, entity string) { return "let the readers read secret", s.Secret }
-func (s DeleteResourcePolicy) Effect() (verb, entity string) { return "let nobody else read secret", s.Secret }
+func (s RekeySecret) Effect() (verb, entity string)   { return "change the KMS key of secret", s.Name }
+func (s TagSecret) Effect() (verb, entity string)     { return "tag secret", s.Name }
+func (s CopyVersions) Effect() (verb, entity string)  { return "copy secret", s.From + " to " + s.To }
+func (s PutResourcePolicy) Effect() (verb, entity string) {
+	return "let the readers read secret", s.Secret
+}
+func (s DeleteResourcePolicy) Effect() (verb, entity string) {
+	return "let nobody else read secret", s.Secret
+}
 func (s DeleteSecret) Effect() (verb, entity string) { return "delete secret", s.Name }
-func (s Mint) Effect() (verb, entity string) { return "issue a key to", s.User }
-func (s Prove) Effect() (verb, entity string) { return "verify the key in secret", s.Secret }
-func (s Promote) Effect() (verb, entity string) { return "make the key current in secret", s.Secret }
-func (s Unlabel) Effect() (verb, entity string) { return "forget version", s.Version + " of secret " + s.Secret }
+func (s Mint) Effect() (verb, entity string)         { return "issue a key to", s.User }
+func (s Prove) Effect() (verb, entity string)        { return "verify the key in secret", s.Secret }
+func (s Promote) Effect() (verb, entity string)      { return "make the key current in secret", s.Secret }
+func (s Unlabel) Effect() (verb, entity string) {
+	return "forget version", s.Version + " of secret " + s.Secret
+}
 func (s DeleteKey) Effect() (verb, entity string) { return "delete key", s.ID + " of " + s.User }
-func (s Complete) Effect() (verb, entity string) { return "complete user", s.User }
+func (s Complete) Effect() (verb, entity string)  { return "complete user", s.User }

@@ -250,11 +250,12 @@ func (b *bucket) abort(ctx context.Context, p *place) error {
 	return nil
 }
 
-// clear aborts what a place that ended badly has left, as well as it can.
+// clear aborts what a place has left, as well as it can. Of one that failed the
+// sentence says so (left).
 func (b *bucket) clear(ctx context.Context) {
 	for _, p := range b.places {
-		if p.begun != nil {
-			_ = b.abort(ctx, p)
+		if p.begun != nil && b.abort(ctx, p) != nil && p.state == works {
+			p.note("one upload is left begun there, without data; a lifecycle rule for incomplete multipart uploads clears it away")
 		}
 	}
 }

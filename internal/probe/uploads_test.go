@@ -100,3 +100,20 @@ func TestAPanicOverABucketIsTheCallers(t *testing.T) {
 		_ = prober(&fake).Prove(t.Context(), key(), access.Scope{Source: true, Destination: true, Places: []access.Place{"data", "other"}})
 	})
 }
+
+// An upload that is left is told of also where the place works.
+func TestAnUploadThatIsLeftIsNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := false
+		fake := cloud{t: t, say: func(kind, _ string, _ int) *answer {
+			asked = asked || kind == "acl"
+			if kind == "abort" && asked {
+				return failing(503, "SlowDown")
+			}
+			return nil
+		}}
+		if err := prober(&fake).Prove(t.Context(), key(), destination); err != nil || !strings.Contains(fake.log.String(), "one upload is left begun there") {
+			t.Errorf("%v\n%s", err, fake.log.String())
+		}
+	})
+}

@@ -294,8 +294,8 @@ func (r *run) promote(ctx context.Context, s plan.Promote) error {
 	if err := r.settle(ctx, func() error { return r.Secrets.Promote(ctx, s.Secret, version, s.From) }); err != nil {
 		return err
 	}
-	r.promoted = true
 	if s.Version == "" {
+		r.promoted = true
 		r.result.AccessKeyID = r.minted.KeyID
 	} else {
 		r.result.AccessKeyID = r.keyOf(version)

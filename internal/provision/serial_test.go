@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/plan"
 )
 
 func TestSerialGoesForthAndBack(t *testing.T) {
@@ -177,4 +178,49 @@ func TestARollbackTakesAKeyAwayThatIsListedLate(t *testing.T) {
 		}
 		w.one()
 	})
+}
+
+// A key that has leaked is deactivated: a new Serial takes its place, and not
+// that of the key before it, which someone may still use. So does going back,
+// and any other update, for AWSCURRENT shall work.
+func TestACurrentKeyThatWasSwitchedOffMakesRoom(t *testing.T) {
+	for label, next := range map[string]plan.Desired{
+		"a new Serial":  stack(serial(3)),
+		"other buckets": stack(serial(2), buckets("two")),
+	} {
+		t.Run(label, func(t *testing.T) {
+			play(t, func(w *world) {
+				former, leaked := w.both()
+				w.Deactivate(leaked)
+				w.Lag.Prove = 1000
+				_, err := w.tryUpdate(stack(serial(2)), next)
+				w.refused(err, "verify the key")
+				w.Lag.Prove = 0
+				if live := w.LiveKeys(user); !slices.Equal(live, []string{former}) {
+					t.Errorf("live keys of a failed update: %v, not %s", live, former)
+				}
+				second := w.update(next, stack(serial(2))).AccessKeyID
+				if live := w.LiveKeys(user); !slices.Equal(live, []string{former, second}) || w.Labelled(secret, access.Previous) != former {
+					t.Errorf("live keys: %v, AWSPREVIOUS %s", live, w.Labelled(secret, access.Previous))
+				}
+				w.remove(stack(serial(2)))
+				w.empty()
+			})
+			play(t, func(w *world) {
+				former, leaked := w.both()
+				w.Deactivate(leaked)
+				third := w.update(stack(serial(2)), next).AccessKeyID
+				if live := w.LiveKeys(user); !slices.Equal(live, []string{former, third}) || w.Labelled(secret, access.Previous) != former {
+					t.Errorf("live keys: %v, AWSPREVIOUS %s", live, w.Labelled(secret, access.Previous))
+				}
+				// Nor does an update after that take the former one away.
+				w.update(next, stack(serial(next.Spec.Serial), buckets("three")))
+				if live := w.LiveKeys(user); !slices.Equal(live, []string{former, third}) {
+					t.Errorf("live keys in the end: %v", live)
+				}
+				w.remove(next)
+				w.empty()
+			})
+		})
+	}
 }

@@ -31,8 +31,10 @@ func TestPeekReadsNamesFromAnything(t *testing.T) {
 		`{"Tags": "x"}`:                          usual,
 		`{"Tags": [1, {"Key": "a"}, null, [2]]}`: usual,
 		`{"Tags": [{"Key": "a", "Value": "1"}, {"Key": "aws:x", "Value": ""}, {"Key": "b", "Value": ""}]}`: {UserName: defaultUser, SecretName: "cloney/" + defaultUser, TagKeys: []string{"a", "b"}},
-		`{"Serial": "x", "Verify": [], "RotationGraceDays": 7}`:                                            usual,
-		`{"UserName": "` + strings.Repeat("u", 1_000_000) + `"}`:                                           usual,
+		// A stack of another account may have named readers of the secret's.
+		`{"SecretReaders": ["210987654321", "*", 7]}`:            {UserName: defaultUser, SecretName: "cloney/" + defaultUser, Readers: []string{"arn:aws:iam::210987654321:root"}},
+		`{"Serial": "x", "Verify": [], "RotationGraceDays": 7}`:  usual,
+		`{"UserName": "` + strings.Repeat("u", 1_000_000) + `"}`: usual,
 	} {
 		got := spec.Peek(properties(t, text), owner(t, "aws", "eu-west-1"))
 		slices.Sort(got.TagKeys)

@@ -16,6 +16,7 @@ type reader struct {
 	properties map[string]any
 	rules      Rules
 	problems   Problems
+	peeking    bool // what was valid by other rules is still told
 }
 
 func (r *reader) refuse(property, format string, args ...any) {

@@ -81,7 +81,7 @@ type Names struct {
 // never have been valid: those of a Delete, and OldResourceProperties. A name
 // that is missing or cannot be one is answered with its default.
 func Peek(properties map[string]any, owner name.Owner) Names {
-	r := reader{properties: properties, rules: Rules{Owner: owner}}
+	r := reader{properties: properties, rules: Rules{Owner: owner}, peeking: true}
 	names := Names{UserName: owner.User()}
 	if user, ok := r.scalar("UserName"); ok && name.IsUser(user) {
 		names.UserName = user
