@@ -1,6 +1,7 @@
 package confinement_test
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -39,5 +40,31 @@ func TestTheTemplateHasNoOtherRights(t *testing.T) {
 	runs := template.Resources["ProviderFunction"].Properties["Role"]
 	if diff := cmp.Diff(map[string]any{"Fn::GetAtt": []any{"ProviderRole", "Arn"}}, runs); diff != "" {
 		t.Errorf("the function has another role: %s", diff)
+	}
+}
+
+// README and the parameter say how many names AllowedBuckets holds. IAM counts
+// a policy's characters without white space.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length
+func TestTheBoundaryHoldsAsManyNamesAsIsSaid(t *testing.T) {
+	template, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for length, most := range map[int]int{20: 68, 63: 31} {
+		for _, n := range []int{most, most + 1} {
+			name := strings.Repeat("x", length)
+			documents, err := template.At(ireland, strings.TrimSuffix(strings.Repeat(name+",", n), ","))
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(documents.Boundary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fits := len(text) <= 6144; fits != (n == most) {
+				t.Errorf("%d names of %d characters make %d", n, length, len(text))
+			}
+		}
 	}
 }
