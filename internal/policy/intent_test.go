@@ -181,6 +181,8 @@ var intents = map[string]intent{
 	"partition-aws-eusc":   {rows: and(wholly(read, "data-lake"), map[string]string{"arn:aws-eusc:kms:eusc-de-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab": decrypt})},
 	"partition-aws-iso":    {rows: and(wholly(read, "data-lake"), map[string]string{"arn:aws-iso:kms:us-iso-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab": decrypt})},
 	"partition-aws-iso-b":  {rows: and(wholly(read, "data-lake"), map[string]string{"arn:aws-iso-b:kms:us-isob-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab": decrypt})},
+	"partition-aws-iso-e":  {rows: and(wholly(read, "data-lake"), map[string]string{"arn:aws-iso-e:kms:eu-isoe-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab": decrypt})},
+	"partition-aws-iso-f":  {rows: and(wholly(read, "data-lake"), map[string]string{"arn:aws-iso-f:kms:us-isof-south-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab": decrypt})},
 }
 
 // endpoints are the S3 that KMS sees as the caller, by region; written by hand.
@@ -188,6 +190,7 @@ var endpoints = map[string]string{
 	"eu-west-1": "s3.eu-west-1.amazonaws.com", "us-east-1": "s3.us-east-1.amazonaws.com", "cn-north-1": "s3.cn-north-1.amazonaws.com.cn",
 	"us-gov-west-1": "s3.us-gov-west-1.amazonaws.com", "eusc-de-east-1": "s3.eusc-de-east-1.amazonaws.eu",
 	"us-iso-east-1": "s3.us-iso-east-1.c2s.ic.gov", "us-isob-east-1": "s3.us-isob-east-1.sc2s.sgov.gov",
+	"eu-isoe-west-1": "s3.eu-isoe-west-1.cloud.adc-e.uk", "us-isof-south-1": "s3.us-isof-south-1.csp.hci.ic.gov",
 }
 
 // Each golden policy allows what its intent says: every action of S3 and KMS,
