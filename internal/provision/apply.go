@@ -79,7 +79,9 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.CreateUser:
 		return r.createUser(ctx, s)
 	case plan.TagUser:
-		// A crash after this: tags as desired, the rest to do.
+		// A crash within: the stack's former tags are gone, those that replace them
+		// not there yet, and whose the user is stands; the next run sets them.
+		// So it is with a policy and a secret.
 		return r.settle(ctx, func() error { return r.Users.TagUser(ctx, s.Name, s.Set, s.Unset) })
 	case plan.DeleteUser:
 		// A crash after this: at most the secret is left, found by its name.

@@ -42,20 +42,15 @@ const raceSeeds = 200
 func TestACreateRacingItsDelete(t *testing.T) {
 	for _, id := range []string{user, "stack-Credentials-INVENTED"} {
 		t.Run(id, func(t *testing.T) {
-			for seed := range int64(raceSeeds) {
-				play(t, func(w *world) {
-					w.ExpectRemoval(user)
-					w.race(seed,
-						func(w *world) error { _, err := w.tryCreate(stack()); return err },
-						func(w *world) error { return w.tryDelete(target(stack(), id)) })
-					w.Check()
-					w.remove(stack())
-					w.empty()
-				})
-				if t.Failed() {
-					t.Fatalf("seed %d", seed)
-				}
-			}
+			playSeeds(t, raceSeeds, func(w *world, seed int64) {
+				w.ExpectRemoval(user)
+				w.race(seed,
+					func(w *world) error { _, err := w.tryCreate(stack()); return err },
+					func(w *world) error { return w.tryDelete(target(stack(), id)) })
+				w.Check()
+				w.remove(stack())
+				w.empty()
+			})
 		})
 	}
 }
@@ -74,31 +69,26 @@ func TestAnUpdateRacingItsRollback(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(updates)) {
 		t.Run(name, func(t *testing.T) {
 			next := updates[name]
-			for seed := range int64(raceSeeds) {
-				play(t, func(w *world) {
-					first := w.create(stack()).AccessKeyID
-					w.ExpectRemoval(second)
-					w.race(seed,
-						func(w *world) error { _, err := w.tryUpdate(stack(), next); return err },
-						func(w *world) error { _, err := w.tryRollback(next, stack(), user); return err })
-					if current := w.Labelled(secret, access.Current); current != "" && !slices.Contains(slices.Concat(w.LiveKeys(user), w.LiveKeys(second)), current) {
-						w.Errorf("AWSCURRENT names %s, which is dead", current)
-					}
-					// The rollback is what CloudFormation asked for last.
-					w.ExpectRemoval(second)
-					if result := w.rollback(next, stack()); result.AccessKeyID != first {
-						w.Errorf("rolled back to %s, not to %s", result.AccessKeyID, first)
-					}
-					if next.Spec.UserName != user {
-						w.remove(next)
-					}
-					w.remove(stack())
-					w.empty()
-				})
-				if t.Failed() {
-					t.Fatalf("seed %d", seed)
+			playSeeds(t, raceSeeds, func(w *world, seed int64) {
+				first := w.create(stack()).AccessKeyID
+				w.ExpectRemoval(second)
+				w.race(seed,
+					func(w *world) error { _, err := w.tryUpdate(stack(), next); return err },
+					func(w *world) error { _, err := w.tryRollback(next, stack(), user); return err })
+				if current := w.Labelled(secret, access.Current); current != "" && !slices.Contains(slices.Concat(w.LiveKeys(user), w.LiveKeys(second)), current) {
+					w.Errorf("AWSCURRENT names %s, which is dead", current)
 				}
-			}
+				// The rollback is what CloudFormation asked for last.
+				w.ExpectRemoval(second)
+				if result := w.rollback(next, stack()); result.AccessKeyID != first {
+					w.Errorf("rolled back to %s, not to %s", result.AccessKeyID, first)
+				}
+				if next.Spec.UserName != user {
+					w.remove(next)
+				}
+				w.remove(stack())
+				w.empty()
+			})
 		})
 	}
 }
@@ -107,23 +97,18 @@ func TestAnUpdateRacingTheDelete(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(updates)) {
 		t.Run(name, func(t *testing.T) {
 			next := updates[name]
-			for seed := range int64(raceSeeds) {
-				play(t, func(w *world) {
-					w.create(stack())
-					w.ExpectRemoval(user, second)
-					w.race(seed,
-						func(w *world) error { _, err := w.tryUpdate(stack(), next); return err },
-						func(w *world) error { return w.tryDelete(target(next, user)) })
-					w.Check()
-					w.ExpectRemoval(user, second)
-					w.remove(next)
-					w.remove(stack())
-					w.empty()
-				})
-				if t.Failed() {
-					t.Fatalf("seed %d", seed)
-				}
-			}
+			playSeeds(t, raceSeeds, func(w *world, seed int64) {
+				w.create(stack())
+				w.ExpectRemoval(user, second)
+				w.race(seed,
+					func(w *world) error { _, err := w.tryUpdate(stack(), next); return err },
+					func(w *world) error { return w.tryDelete(target(next, user)) })
+				w.Check()
+				w.ExpectRemoval(user, second)
+				w.remove(next)
+				w.remove(stack())
+				w.empty()
+			})
 		})
 	}
 }
@@ -251,21 +236,16 @@ func TestThreeAtOnceLeaveNoLiveKeyUnknown(t *testing.T) {
 			"update, delete twice":     {update, remove, remove},
 		} {
 			t.Run(name+"/"+label, func(t *testing.T) {
-				for seed := range int64(raceSeeds / 4) {
-					play(t, func(w *world) {
-						w.create(stack())
-						w.ExpectRemoval(user, second)
-						w.race(seed, events...)
-						w.everyKeyIsKnown()
-						w.ExpectRemoval(user, second)
-						w.remove(next)
-						w.remove(stack())
-						w.empty()
-					})
-					if t.Failed() {
-						t.Fatalf("seed %d", seed)
-					}
-				}
+				playSeeds(t, raceSeeds/4, func(w *world, seed int64) {
+					w.create(stack())
+					w.ExpectRemoval(user, second)
+					w.race(seed, events...)
+					w.everyKeyIsKnown()
+					w.ExpectRemoval(user, second)
+					w.remove(next)
+					w.remove(stack())
+					w.empty()
+				})
 			})
 		}
 	}

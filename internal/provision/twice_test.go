@@ -27,35 +27,30 @@ func TestAnyEventTwiceAtTheSameMoment(t *testing.T) {
 		"user and new secret": stack(userName(second), secretName("cloney/moved")),
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := range int64(40) {
-				play(t, func(w *world) {
-					for _, bucket := range many(0, 120) {
-						w.SetBucket(string(bucket), true)
-					}
-					w.create(former)
-					w.interleave(seed, 10)
-					w.together(2, func(w *world, _ int) error { _, err := w.tryUpdate(former, next); return err })
-					w.atRest()
-					w.Check()
-					// One run finds all done, and the answer to it is the truth.
-					w.Forget()
-					w.update(next, next)
-					w.quiet()
-					if live := w.LiveKeys(next.Spec.UserName); len(live) > max(1, next.Spec.Serial) {
-						t.Errorf("live keys: %v", live)
-					}
-					if next.Spec.UserName != user {
-						w.remove(former)
-					}
-					w.interleave(seed, 10)
-					w.together(2, func(w *world, _ int) error { return w.tryDelete(target(next, next.Spec.UserName)) })
-					w.atRest()
-					w.empty()
-				})
-				if t.Failed() {
-					t.Fatalf("seed %d", seed)
+			playSeeds(t, 40, func(w *world, seed int64) {
+				for _, bucket := range many(0, 120) {
+					w.SetBucket(string(bucket), true)
 				}
-			}
+				w.create(former)
+				w.interleave(seed, 10)
+				w.together(2, func(w *world, _ int) error { _, err := w.tryUpdate(former, next); return err })
+				w.atRest()
+				w.Check()
+				// One run finds all done, and the answer to it is the truth.
+				w.Forget()
+				w.update(next, next)
+				w.quiet()
+				if live := w.LiveKeys(next.Spec.UserName); len(live) > max(1, next.Spec.Serial) {
+					t.Errorf("live keys: %v", live)
+				}
+				if next.Spec.UserName != user {
+					w.remove(former)
+				}
+				w.interleave(seed, 10)
+				w.together(2, func(w *world, _ int) error { return w.tryDelete(target(next, next.Spec.UserName)) })
+				w.atRest()
+				w.empty()
+			})
 		})
 	}
 }

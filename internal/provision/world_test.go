@@ -67,6 +67,18 @@ func play(t *testing.T, f func(*world)) {
 	})
 }
 
+// playSeeds plays a test with each of the first n seeds, and names the first
+// that fails.
+func playSeeds(t *testing.T, n int64, f func(w *world, seed int64)) {
+	t.Helper()
+	for seed := range n {
+		play(t, func(w *world) { f(w, seed) })
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
 func newWorld(t *testing.T) *world {
 	account := accesstest.New(t, "one", "two", "three")
 	log := &syncBuffer{}

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/probe"
 	"cloney-s3-credentials/internal/provision"
@@ -65,7 +66,17 @@ func TestAPanicOutsideOfTheWorkIsNoOneElses(t *testing.T) {
 	if err := w.handle(t.Context(), event(t, "Create", nil)); err == nil || strings.Contains(err.Error()+w.log.String(), secret) {
 		t.Errorf("%v\n%s", err, w.log.String())
 	}
+	// An answer that was accepted is no failure of the invocation.
+	w = world{metrics: &metric.Sink{Function: "f", Out: broken{}}}
+	if err := w.handle(t.Context(), event(t, "Create", nil)); err != nil || len(w.sent) != 1 || !strings.Contains(w.log.String(), `"msg":"panic"`) {
+		t.Errorf("%v, %d answers\n%s", err, len(w.sent), w.log.String())
+	}
 }
+
+// broken is where nothing can be written.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { panic(secret) }
 
 // The answer is out: whatever happens afterwards is for the log. Raised again,
 // it would have Lambda deliver the event once more.

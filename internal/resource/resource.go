@@ -53,12 +53,16 @@ type Handler struct {
 // Handle answers one event. It returns an error, which makes Lambda count a
 // failure, only if no answer was accepted.
 func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
-	// Of what could not be answered either. Lambda's own handler would print what
-	// panicked.
+	// Also where there is no answer to give, or none any more: Lambda's own handler
+	// would print what panicked.
+	accepted := false
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			h.panicked(ctx, panicked)
-			err = errInternal
+			err = nil
+			if !accepted {
+				err = errInternal
+			}
 		}
 	}()
 	started := time.Now()
@@ -73,6 +77,7 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	defer cancel()
 	a := h.respond(work, r)
 	err = h.Sender.Send(ctx, r.address, a.Response)
+	accepted = err == nil
 	h.record(ctx, r, a, tally.Counts(), time.Since(started), err)
 	if err == nil && a.unanswered {
 		h.acknowledge(ctx, a.PhysicalResourceID)

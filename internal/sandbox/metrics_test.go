@@ -46,6 +46,7 @@ func TestMetricsOfTheBootstrap(t *testing.T) {
 		}
 		told = append(told, v)
 	}
+	joined(t, account(t).Log()[before:])
 	if len(told) != 3 {
 		t.Fatalf("%d lines of metrics", len(told))
 	}
@@ -59,4 +60,42 @@ func TestMetricsOfTheBootstrap(t *testing.T) {
 		t.Errorf("the bad input: %+v", v)
 	}
 	empty(t)
+}
+
+// joined asks that every line of the function's log says of which invocation it
+// is, and that each invocation has one line that says what it was about.
+func joined(t *testing.T, log string) {
+	t.Helper()
+	about, effects := map[string]int{}, map[string]int{}
+	for line := range strings.Lines(log) {
+		var l struct {
+			Message   string `json:"message"`
+			RequestID string `json:"requestId"`
+			Verb      string `json:"verb"`
+			Entity    string `json:"entity"`
+		}
+		if json.Unmarshal([]byte(line), &l) != nil || l.Message == "" {
+			continue // metrics, and what is not the function's
+		}
+		switch l.Message {
+		case "answered":
+			about[l.RequestID]++
+		case "effect":
+			effects[l.RequestID]++
+			if l.Verb == "" || l.Entity == "" {
+				t.Errorf("what was done to what: %s", line)
+			}
+		}
+		if l.RequestID == "" {
+			t.Errorf("of which invocation: %s", line)
+		}
+	}
+	for request := range effects {
+		if about[request] != 1 {
+			t.Errorf("%d lines say what %s was about", about[request], request)
+		}
+	}
+	if len(about) != 3 || len(effects) != 2 {
+		t.Errorf("%d invocations, %d of them with effects", len(about), len(effects))
+	}
 }

@@ -176,7 +176,9 @@ func (s *Sandbox) emulatorPath() (string, error) {
 }
 
 // tool returns the path of a program that make tools has installed.
-func (s *Sandbox) tool(name string) string { return filepath.Join(s.root, ".tools/venv/bin", name) }
+func (s *Sandbox) tool(name string) string { return tool(s.root, name) }
+
+func tool(root, name string) string { return filepath.Join(root, ".tools/venv/bin", name) }
 
 // Env is the environment in which the AWS CLI and every SDK speak to the
 // sandbox as its administrator.

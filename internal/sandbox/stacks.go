@@ -19,7 +19,7 @@ type Stacks struct {
 func InAccount(root string) (Stacks, error) {
 	root, err := filepath.Abs(root)
 	return Stacks{Run: func(ctx context.Context, arguments ...string) (string, error) {
-		return run(ctx, root, append(os.Environ(), "AWS_PAGER="), filepath.Join(root, ".tools/venv/bin/aws"), arguments...)
+		return run(ctx, root, append(os.Environ(), "AWS_PAGER="), tool(root, "aws"), arguments...)
 	}}, err
 }
 

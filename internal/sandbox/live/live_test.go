@@ -36,8 +36,11 @@ type account struct {
 	config              aws.Config
 	source, destination string // buckets
 	stack               string
-	made                map[string]map[string]string // every output that was ever seen, by name: its values
+	made                map[output]bool // all that the stack ever told
 }
+
+// output is one of the stack's, at one moment.
+type output struct{ name, value string }
 
 // resources is what the stack declares at one moment.
 type resources struct {
@@ -119,7 +122,7 @@ func open(t *testing.T) *account {
 	t.Helper()
 	ctx := ctxOf(t)
 	id := strings.ToLower(rand.Text()[:10])
-	a := &account{stack: "cloney-live-" + id, source: "cloney-live-" + id + "-source", destination: "cloney-live-" + id + "-destination", made: map[string]map[string]string{}}
+	a := &account{stack: "cloney-live-" + id, source: "cloney-live-" + id + "-source", destination: "cloney-live-" + id + "-destination", made: map[output]bool{}}
 	if real {
 		var err error
 		a.config, err = config.LoadDefaultConfig(ctx)
@@ -222,10 +225,7 @@ func (a *account) outputs(t *testing.T) map[string]string {
 	outputs, err := a.Outputs(ctxOf(t), a.stack)
 	must(t, err)
 	for name, value := range outputs {
-		if a.made[name] == nil {
-			a.made[name] = map[string]string{}
-		}
-		a.made[name][value] = value
+		a.made[output{name, value}] = true
 	}
 	return outputs
 }
@@ -245,28 +245,26 @@ func (a *account) nothingLeft(t *testing.T) {
 	must(t, a.DeleteStack(ctxOf(t), a.stack))
 	secrets, policies := secretsmanager.NewFromConfig(a.config), iam.NewFromConfig(a.config)
 	looked := 0
-	for name, values := range a.made {
-		for value := range values {
-			switch {
-			case strings.HasSuffix(name, "UserName"):
-				a.gone(t, "user "+value, a.user(value))
-			case strings.HasSuffix(name, "SecretName"):
-				a.gone(t, "secret "+value, func(ctx context.Context) error {
-					_, err := secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &value})
+	for told := range a.made {
+		switch {
+		case strings.HasSuffix(told.name, "UserName"):
+			a.gone(t, "user "+told.value, a.user(told.value))
+		case strings.HasSuffix(told.name, "SecretName"):
+			a.gone(t, "secret "+told.value, func(ctx context.Context) error {
+				_, err := secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &told.value})
+				return err
+			})
+		case strings.HasSuffix(told.name, "PolicyArns"):
+			for arn := range strings.SplitSeq(told.value, ",") {
+				a.gone(t, "policy "+arn, func(ctx context.Context) error {
+					_, err := policies.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &arn})
 					return err
 				})
-			case strings.HasSuffix(name, "PolicyArns"):
-				for arn := range strings.SplitSeq(value, ",") {
-					a.gone(t, "policy "+arn, func(ctx context.Context) error {
-						_, err := policies.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &arn})
-						return err
-					})
-				}
-			default:
-				continue
 			}
-			looked++
+		default:
+			continue
 		}
+		looked++
 	}
 	if looked < 10 {
 		t.Errorf("looked for %d things only", looked)
