@@ -22,6 +22,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -229,6 +230,22 @@ func (s *Sandbox) AWSWith(ctx context.Context, env []string, arguments ...string
 
 // Log is what the function has printed so far.
 func (s *Sandbox) Log() string { return s.function.printed() }
+
+// LogSince is what the function has printed behind the first bytes, once that
+// holds the text n times. What was printed may arrive after the answer.
+func (s *Sandbox) LogSince(ctx context.Context, bytes int, text string, n int) (string, error) {
+	for {
+		log := s.Log()[bytes:]
+		if strings.Count(log, text) >= n {
+			return log, nil
+		}
+		select {
+		case <-ctx.Done():
+			return log, fmt.Errorf("the log has %q not %d times: %w", text, n, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
 
 // Close stops everything.
 func (s *Sandbox) Close() error {
