@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -108,7 +109,6 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
-	s.Stacks = Stacks{Run: s.AWS}
 	s.moto, err = launch(s.tool("python"), filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
 		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
 	if err != nil {
@@ -120,6 +120,7 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 	if err := s.administrator(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.Stacks = StacksOf(s.Config())
 	if err := s.startFunction(ctx, o, ports[2], ports[3]); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -293,7 +294,8 @@ func post(ctx context.Context, url, body string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", url, response.Status)
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1000))
+		return fmt.Errorf("%s answered %s: %s", url, response.Status, text)
 	}
 	return nil
 }
