@@ -81,7 +81,7 @@ func (a *Account) mint(user string) *key {
 	a.made++
 	k := &key{
 		id: fmt.Sprintf("AKIAKEY%013d", a.made), half: fmt.Sprintf("HalfOfKey+%013d/LetNobodySeeThis", a.made),
-		user: user, active: true, created: time.Now(),
+		user: user, active: true, created: time.Now().Add(-a.Behind),
 	}
 	a.keys = append(a.keys, k)
 	a.issued = append(a.issued, k.half)
