@@ -25,6 +25,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
@@ -48,6 +49,8 @@ type Account struct {
 	After func(ctx context.Context, verb string) error
 	// Lag says how late the account shows what was done.
 	Lag Lag
+	// Behind is how far the account's clock is behind its callers'.
+	Behind time.Duration
 
 	t  testing.TB
 	mu sync.Mutex // guards all that follows

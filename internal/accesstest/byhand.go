@@ -72,7 +72,7 @@ func (a *Account) MakePolicy(name, text string, tags map[string]string) {
 func (a *Account) MakeSecret(name, value string, tags map[string]string) {
 	a.byHand(func() {
 		a.secrets[name] = &secret{name: name, tags: maps.Clone(tags), versions: []*version{
-			{id: strings.Repeat("0", 32), value: value, labels: []string{access.Current}},
+			newVersion(strings.Repeat("0", 32), value, access.Current),
 		}}
 	})
 }

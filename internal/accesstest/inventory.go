@@ -68,7 +68,7 @@ func (a *Account) Labelled(secret, label string) string {
 	defer a.mu.Unlock()
 	if s := a.secrets[secret]; s != nil {
 		if v, ok := s.labelled(label); ok {
-			return keyIn(v.value)
+			return v.key
 		}
 	}
 	return ""
@@ -129,12 +129,12 @@ func (a *Account) problems() (problems []string) {
 	for _, s := range a.secrets {
 		for _, label := range []string{access.Current, access.Previous} {
 			if v, ok := s.labelled(label); ok {
-				given[keyIn(v.value)] = true
+				given[v.key] = true
 			}
 		}
 		current, ok := s.labelled(access.Current)
-		if s.tags[name.TagStack] != "" && s.deleted.IsZero() && ok && keyIn(current.value) != "" && !a.alive(keyIn(current.value)) {
-			problems = append(problems, fmt.Sprintf("AWSCURRENT of %s names key %s, which is dead", s.name, keyIn(current.value)))
+		if s.tags[name.TagStack] != "" && s.deleted.IsZero() && ok && current.key != "" && !a.alive(current.key) {
+			problems = append(problems, fmt.Sprintf("AWSCURRENT of %s names key %s, which is dead", s.name, current.key))
 		}
 	}
 	for _, k := range a.keys {

@@ -81,7 +81,7 @@ func (a *Account) mint(user string) *key {
 	a.made++
 	k := &key{
 		id: fmt.Sprintf("AKIAKEY%013d", a.made), half: fmt.Sprintf("HalfOfKey+%013d/LetNobodySeeThis", a.made),
-		user: user, active: true, created: time.Now(),
+		user: user, active: true, created: time.Now().Add(-a.Behind),
 	}
 	a.keys = append(a.keys, k)
 	a.issued = append(a.issued, k.half)
@@ -112,14 +112,14 @@ func (a *Account) mayDelete(k *key) {
 	}
 	for _, s := range a.secrets {
 		current, ok := s.labelled(access.Current)
-		if !ok || !k.active || !s.deleted.IsZero() || keyIn(current.value) != k.id {
+		if !ok || !k.active || !s.deleted.IsZero() || current.key != k.id {
 			continue
 		}
 		if !a.expected[k.user] {
 			a.shout("key %s of %s is deleted while it lives and AWSCURRENT of %s names it", k.id, k.user, s.name)
 		}
 		for _, v := range s.versions {
-			other := a.key(keyIn(v.value))
+			other := a.key(v.key)
 			if other != nil && other.user != k.user && other.active && len(v.labels) > 0 {
 				a.shout("key %s of %s is deleted before AWSCURRENT of %s was given back to %s", k.id, k.user, s.name, other.id)
 			}

@@ -23,7 +23,27 @@ var (
 // missing returns a request that the scope's roles need and the user's policies
 // do not allow; empty: none.
 func (a *Account) missing(user string, scope access.Scope) string {
-	account := iamtest.Account{Identity: a.attached(user)}
+	texts := a.attached(user)
+	question := fmt.Sprintf("%v\n%s", scope, strings.Join(texts, "\n"))
+	if answer, ok := judged.Load(question); ok {
+		return answer.(string)
+	}
+	answer := judge(texts, scope)
+	judged.Store(question, answer)
+	return answer
+}
+
+// judged keeps what was found of policies and a scope, which is all that it
+// depends on: the same few are asked for in each of many thousand cases.
+var judged sync.Map
+
+func judge(texts []string, scope access.Scope) (missing string) {
+	var account iamtest.Account
+	for _, text := range texts {
+		if policy, err := iamtest.Parse(text); err == nil {
+			account.Identity = append(account.Identity, policy)
+		}
+	}
 	for _, request := range needed(scope) {
 		if iamtest.Evaluate(account, request).Outcome != iamtest.Allowed {
 			return fmt.Sprintf("%s on %s with %v", request.Action, request.Resource, request.Context)
@@ -93,35 +113,16 @@ func with(context map[string][]string, key, value string) map[string][]string {
 	return extended
 }
 
-// attached returns the policies that are attached to the user, parsed.
-func (a *Account) attached(name string) (policies []*iamtest.Policy) {
+// attached returns the texts of the policies that are attached to the user.
+func (a *Account) attached(name string) (texts []string) {
 	u := a.users[strings.ToLower(name)]
 	if u == nil {
 		return nil
 	}
 	for _, attached := range u.attached {
-		p := a.policies[strings.ToLower(attached)]
-		if p == nil {
-			continue
-		}
-		if policy, err := parsed(p.text()); err == nil {
-			policies = append(policies, policy)
+		if p := a.policies[strings.ToLower(attached)]; p != nil {
+			texts = append(texts, p.text())
 		}
 	}
-	return policies
-}
-
-// documents keeps what was parsed: the same few texts are asked for in each of
-// many thousand cases.
-var documents sync.Map
-
-func parsed(text string) (*iamtest.Policy, error) {
-	if policy, ok := documents.Load(text); ok {
-		return policy.(*iamtest.Policy), nil
-	}
-	policy, err := iamtest.Parse(text)
-	if err == nil {
-		documents.Store(text, policy)
-	}
-	return policy, err
+	return texts
 }

@@ -9,7 +9,12 @@ import (
 
 type version struct {
 	id, value string
+	key       string // the id of the key in the value; empty: there is none
 	labels    []string
+}
+
+func newVersion(id, value string, labels ...string) *version {
+	return &version{id: id, value: value, key: keyIn(value), labels: labels}
 }
 
 func (v *version) has(label string) bool { return slices.Contains(v.labels, label) }
@@ -70,17 +75,17 @@ func (a *Account) PutVersion(ctx context.Context, name, id string, value access.
 			}
 			return nil // the request is ignored, labels and all
 		}
+		v := newVersion(id, value.Reveal())
 		// The first version becomes AWSCURRENT, and so does one without labels.
 		if len(s.versions) == 0 || len(labels) == 0 {
 			labels = append(slices.Clone(labels), access.Current)
 		}
 		if slices.Contains(labels, access.Current) {
 			// An inactive key may move along from another secret.
-			if a.key(keyIn(value.Reveal())) == nil {
-				a.becomesCurrent(s, value.Reveal())
+			if a.key(v.key) == nil {
+				a.becomesCurrent(s, v)
 			}
 		}
-		v := &version{id: id, value: value.Reveal()}
 		s.versions = append(s.versions, v)
 		for _, l := range labels {
 			s.move(l, v)
@@ -92,17 +97,16 @@ func (a *Account) PutVersion(ctx context.Context, name, id string, value access.
 // becomesCurrent shouts when AWSCURRENT is made to name a dead key: one that
 // is deleted or inactive. Only a copy of what another secret calls AWSCURRENT
 // already makes nothing worse.
-func (a *Account) becomesCurrent(s *secret, value string) {
-	id := keyIn(value)
-	if a.alive(id) || a.racing {
+func (a *Account) becomesCurrent(s *secret, v *version) {
+	if a.alive(v.key) || a.racing {
 		return
 	}
 	for _, other := range a.secrets {
-		if current, ok := other.labelled(access.Current); ok && other != s && current.value == value {
+		if current, ok := other.labelled(access.Current); ok && other != s && current.value == v.value {
 			return
 		}
 	}
-	a.shout("AWSCURRENT of %s is made to name key %s, which is dead", s.name, id)
+	a.shout("AWSCURRENT of %s is made to name key %s, which is dead", s.name, v.key)
 }
 
 // Value returns the value of one version.
@@ -144,7 +148,7 @@ func (a *Account) Promote(ctx context.Context, name, id, from string) error {
 		case len(to.labels) >= mostLabels:
 			return access.ErrLimit
 		}
-		a.becomesCurrent(s, to.value)
+		a.becomesCurrent(s, to)
 		s.move(access.Current, to)
 		return nil
 	})

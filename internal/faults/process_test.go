@@ -36,6 +36,10 @@ func (k kind) String() string {
 	}[k]
 }
 
+// done reports whether the call happens all the same. Each such kind has its
+// like, of a call that does not.
+func (k kind) done() bool { return k == lostReply || k == hangsDone || k == killAfter }
+
 // atAnswer is the call that sends the answer, whatever its number.
 const atAnswer = -1
 

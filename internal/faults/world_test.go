@@ -127,14 +127,16 @@ func (w *world) open(lag accesstest.Lag) {
 	w.provisioner = &provision.Provisioner{Users: w.Account, Keys: w.Account, Policies: w.Account, Secrets: w.Account, Prober: w.Account, Log: w.logger}
 }
 
-// ownerOf is a resource of the stack.
-func ownerOf(logical string) name.Owner {
+var parsedStack = func() name.Stack {
 	stack, err := name.ParseStackID(stackID)
 	if err != nil {
 		panic(err)
 	}
-	return name.Owner{Stack: stack, Logical: logical}
-}
+	return stack
+}()
+
+// ownerOf is a resource of the stack.
+func ownerOf(logical string) name.Owner { return name.Owner{Stack: parsedStack, Logical: logical} }
 
 // asDelivered returns the properties as they come out of an event.
 func asDelivered(props properties) (delivered map[string]any) {
@@ -149,7 +151,9 @@ func asDelivered(props properties) (delivered map[string]any) {
 }
 
 // userOf is the user that the properties lead to.
-func userOf(props properties) string { return spec.Peek(asDelivered(props), ownerOf(logical)).UserName }
+func userOf(props properties) string {
+	return spec.Peek(map[string]any{"UserName": props["UserName"]}, ownerOf(logical)).UserName
+}
 
 // holds asks for what a SUCCESS promises.
 func (c *cloudFormation) holds(answer *reply.Response) {

@@ -2,6 +2,7 @@ package iamtest_test
 
 import (
 	"bufio"
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -29,16 +30,21 @@ func TestOracleAgrees(t *testing.T) {
 	oracle := startOracle(t)
 	g := generator{rand.New(rand.NewPCG(2012, 10))}
 	outcomes, differences, refusals := map[string]int{}, map[string]int{}, map[string]int{}
+	var asked []question
+	var ours []string
 	for range questions {
 		q := g.question()
-		ours, refusal := judged(t, q)
+		outcome, refusal := judged(t, q)
 		if refusal != nil {
 			refusals[kindOf(refusal)]++
 			continue
 		}
-		outcomes[ours]++
-		if theirs := oracle.ask(t, q); theirs != ours {
-			differences[explain(t, oracle, q, ours, theirs)]++
+		outcomes[outcome]++
+		asked, ours = append(asked, q), append(ours, outcome)
+	}
+	for i, theirs := range oracle.ask(t, asked...) {
+		if theirs != ours[i] {
+			differences[explain(t, oracle, asked[i], ours[i], theirs)]++
 		}
 	}
 	t.Logf("of %d pairs we judge %v, and refuse %v", questions, outcomes, refusals)
@@ -84,7 +90,7 @@ func same(t *testing.T, o *oracle, q question, ours string) bool {
 	if again, refusal := judged(t, q); refusal != nil || again != ours {
 		t.Errorf("we say %s, and no more when it is written:\n%s", ours, q.text())
 	}
-	return o.ask(t, q) == ours
+	return o.ask(t, q)[0] == ours
 }
 
 // open is what is refused of the generated, for AWS's pages do not say it.
@@ -174,13 +180,26 @@ func startOracle(t *testing.T) *oracle {
 	return &oracle{in, bufio.NewScanner(out)}
 }
 
-func (o *oracle) ask(t *testing.T, q question) string {
+// ask puts the questions all at once, and returns as many answers.
+func (o *oracle) ask(t *testing.T, questions ...question) (answers []string) {
 	t.Helper()
-	if _, err := o.in.Write(append(q.text(), '\n')); err != nil {
+	var lines bytes.Buffer
+	for _, q := range questions {
+		lines.Write(append(q.text(), '\n'))
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := o.in.Write(lines.Bytes())
+		written <- err
+	}()
+	for range questions {
+		if !o.out.Scan() {
+			t.Fatalf("the oracle ended: %v", o.out.Err())
+		}
+		answers = append(answers, o.out.Text())
+	}
+	if err := <-written; err != nil {
 		t.Fatal(err)
 	}
-	if !o.out.Scan() {
-		t.Fatalf("the oracle ended: %v", o.out.Err())
-	}
-	return o.out.Text()
+	return answers
 }

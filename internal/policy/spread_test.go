@@ -66,6 +66,34 @@ func TestCapacity(t *testing.T) {
 	}
 }
 
+// A managed policy has at most 6,144 characters, white space not counted. A
+// document is filled up to the last of them, and not beyond.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+func TestADocumentIsFilledUpToTheLastCharacter(t *testing.T) {
+	// A letter of a whole bucket stands twice in the document; one of a bucket
+	// with a prefix three times.
+	documents := func(whole, prefixed int) []policy.Document {
+		scope := access.Scope{Source: true, Places: buckets(0, 55)}
+		scope.Places = append(scope.Places, access.Place("data"+strings.Repeat("x", prefixed)+"/in/"), access.Place("whole"+strings.Repeat("x", whole)))
+		documents, err := policy.Documents(scope, "aws", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return documents
+	}
+	short := len(documents(0, 0)[0].Text)
+	for _, c := range []struct{ size, policies int }{{6143, 1}, {6144, 1}, {6145, 2}, {6146, 2}} {
+		prefixed := (c.size - short) % 2
+		got := documents((c.size-short-3*prefixed)/2, prefixed)
+		if len(got) != c.policies {
+			t.Errorf("%d characters are spread over %d policies, want %d", c.size, len(got), c.policies)
+		}
+		if c.policies == 1 && len(got[0].Text) != c.size {
+			t.Errorf("%d characters, want %d", len(got[0].Text), c.size)
+		}
+	}
+}
+
 // A policy is replaced whole, one after the other, in the given order. At no
 // moment may a bucket that is wanted before and after be without its policy.
 func TestChangesLeaveNoGap(t *testing.T) {

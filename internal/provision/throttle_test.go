@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 )
@@ -130,4 +131,26 @@ func TestALostKeyIsDeletedThoughThatIsThrottled(t *testing.T) {
 			t.Errorf("keys live on: %v; throttled %d times", keys, throttled)
 		}
 	})
+}
+
+// The same where AWS's clock is behind ours, so that the key looks older than
+// the attempt that made it.
+func TestALostKeyIsDeletedThoughAWSsClockIsBehind(t *testing.T) {
+	for _, behind := range []time.Duration{time.Second, time.Minute} {
+		t.Run(behind.String(), func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(stack())
+				w.Behind = behind
+				w.After = func(_ context.Context, verb string) error {
+					if verb == "CreateAccessKey" {
+						return errors.New("connection reset")
+					}
+					return nil
+				}
+				_, err := w.tryUpdate(stack(), stack(serial(2)))
+				w.refused(err, "connection reset")
+				w.one()
+			})
+		})
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -36,12 +37,13 @@ type put struct {
 }
 
 // bucketOf is a response bucket that answers with the statuses in turn, the
-// last one for ever; 0 drops the connection.
+// last one for ever; 0 drops the connection. Its connections are in memory, so
+// that time may be made up, and none of it passes while an attempt is under way.
 func bucketOf(t *testing.T, statuses ...int) (to reply.Address, received func() []put) {
 	t.Helper()
 	var mu sync.Mutex
 	var puts []put
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		mu.Lock()
 		defer mu.Unlock()
@@ -54,68 +56,114 @@ func bucketOf(t *testing.T, statuses ...int) (to reply.Address, received func() 
 			w.Header().Set("Location", "/elsewhere")
 		}
 		w.WriteHeader(status)
-	}))
-	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
-	return address(t, server.URL+signed, host), func() []put {
+	})}
+	listener := &pipes{accepted: make(chan net.Conn), closed: make(chan struct{})}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener)
+	}()
+	former := http.DefaultTransport
+	own := &http.Transport{DialContext: listener.dial}
+	http.DefaultTransport = own
+	t.Cleanup(func() {
+		http.DefaultTransport = former
+		own.CloseIdleConnections()
+		_ = server.Close()
+		<-served
+	})
+	return address(t, "http://responses.test"+signed, "responses.test"), func() []put {
 		mu.Lock()
 		defer mu.Unlock()
 		return puts
 	}
 }
 
+// pipes is a network of connections in memory.
+type pipes struct {
+	accepted chan net.Conn
+	closed   chan struct{}
+}
+
+func (p *pipes) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	p.accepted <- there
+	return here, nil
+}
+
+// Accept, Close and Addr are net.Listener's.
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case connection := <-p.accepted:
+		return connection, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
 func TestOneBodyArrives(t *testing.T) {
-	to, received := bucketOf(t, 200)
-	if err := reply.New().Send(t.Context(), to, failed("x")); err != nil {
-		t.Fatal(err)
-	}
-	puts := received()
-	if len(puts) != 1 {
-		t.Fatalf("%d requests", len(puts))
-	}
-	got := puts[0]
-	// S3 refuses a signature over another path, query or Content-Type.
-	if got.method != http.MethodPut || got.uri != signed || got.body != string(failed("x").Encode()) || got.length != int64(len(got.body)) {
-		t.Errorf("%+v", got)
-	}
-	for _, header := range []string{"Content-Type", "Transfer-Encoding", "Authorization", "Referer"} {
-		if _, sent := got.header[header]; sent {
-			t.Errorf("%s: %q", header, got.header[header])
+	synctest.Test(t, func(t *testing.T) {
+		to, received := bucketOf(t, 200)
+		if err := reply.New().Send(t.Context(), to, failed("x")); err != nil {
+			t.Fatal(err)
 		}
-	}
+		puts := received()
+		if len(puts) != 1 {
+			t.Fatalf("%d requests", len(puts))
+		}
+		got := puts[0]
+		// S3 refuses a signature over another path, query or Content-Type.
+		if got.method != http.MethodPut || got.uri != signed || got.body != string(failed("x").Encode()) || got.length != int64(len(got.body)) {
+			t.Errorf("%+v", got)
+		}
+		for _, header := range []string{"Content-Type", "Transfer-Encoding", "Authorization", "Referer"} {
+			if _, sent := got.header[header]; sent {
+				t.Errorf("%s: %q", header, got.header[header])
+			}
+		}
+	})
 }
 
 func TestARefusalIsFinal(t *testing.T) {
 	for _, status := range []int{400, 403, 404, 204, 301, 302, 303, 307, 308} {
-		to, received := bucketOf(t, status, 200)
-		err := reply.New().Send(t.Context(), to, failed("x"))
-		if puts := received(); err == nil || len(puts) != 1 {
-			t.Errorf("%d: %v after %d requests", status, err, len(puts))
-		} else if strings.Contains(err.Error(), "5167a7") || strings.Contains(err.Error(), "elsewhere") {
-			t.Errorf("%d: %v", status, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			to, received := bucketOf(t, status, 200)
+			err := reply.New().Send(t.Context(), to, failed("x"))
+			if puts := received(); err == nil || len(puts) != 1 {
+				t.Errorf("%d: %v after %d requests", status, err, len(puts))
+			} else if strings.Contains(err.Error(), "5167a7") || strings.Contains(err.Error(), "elsewhere") {
+				t.Errorf("%d: %v", status, err)
+			}
+		})
 	}
 }
 
 func TestADroppedConnectionIsRepeated(t *testing.T) {
-	to, received := bucketOf(t, 0, 200)
-	if err := reply.New().Send(t.Context(), to, failed("x")); err != nil {
-		t.Error(err)
-	}
-	if puts := received(); len(puts) < 2 || puts[len(puts)-1].body != string(failed("x").Encode()) || puts[len(puts)-1].uri != signed {
-		t.Errorf("%+v", puts)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		to, received := bucketOf(t, 0, 200)
+		if err := reply.New().Send(t.Context(), to, failed("x")); err != nil {
+			t.Error(err)
+		}
+		if puts := received(); len(puts) < 2 || puts[len(puts)-1].body != string(failed("x").Encode()) || puts[len(puts)-1].uri != signed {
+			t.Errorf("%+v", puts)
+		}
+	})
 }
 
 func TestNobodyThere(t *testing.T) {
-	server := httptest.NewServer(nil)
-	server.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	err := reply.New().Send(ctx, address(t, server.URL+signed, strings.TrimPrefix(server.URL, "http://")), failed("x"))
-	if err == nil || strings.Contains(err.Error(), "5167a7") || strings.Contains(err.Error(), "X-Amz") {
-		t.Errorf("%v", err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		server := httptest.NewServer(nil)
+		server.Close()
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		err := reply.New().Send(ctx, address(t, server.URL+signed, strings.TrimPrefix(server.URL, "http://")), failed("x"))
+		if err == nil || strings.Contains(err.Error(), "5167a7") || strings.Contains(err.Error(), "X-Amz") {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 // transport stands for the network where time is made up: every Sender uses

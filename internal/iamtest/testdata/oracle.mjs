@@ -10,6 +10,16 @@
 import { runSimulation, runUnsafeSimulation } from "@cloud-copilot/iam-simulate";
 import { createInterface } from "node:readline";
 
+// The evaluator compares strings by localeCompare with options, for which V8
+// makes a collator each time. One kept for the options does the same.
+const collators = new WeakMap();
+const { localeCompare } = String.prototype;
+String.prototype.localeCompare = function (other, locales, options) {
+  if (locales !== undefined || !options) return localeCompare.call(this, other, locales, options);
+  if (!collators.has(options)) collators.set(options, new Intl.Collator(undefined, options));
+  return collators.get(options).compare(this, other);
+};
+
 const named = (policies) => policies.filter(Boolean).map((policy, i) => ({ name: `policy-${i}`, policy }));
 
 // KMS listens to an account's policies only where the key's own says so. This
@@ -19,7 +29,18 @@ const keyPolicy = (principal) => ({
   Statement: [{ Effect: "Allow", Principal: { AWS: `arn:aws:iam::${principal.split(":")[4]}:root` }, Action: "kms:*", Resource: "*" }],
 });
 
-const answer = (text) => process.stdout.write(text + "\n");
+// Written once all that has come is answered: a write for each takes as long as
+// the judgement.
+let answers = "";
+const answer = (text) => {
+  if (!answers) {
+    setImmediate(() => {
+      process.stdout.write(answers);
+      answers = "";
+    });
+  }
+  answers += text + "\n";
+};
 
 for await (const line of createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line);
