@@ -30,7 +30,7 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo test units e2e test-s3 live faults fuzz build build-local release reproducible sbom audit sandbox tools lint oracle clean
+.PHONY: demo test units e2e test-s3 live faults fuzz build build-local build-container invoke test-sam-local release reproducible sbom audit sandbox tools lint oracle clean
 
 demo: build-local ## show the provider at work in a local AWS
 	@go run ./internal/sandbox/demo
@@ -103,6 +103,18 @@ audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions c
 build-local: $(TOOLS) ## the bootstrap for this machine
 	@$(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH) > .tools/build.log 2>&1 || { cat .tools/build.log; exit 1; }
 
+# Beside what a running sandbox was started from, and what release makes.
+build-container: $(TOOLS)
+	@$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/local --parameter-overrides Architecture=$(ARCH)
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o .aws-sam/reach/reach ./internal/sandbox/invoke/reach
+
+# SAM's options besides, such as SAM_FLAGS=--skip-pull-image.
+invoke: $(TOOLS) ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
+	@go run ./internal/sandbox/invoke "$(EVENT)" $(SAM_FLAGS)
+
+test-sam-local: build-local build-container ## every event through the real SAM CLI and a real container engine
+	go test -tags=samlocal -count=1 -timeout 20m -v ./internal/sandbox/invoke -args $(SAM_FLAGS)
+
 sandbox: build-local ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deployed
 	@go run ./internal/sandbox/serve
 
@@ -116,8 +128,8 @@ $(TOOLS): internal/sandbox/requirements.txt
 
 lint: $(TOOLS)
 	@test -z "$$(gofmt -l functions internal)" || { gofmt -l functions internal; echo "^ not gofmt'ed"; exit 1; }
-	$(SAME) go vet -tags=s3 ./...
-	$(SAME) go tool staticcheck -tags=s3 ./...
+	$(SAME) go vet -tags=s3,samlocal ./...
+	$(SAME) go tool staticcheck -tags=s3,samlocal ./...
 	$(VENV)/bin/cfn-lint $(TEMPLATES)
 	@for t in $(TEMPLATES); do AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --template-file $$t || exit 1; done
 

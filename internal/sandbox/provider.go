@@ -54,7 +54,7 @@ func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) erro
 	defer os.RemoveAll(dir)
 	packaged, plain := filepath.Join(dir, "packaged.yaml"), filepath.Join(dir, "plain.json")
 	if _, err := s.AWS(ctx, "cloudformation", "package", "--s3-bucket", artifactsBucket,
-		"--template-file", filepath.Join(s.root, ".aws-sam/build/template.yaml"), "--output-template-file", packaged); err != nil {
+		"--template-file", s.template(), "--output-template-file", packaged); err != nil {
 		return err
 	}
 	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), packaged)
