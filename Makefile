@@ -103,17 +103,23 @@ audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions c
 build-local: $(TOOLS) ## the bootstrap for this machine
 	@$(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH) > .tools/build.log 2>&1 || { cat .tools/build.log; exit 1; }
 
-# Beside what a running sandbox was started from, and what release makes.
-build-container: $(TOOLS)
-	@$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/local --parameter-overrides Architecture=$(ARCH)
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o .aws-sam/reach/reach ./internal/sandbox/invoke/reach
+# For a container of this architecture: beside what a running sandbox was started
+# from, and what release makes. Only where something has changed.
+LOCAL := .aws-sam/local/$(ARCH)
+build-container: $(LOCAL)/template.yaml $(LOCAL).reach/reach
+	@:
+$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS)
+	@$(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
+	@touch $@
+$(LOCAL).reach/reach: $(wildcard internal/sandbox/invoke/reach/*.go)
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o $@ ./internal/sandbox/invoke/reach
 
 # SAM's options besides, such as SAM_FLAGS=--skip-pull-image.
 invoke: $(TOOLS) ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
 	@go run ./internal/sandbox/invoke "$(EVENT)" $(SAM_FLAGS)
 
 test-sam-local: build-local build-container ## every event through the real SAM CLI and a real container engine
-	go test -tags=samlocal -count=1 -timeout 20m -v ./internal/sandbox/invoke -args $(SAM_FLAGS)
+	SAM_FLAGS="$(SAM_FLAGS)" go test -tags=samlocal -count=1 -timeout 30m -v ./internal/sandbox/invoke
 
 sandbox: build-local ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deployed
 	@go run ./internal/sandbox/serve

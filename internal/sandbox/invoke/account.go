@@ -15,6 +15,9 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
+// endpoint is the sandbox's, as this machine knows it.
+var endpoint = fmt.Sprintf("http://127.0.0.1:%d", sandbox.Port)
+
 // account is the running sandbox, as this machine reaches it.
 type account struct{ endpoint string }
 

@@ -59,7 +59,7 @@ func (e *engine) image(ctx context.Context, skip bool) error {
 
 // reaches asks for the sandbox from within a container, as the function will.
 func (e *engine) reaches(ctx context.Context) error {
-	directory, err := filepath.Abs(".aws-sam/reach")
+	directory, err := filepath.Abs(local(e.Arch) + ".reach")
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ const sam = ".tools/venv/bin/sam"
 // what it finds of a real account it would hand to the function.
 func samLine(arch string, e *event, options []string) []string {
 	line := []string{"env", "-u", "AWS_PROFILE", "-u", "AWS_DEFAULT_PROFILE", "-u", "AWS_SESSION_TOKEN",
+		"AWS_ENDPOINT_URL=" + endpoint, // SAM asks STS whose account it is
 		"AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox", "SAM_CLI_TELEMETRY=0"}
 	if host := os.Getenv("DOCKER_HOST"); host != "" {
 		line = append(line, "DOCKER_HOST="+host)
@@ -21,11 +22,14 @@ func samLine(arch string, e *event, options []string) []string {
 	if proxied() {
 		line = append(line, "no_proxy=localhost,127.0.0.1") // SAM asks its container there
 	}
-	line = append(line, sam, "local", "invoke", "ProviderFunction", "--template-file", ".aws-sam/local/template.yaml",
+	line = append(line, sam, "local", "invoke", "ProviderFunction", "--template-file", local(arch)+"/template.yaml",
 		"--parameter-overrides", "Architecture="+arch, "--region", e.stack.Region,
 		"--add-host", "host.docker.internal:host-gateway", "--env-vars", e.env, "--event", e.path)
 	return append(line, options...)
 }
+
+// local is where make build-container leaves the bootstrap for an architecture.
+func local(arch string) string { return ".aws-sam/local/" + arch }
 
 func proxied() bool {
 	for _, variable := range []string{"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"} {

@@ -45,7 +45,7 @@ func invoke(ctx context.Context, arguments []string) error {
 		return err
 	}
 	options := arguments[1:]
-	aws := account{"http://127.0.0.1:" + fmt.Sprint(sandbox.Port)}
+	aws := account{endpoint}
 	if err := aws.there(ctx); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func invoke(ctx context.Context, arguments []string) error {
 // build makes the bootstrap for the engine's architecture, beside the one that
 // the sandbox was started from.
 func build(ctx context.Context, arch string) error {
-	say("Building the bootstrap for %s into .aws-sam/local ...", arch)
+	say("Bootstrap for %s: %s, built anew where something has changed.", arch, local(arch))
 	command := exec.CommandContext(ctx, "make", "--no-print-directory", "build-container", "ARCH="+arch)
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	if err := command.Run(); err != nil {
