@@ -1,6 +1,7 @@
 # make demo: see it work. make test: all checks. make sandbox: try it by hand.
 # Everything that they need beside Go, Python 3 and make is installed, pinned,
-# into .tools/ of this checkout. Nothing needs an AWS account or a container.
+# into .tools/ of this checkout. Nothing needs an AWS account, and a container
+# engine only what is called sam-local or invoke.
 
 VENV  := .tools/venv
 TOOLS := $(VENV)/.installed

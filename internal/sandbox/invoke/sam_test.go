@@ -48,6 +48,25 @@ var readme = []step{
 	{"create-bad-input", "FAILED", "local-try-BadInput-atdr3acrrtwi", ""},
 }
 
+// What is expected here is what README says, event by event.
+func TestREADMEsTable(t *testing.T) {
+	text, err := os.ReadFile(root + "/README.md")
+	must(t, err)
+	var events, statuses []string
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "| `") && strings.Contains(line, ".json`") {
+			for _, name := range regexp.MustCompile("`([a-z-]+)[.]json`").FindAllStringSubmatch(line, -1) {
+				events, statuses = append(events, name[1]), append(statuses, regexp.MustCompile("SUCCESS|FAILED").FindString(line))
+			}
+		}
+	}
+	for i, step := range readme {
+		if len(events) != len(readme) || events[i] != step.event || statuses[i] != step.status {
+			t.Fatalf("README has %v, answered %v; here it is %v", events, statuses, readme)
+		}
+	}
+}
+
 type answer struct {
 	Status, Reason, PhysicalResourceId string
 	Data                               struct{ AccessKeyId string }
@@ -93,6 +112,14 @@ func TestThePrintedLine(t *testing.T) {
 	command.Env = append(os.Environ(), "AWS_PROFILE=nobody", "AWS_SESSION_TOKEN=real", "AWS_REGION=eu-west-1", "AWS_DEFAULT_REGION=eu-west-1")
 	if text, err := command.CombinedOutput(); err != nil || strings.Count(string(text), `"outcome":"SUCCESS"`) != 1 {
 		t.Errorf("%s: %v\n%s", line, err, text)
+	}
+	// What samconfig.toml says is enough for SAM by itself.
+	command = exec.Command(sam, append([]string{"local", "invoke", "ProviderFunction", "--event", "events/create-source.json",
+		"--parameter-overrides", "Architecture=" + arch()}, strings.Fields(os.Getenv("SAM_FLAGS"))...)...)
+	command.Dir = root
+	command.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_ENDPOINT_URL="+endpoint, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox")
+	if text, err := command.CombinedOutput(); err != nil || strings.Count(string(text), `"outcome":"SUCCESS"`) != 1 {
+		t.Errorf("%s: %v\n%s", command, err, text)
 	}
 	if again, _ := plays(t, "events/create-source.json"); again.Data.AccessKeyId != first.Data.AccessKeyId {
 		t.Error("the same event again gives another key")
@@ -179,12 +206,15 @@ func TestWithoutTheImage(t *testing.T) {
 		t.Skip("the engine is not ours to take an image from")
 	}
 	start(t)
-	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	for _, image := range []string{"public.ecr.aws/lambda/provided:al2023-" + arch, "public.ecr.aws/lambda/provided:al2023-rapid-" + arch} {
+	for _, image := range []string{"public.ecr.aws/lambda/provided:al2023-" + arch(), "public.ecr.aws/lambda/provided:al2023-rapid-" + arch()} {
 		_ = exec.Command("curl", "-sS", "--unix-socket", strings.TrimPrefix(os.Getenv("DOCKER_HOST"), "unix://"), "-X", "DELETE", "http://engine/images/"+image+"?force=1").Run()
 	}
 	refuses(t, "no image", []string{"SAM_FLAGS=--skip-pull-image"}, "is not here, and --skip-pull-image forbids to pull it")
 	refuses(t, "no registry", []string{"SAM_FLAGS="}, "pulling public.ecr.aws/lambda/provided:al2023-")
+}
+
+func arch() string {
+	return map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 }
 
 // start starts the sandbox as make sandbox does.
