@@ -2,12 +2,16 @@
 # Everything that they need beside Go, Python 3 and make is installed, pinned,
 # into .tools/ of this checkout. Nothing needs an AWS account, and a container
 # engine only what is called sam-local or invoke.
+#
+# $(STEP) NAME TITLE COMMAND... runs a command, says what is done and for how
+# long, and keeps what it printed in .tools/log/NAME.log.
 
 VENV  := .tools/venv
 TOOLS := $(VENV)/.installed
 # Of this machine: the sandbox runs what it builds.
 ARCH  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-# Lint compiles as the release does, so that neither waits for what the other has made.
+# Everything but the race detector compiles as the release does, so that each
+# package is compiled once for all.
 SAME  := CGO_ENABLED=0 GOFLAGS=-trimpath
 # The same bytes from any directory, small, and without the builder's libc.
 BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-ldflags=-s -w -buildid="' SAM_CLI_TELEMETRY=0
@@ -20,6 +24,12 @@ RELEASE_TOOLS := internal/release/tools.mod
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 
 SHELL := /bin/bash
+STEP  := @internal/make/step
+# Go's tests, with what failed and why at the end, and a line for each package
+# or test on the way.
+TESTS := go tool -modfile=internal/make/tools.mod gotestsum --format-icons=text --hide-summary=skipped
+# Ends a test that hangs, far from what the slowest machine needs.
+HANGS := -timeout 60m
 
 # The Go that go.mod names, not whichever the machine has: an older one brings
 # its known vulnerabilities into the bootstrap.
@@ -31,29 +41,36 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo test units e2e test-s3 live faults fuzz build build-local build-container invoke test-sam-local release reproducible sbom audit sandbox tools lint oracle clean
+.PHONY: demo test units races e2e test-s3 live faults fuzz build build-local build-container invoke test-sam-local release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
 
-demo: build-local ## show the provider at work in a local AWS
-	@go run ./internal/sandbox/demo
+# Go compiles while the rest is installed.
+demo: ## show the provider at work in a local AWS
+	@$(MAKE) --no-print-directory -j2 build-local
+	@.tools/bin/demo
 
-# The end-to-end tests wait a good deal, so they run beside the others.
-test: lint oracle audit ## everything that CI checks
-	@$(MAKE) --no-print-directory -j2 -O e2e units
+# The end-to-end tests wait a good deal, so they run beside the others: never
+# more than two of these at a time, each of which uses the cores that there are.
+CHECKS := e2e format vet staticcheck races units faults audit templates
+
+test: ## everything that CI checks
+	@rm -f .tools/log/*.failed; started=$$SECONDS; $(MAKE) --no-print-directory -j2 -k $(CHECKS); \
+		status=$$?; internal/make/verdict $$((SECONDS - started)) $$status
 
 # The race detector is for what runs at the same time: not for packages that
 # only compute, nor for those that drive other processes.
 RACELESS := internal/(confinement|iamtest|policy|sandbox.*)$$
-units: oracle ## all but the end-to-end tests
-	go test -timeout 9m $$(go list ./... | grep -E '$(RACELESS)' | grep -v /sandbox)
-	go test -race -timeout 9m $$(go list ./... | grep -vE '$(RACELESS)')
-	@$(MAKE) --no-print-directory faults
+races: ## the tests of what runs at once, under the race detector
+	$(STEP) races "Test what runs at once, under the race detector" $(TESTS) --format pkgname -- -race $(HANGS) $$(go list ./... | grep -vE '$(RACELESS)')
+
+units: oracle ## the tests of what only computes
+	$(STEP) units "Test what only computes" env $(SAME) $(TESTS) --format pkgname -- $(HANGS) $$(go list ./... | grep -E '$(RACELESS)' | grep -v /sandbox)
 
 e2e: build-local oracle ## the end-to-end tests, on the sandbox
-	go test -timeout 9m -parallel 6 ./internal/sandbox/...
+	$(STEP) e2e "Test end to end, on the sandbox" env $(SAME) $(TESTS) --format testname -- -count=1 $(HANGS) ./internal/sandbox/...
 
 # Beside `make test`, because MinIO takes minutes to compile where Go has not cached it.
 test-s3: .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
-	go test -tags=s3 -count=1 -timeout 4m ./internal/sandbox/minio
+	$(STEP) test-s3 "Test the issued keys on a real S3" env $(SAME) $(TESTS) --format testname -- -tags=s3 -count=1 $(HANGS) ./internal/sandbox/minio
 
 # With the credentials of an administrator, where the provider is deployed.
 live: $(TOOLS) ## the life of a migration's credentials in your own AWS account: what only AWS can show
@@ -61,7 +78,8 @@ live: $(TOOLS) ## the life of a migration's credentials in your own AWS account:
 
 # Each takes a few cases of it along under the race detector; here are all.
 faults: ## a fault at every call of every event, and pairs of them
-	@go test -v -run Fault ./internal/faults | grep -v '^=== \|^---\|^PASS'; exit $${PIPESTATUS[0]}
+	$(STEP) faults "Play a fault at every call" env $(SAME) $(TESTS) --format standard-verbose -- -count=1 $(HANGS) -run Fault ./internal/faults
+	@grep 'broken promises' .tools/log/faults.log
 
 # What makes a new path shorter may take a second of it, not Go's sixty.
 fuzz: ## every fuzz target in turn, each for FUZZTIME
@@ -71,7 +89,7 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME
 	done
 
 build: $(TOOLS) ## the bootstrap for AWS, by the template's own architecture
-	$(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release
+	$(STEP) build "Build the function for AWS, by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release
 
 # What a release is: the bootstrap, what is in it, and that both can be trusted.
 release: reproducible sbom ## all of it, before a release
@@ -94,15 +112,14 @@ sbom: build ## the modules in the bootstrap, as CycloneDX
 # commit passes tomorrow too. What came to light since: VULNDB=https://vuln.go.dev
 VULNDB ?= file://$(CURDIR)/.tools/vulndb
 audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions can reach
-	@go tool -modfile=$(RELEASE_TOOLS) govulncheck -db $(VULNDB) -tags lambda.norpc ./functions/... \
-		|| { echo "audit: NOT PASSED: it found something, or could not ask $(VULNDB)" >&2; exit 1; }
+	$(STEP) audit "Look for known vulnerabilities, in $(VULNDB)" go tool -modfile=$(RELEASE_TOOLS) govulncheck -db $(VULNDB) -tags lambda.norpc ./functions/...
 
 .tools/vulndb/index/db.json: $(RELEASE_TOOLS)
-	@go mod download -modfile=$(RELEASE_TOOLS) golang.org/x/vulndb
-	@go run ./internal/release/vulndb "$$(go list -m -modfile=$(RELEASE_TOOLS) -f '{{.Dir}}' golang.org/x/vulndb)/data/osv" .tools/vulndb
+	$(STEP) vulndb "Read Go's list of vulnerabilities" bash -c "go mod download -modfile=$(RELEASE_TOOLS) golang.org/x/vulndb \
+		&& $(SAME) go run ./internal/release/vulndb \"\$$(go list -m -modfile=$(RELEASE_TOOLS) -f '{{.Dir}}' golang.org/x/vulndb)/data/osv\" .tools/vulndb"
 
-build-local: $(TOOLS) ## the bootstrap for this machine
-	@$(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH) > .tools/build.log 2>&1 || { cat .tools/build.log; exit 1; }
+build-local: $(TOOLS) compile ## the bootstrap for this machine
+	$(STEP) build-local "Build the function for this machine, by sam build" env $(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
 
 # For a container of this architecture: beside what a running sandbox was started
 # from, and what release makes. Only where something has changed.
@@ -110,35 +127,47 @@ LOCAL := .aws-sam/local/$(ARCH)
 build-container: $(LOCAL)/template.yaml $(LOCAL).reach/reach
 	@:
 $(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS)
-	@$(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
+	$(STEP) build-container "Build the function for $(ARCH), by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
 	@touch $@
 $(LOCAL).reach/reach: $(wildcard internal/sandbox/invoke/reach/*.go)
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o $@ ./internal/sandbox/invoke/reach
+	@$(SAME) GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o $@ ./internal/sandbox/invoke/reach
 
 # SAM's options besides, such as SAM_FLAGS=--skip-pull-image.
 invoke: $(TOOLS) ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
-	@go run ./internal/sandbox/invoke "$(EVENT)" $(SAM_FLAGS)
+	@$(SAME) go run ./internal/sandbox/invoke "$(EVENT)" $(SAM_FLAGS)
 
 test-sam-local: build-local build-container ## every event through the real SAM CLI and a real container engine
-	SAM_FLAGS="$(SAM_FLAGS)" go test -tags=samlocal -count=1 -timeout 30m -v ./internal/sandbox/invoke
+	SAM_FLAGS="$(SAM_FLAGS)" $(SAME) go test -tags=samlocal -count=1 $(HANGS) -v ./internal/sandbox/invoke
 
-sandbox: build-local ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deployed
-	@go run ./internal/sandbox/serve
+# What sam build and the commands compile, before SAM is there: it installs meanwhile.
+compile: ## the programs of this checkout
+	$(STEP) compile "Compile" env $(BUILD) go build -o .tools/bin/ ./functions/provider ./internal/sandbox/demo ./internal/sandbox/serve
+
+sandbox: ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deployed
+	@$(MAKE) --no-print-directory -j2 build-local
+	@.tools/bin/serve
 
 tools: $(TOOLS)
 $(TOOLS): internal/sandbox/requirements.txt
-	@echo "Installing the AWS CLI, SAM CLI, moto and cfn-lint into $(VENV) (once, about a minute) ..."
-	@python3 -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps --requirement $<
-	@$(VENV)/bin/python -m compileall -q -j 0 $(VENV)/lib > /dev/null || true
+	$(STEP) tools "Install the AWS CLI, SAM CLI, moto and cfn-lint into $(VENV), once" internal/make/install $(VENV) $<
 	@touch $@
 
-lint: $(TOOLS)
-	@test -z "$$(gofmt -l functions internal)" || { gofmt -l functions internal; echo "^ not gofmt'ed"; exit 1; }
-	$(SAME) go vet -tags=s3,samlocal ./...
-	$(SAME) go tool staticcheck -tags=s3,samlocal ./...
-	$(VENV)/bin/cfn-lint $(TEMPLATES)
-	@for t in $(TEMPLATES); do AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --template-file $$t || exit 1; done
+lint: format vet staticcheck templates
+
+format:
+	$(STEP) format "Look at the format of the code" bash -c 'unformatted=$$(gofmt -l functions internal); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }'
+
+vet:
+	$(STEP) vet "Vet" env $(SAME) go vet -tags=s3,samlocal ./...
+
+staticcheck:
+	$(STEP) staticcheck "Check statically" env $(SAME) go tool staticcheck -tags=s3,samlocal ./...
+
+# The SAM template as it is written, and as the plain CloudFormation that AWS
+# makes of it: each shows cfn-lint what the other does not.
+templates: $(TOOLS)
+	$(STEP) templates "Lint the templates" env AWS_DEFAULT_REGION=us-east-1 bash -c '$(VENV)/bin/python internal/sandbox/translate.py template.yaml s3://bucket/key > .tools/translated.json \
+		&& $(VENV)/bin/cfn-lint $(TEMPLATES) .tools/translated.json && echo "$(words $(TEMPLATES)) templates, and the first one translated"'
 
 oracle: .tools/oracle/node_modules .tools/oracle/oracle.mjs
 
@@ -146,7 +175,7 @@ oracle: .tools/oracle/node_modules .tools/oracle/oracle.mjs
 .tools/oracle/node_modules: internal/sandbox/oracle/package-lock.json $(TOOLS)
 	@mkdir -p .tools/oracle
 	@cp internal/sandbox/oracle/package.json internal/sandbox/oracle/package-lock.json .tools/oracle/
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --prefix .tools/oracle ci --silent --no-audit --no-fund
+	$(STEP) oracle "Install the second evaluator of policies" env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --prefix .tools/oracle ci --silent --no-audit --no-fund
 	@touch $@
 
 # Beside its modules, where Node looks for them.
@@ -155,15 +184,13 @@ oracle: .tools/oracle/node_modules .tools/oracle/oracle.mjs
 	@cp $< $@
 
 .tools/bin/minio: $(S3TOOLS)/minio.txt
-	@echo "Building MinIO into .tools/bin (once; some minutes) ..."
-	@GOBIN=$(CURDIR)/.tools/bin go install -ldflags='-s -w' $$(cat $<)
+	$(STEP) minio "Build MinIO into .tools/bin, once; some minutes" env GOBIN=$(CURDIR)/.tools/bin go install -ldflags='-s -w' $$(cat $<)
 	@touch $@
 
 # One go build makes both: rclone is the name of the stamp.
 .tools/bin/rclone: $(wildcard $(S3TOOLS)/go.* $(S3TOOLS)/*/main.go)
-	@echo "Building rclone into .tools/bin (once; about a minute) ..."
 	@mkdir -p .tools/bin
-	@go build -C $(S3TOOLS) -ldflags='-s -w' -o $(CURDIR)/.tools/bin/ ./minioadmin ./rclone
+	$(STEP) rclone "Build rclone into .tools/bin, once; about a minute" go build -C $(S3TOOLS) -ldflags='-s -w' -o $(CURDIR)/.tools/bin/ ./minioadmin ./rclone
 	@touch $@
 
 clean:

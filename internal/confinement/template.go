@@ -1,7 +1,6 @@
 package confinement
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -33,22 +32,8 @@ type parameter struct {
 
 // ReadTemplate translates the template of the checkout at root.
 func ReadTemplate(root string) (*Template, error) {
-	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "cloney-template-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	// The translator wants code that has been uploaded.
-	packaged := filepath.Join(dir, "template.yaml")
-	text = bytes.Replace(text, []byte("CodeUri: functions/provider"), []byte("CodeUri: s3://bucket/key"), 1)
-	if err := os.WriteFile(packaged, text, 0o600); err != nil {
-		return nil, err
-	}
-	command := exec.Command(filepath.Join(root, ".tools/venv/bin/python"), filepath.Join(root, "internal/sandbox/translate.py"), packaged)
+	command := exec.Command(filepath.Join(root, ".tools/venv/bin/python"), filepath.Join(root, "internal/sandbox/translate.py"),
+		filepath.Join(root, "template.yaml"), "s3://bucket/key")
 	command.Env, command.Stderr = append(os.Environ(), "AWS_DEFAULT_REGION=us-east-1"), os.Stderr
 	out, err := command.Output()
 	if err != nil {

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import aws_rules
-from holdings import holdings
+import holdings
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
@@ -66,11 +66,18 @@ class ResponseBucket(BaseHTTPRequestHandler):
         if self.path == "/_sandbox/issued":
             return self.respond(200, json.dumps(aws_rules.issued).encode())
         if self.path == "/_sandbox/holdings":
-            return self.respond(200, json.dumps(holdings()).encode())
+            return self.respond(200, json.dumps(holdings.holdings()).encode())
         if self.path != "/_sandbox/requests":
             return self.respond(404, b"")
         listed = [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests]
         self.respond(200, json.dumps(listed).encode())
+
+    def do_POST(self):
+        """Not of S3: a test has the function handle an event."""
+        event = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        function = lambda_backend(holdings.ACCOUNT, holdings.REGION).get_function("cloney-s3-credentials")
+        answer, failed, _ = function._invoke_lambda(event)
+        self.respond(500 if failed else 200, answer.encode())
 
     def respond(self, status, body):
         self.send_response(status)

@@ -7,6 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
 	"cloney-s3-credentials/internal/sandbox"
 )
 
@@ -71,9 +75,9 @@ func TestLife(t *testing.T) {
 // readersOf is the resource policy of the stack's secret.
 func readersOf(t *testing.T, stack string) string {
 	t.Helper()
-	text, err := account(t).AWS(ctxOf(t), "secretsmanager", "get-resource-policy", "--secret-id", outputs(t, stack)["SecretName"], "--query", "ResourcePolicy", "--output", "text")
+	found, err := secretsmanager.NewFromConfig(account(t).Config()).GetResourcePolicy(ctxOf(t), &secretsmanager.GetResourcePolicyInput{SecretId: aws.String(outputs(t, stack)["SecretName"])})
 	must(t, err)
-	return text
+	return aws.ToString(found.ResourcePolicy)
 }
 
 // one fails unless there is exactly one of each.
@@ -98,9 +102,8 @@ func again(t *testing.T, requestType string) {
 			continue
 		}
 		before := inventory(t)
-		failed, err := account(t).Invoke(ctxOf(t), string(requests[i].Event))
-		if err != nil || strings.TrimSpace(failed) != "None" {
-			t.Errorf("delivered again: %s %v", failed, err)
+		if err := account(t).Invoke(ctxOf(t), string(requests[i].Event)); err != nil {
+			t.Errorf("delivered again: %v", err)
 		}
 		if after := inventory(t); strings.Join(after, "\n") != strings.Join(before, "\n") {
 			t.Errorf("%s again changed\n%v\nto\n%v", requestType, before, after)
@@ -112,9 +115,9 @@ func again(t *testing.T, requestType string) {
 
 func statusOf(t *testing.T, stack string) string {
 	t.Helper()
-	status, err := account(t).AWS(ctxOf(t), "cloudformation", "describe-stacks", "--stack-name", stack, "--query", "Stacks[0].StackStatus", "--output", "text")
+	status, err := account(t).Status(ctxOf(t), stack)
 	must(t, err)
-	return strings.TrimSpace(status)
+	return status
 }
 
 func TestEveryRequestIsAnsweredOnce(t *testing.T) {
@@ -170,9 +173,11 @@ func TestBadInput(t *testing.T) {
 func TestForeignEntities(t *testing.T) {
 	own(t)
 	ctx := ctxOf(t)
-	_, err := account(t).AWS(ctx, "iam", "create-user", "--user-name", "their-reader-user")
+	users, secrets := iam.NewFromConfig(account(t).Config()), secretsmanager.NewFromConfig(account(t).Config())
+	user, secret := aws.String("their-reader-user"), aws.String("cloney/their-secret-value")
+	_, err := users.CreateUser(ctx, &iam.CreateUserInput{UserName: user})
 	must(t, err)
-	_, err = account(t).AWS(ctx, "secretsmanager", "create-secret", "--name", "cloney/their-secret-value", "--secret-string", "theirs")
+	_, err = secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: secret, SecretString: aws.String("theirs")})
 	must(t, err)
 	before := inventory(t)
 	for property, properties := range map[string]string{
@@ -188,9 +193,9 @@ func TestForeignEntities(t *testing.T) {
 			t.Errorf("%s: the account was\n%v\nand is\n%v", property, before, after)
 		}
 	}
-	_, err = account(t).AWS(ctx, "iam", "delete-user", "--user-name", "their-reader-user")
+	_, err = users.DeleteUser(ctx, &iam.DeleteUserInput{UserName: user})
 	must(t, err)
-	_, err = account(t).AWS(ctx, "secretsmanager", "delete-secret", "--secret-id", "cloney/their-secret-value", "--force-delete-without-recovery")
+	_, err = secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: secret, ForceDeleteWithoutRecovery: aws.Bool(true)})
 	must(t, err)
 	empty(t)
 }
@@ -217,8 +222,9 @@ func TestTwoResourcesOneUser(t *testing.T) {
 func TestProviderOutlivesItsStacks(t *testing.T) {
 	own(t)
 	must(t, deploy(t, "user-of-it", "Access: Source, Buckets: "+sandbox.SourceBucket))
-	_, err := account(t).AWS(ctxOf(t), "cloudformation", "delete-stack", "--stack-name", sandbox.ProviderStack)
-	must(t, err)
+	if err := account(t).DeleteStack(ctxOf(t), sandbox.ProviderStack); err == nil || !strings.Contains(err.Error(), "in use by user-of-it") {
+		t.Errorf("the provider's stack was deleted: %v", err)
+	}
 	if status := statusOf(t, sandbox.ProviderStack); status != "DELETE_FAILED" {
 		t.Errorf("the provider's stack is %s", status)
 	}

@@ -22,8 +22,7 @@ func TestMetricsOfTheBootstrap(t *testing.T) {
 			// The user that the Create has made, whose name no Update has changed.
 			event = strings.ReplaceAll(event, "local-try-renamed", "local-try-SourceCredentials-b7swqkv4cn5t")
 		}
-		_, err = account(t).Invoke(ctxOf(t), event)
-		must(t, err)
+		must(t, account(t).Invoke(ctxOf(t), event))
 	}
 	type values struct {
 		FunctionName, Cause        string

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -217,7 +219,9 @@ func templateBoundary(t *testing.T) json.RawMessage {
 	t.Helper()
 	values, err := account(t).Outputs(ctxOf(t), sandbox.ProviderStack)
 	must(t, err)
-	text, err := account(t).AWS(ctxOf(t), "iam", "get-policy-version", "--policy-arn", values["UserBoundaryArn"], "--version-id", "v1", "--query", "PolicyVersion.Document")
+	version, err := iam.NewFromConfig(account(t).Config()).GetPolicyVersion(ctxOf(t), &iam.GetPolicyVersionInput{PolicyArn: aws.String(values["UserBoundaryArn"]), VersionId: aws.String("v1")})
+	must(t, err)
+	text, err := url.PathUnescape(aws.ToString(version.PolicyVersion.Document))
 	must(t, err)
 	return json.RawMessage(text)
 }

@@ -91,9 +91,13 @@ func (p *process) printed() string {
 	return p.out.String()
 }
 
+// hung is how long a process may take to be ready before it is given up: a
+// guard against one that never is, far from what the slowest machine needs.
+const hung = 20 * time.Minute
+
 // waitFor waits until the process prints the line.
 func (p *process) waitFor(ctx context.Context, line string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, hung)
 	defer cancel()
 	for {
 		select {
@@ -111,7 +115,7 @@ func (p *process) waitFor(ctx context.Context, line string) error {
 
 // listening waits until the process answers there.
 func (p *process) listening(ctx context.Context, url string) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, hung)
 	defer cancel()
 	host := strings.SplitN(strings.TrimPrefix(url, "http://"), "/", 2)[0]
 	for {

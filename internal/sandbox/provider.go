@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -43,26 +44,54 @@ func (s *Sandbox) MakeBuckets(ctx context.Context) error {
 	return nil
 }
 
-// DeployProvider deploys our own template: what `sam build` made is packaged
-// and deployed by the real AWS CLI, after SAM's own translator has made plain
-// CloudFormation of it.
+// codeKey is where the provider's code is in the bucket of artifacts. moto looks
+// whether it is there, and runs it nowhere: the emulator has the bootstrap.
+const codeKey = "provider.zip"
+
+// DeployProvider deploys our own template as `sam build` made it, after SAM's own
+// translator has made plain CloudFormation of it. Parameters are NAME=VALUE.
 func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) error {
+	client := s3.NewFromConfig(s.Config(), func(o *s3.Options) { o.UsePathStyle = true })
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(artifactsBucket), Key: aws.String(codeKey), Body: strings.NewReader("not run")}); err != nil {
+		return fmt.Errorf("uploading the provider's code: %w", err)
+	}
+	text, err := s.translated(ctx)
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "cloney-sandbox-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	packaged, plain := filepath.Join(dir, "packaged.yaml"), filepath.Join(dir, "plain.json")
-	if _, err := s.AWS(ctx, "cloudformation", "package", "--s3-bucket", artifactsBucket,
-		"--template-file", s.template(), "--output-template-file", packaged); err != nil {
-		return err
-	}
-	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), packaged)
-	if err != nil {
-		return fmt.Errorf("translating the template: %w", err)
-	}
+	plain := filepath.Join(dir, "plain.json")
 	if err := os.WriteFile(plain, []byte(text), 0o600); err != nil {
 		return err
 	}
-	return s.Deploy(ctx, ProviderStack, plain, append([]string{"--capabilities", "CAPABILITY_IAM"}, parameters...)...)
+	return s.Deploy(ctx, ProviderStack, plain, parameters...)
+}
+
+// translations are plain CloudFormation by the text that they are of: what
+// takes a second is done once for all sandboxes of a process.
+var translations = struct {
+	sync.Mutex
+	of map[string]string
+}{of: map[string]string{}}
+
+func (s *Sandbox) translated(ctx context.Context) (string, error) {
+	translations.Lock()
+	defer translations.Unlock()
+	template, err := os.ReadFile(s.template())
+	if err != nil {
+		return "", fmt.Errorf("translating the template: %w", err)
+	}
+	if text, ok := translations.of[string(template)]; ok {
+		return text, nil
+	}
+	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), s.template(), "s3://"+artifactsBucket+"/"+codeKey)
+	if err != nil {
+		return "", fmt.Errorf("translating the template: %w", err)
+	}
+	translations.of[string(template)] = text
+	return text, nil
 }

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -120,7 +121,6 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 	if o.WithoutFunction {
 		s.emulator = ""
 	}
-	s.Stacks = Stacks{Run: s.AWS}
 	if s.build, err = takeBuild(root); err != nil {
 		return nil, err
 	}
@@ -135,6 +135,7 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 	if err := s.administrator(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.Stacks = StacksOf(s.Config())
 	if o.WithoutFunction {
 		return s, nil
 	}
@@ -325,7 +326,8 @@ func post(ctx context.Context, url, body string) error {
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answered %s", url, response.Status)
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1000))
+		return fmt.Errorf("%s answered %s: %s", url, response.Status, text)
 	}
 	return nil
 }

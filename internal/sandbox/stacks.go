@@ -2,67 +2,161 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/smithy-go"
 )
 
-// Stacks deploys stacks by the real AWS CLI: in the sandbox, or in an account.
-type Stacks struct {
-	// Run runs the AWS CLI and returns what it prints.
-	Run func(ctx context.Context, arguments ...string) (string, error)
+// Stacks deploys stacks: in the sandbox, or in an account. It speaks to
+// CloudFormation through the SDK, because a call of the AWS CLI costs most of a
+// second of CPU; the demo deploys by the CLI, as a user does.
+type Stacks struct{ client *cloudformation.Client }
+
+// StacksOf are those of the account and region that the configuration names.
+func StacksOf(cfg aws.Config) Stacks { return Stacks{cloudformation.NewFromConfig(cfg)} }
+
+// Deploy creates or updates a stack from a template's file, with parameters of
+// the form NAME=VALUE. When it fails, the error is what the stack's events say.
+func (s Stacks) Deploy(ctx context.Context, stack, template string, parameters ...string) error {
+	body, err := os.ReadFile(template)
+	if err != nil {
+		return fmt.Errorf("deploying %s: %w", stack, err)
+	}
+	var values []types.Parameter
+	for _, parameter := range parameters {
+		name, value, _ := strings.Cut(parameter, "=")
+		values = append(values, types.Parameter{ParameterKey: &name, ParameterValue: &value})
+	}
+	text, capabilities := aws.String(string(body)), []types.Capability{types.CapabilityCapabilityIam}
+	if _, err := s.describe(ctx, stack); err == nil {
+		_, err = s.client.UpdateStack(ctx, &cloudformation.UpdateStackInput{StackName: &stack, TemplateBody: text, Parameters: values, Capabilities: capabilities})
+		if refused(err, "No updates are to be performed") {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("updating %s: %w", stack, err)
+		}
+	} else if _, err := s.client.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: text, Parameters: values, Capabilities: capabilities}); err != nil {
+		return fmt.Errorf("creating %s: %w", stack, err)
+	}
+	status, err := s.settled(ctx, stack)
+	if err != nil {
+		return err
+	}
+	if status != types.StackStatusCreateComplete && status != types.StackStatusUpdateComplete {
+		return fmt.Errorf("%s is %s: %s", stack, status, s.Failures(ctx, stack))
+	}
+	return nil
 }
 
-// InAccount deploys to the AWS account and region that the environment names to
-// the AWS CLI. Root is that of the checkout.
-func InAccount(root string) (Stacks, error) {
-	root, err := filepath.Abs(root)
-	return Stacks{Run: func(ctx context.Context, arguments ...string) (string, error) {
-		return run(ctx, root, append(os.Environ(), "AWS_PAGER="), tool(root, "aws"), arguments...)
-	}}, err
-}
-
-// patience, in seconds, is how long the CLI waits for one answer: the sandbox's
-// CloudFormation answers when the stack is done.
-const patience = "600"
-
-// Deploy creates or updates a stack by the real `aws cloudformation deploy`.
-// When it fails, the error is what the stack's events say.
-func (s Stacks) Deploy(ctx context.Context, stack, template string, arguments ...string) error {
-	_, err := s.Run(ctx, append([]string{"cloudformation", "deploy", "--no-fail-on-empty-changeset", "--cli-read-timeout", patience,
-		"--stack-name", stack, "--template-file", template}, arguments...)...)
-	if err == nil {
+// DeleteStack deletes a stack and waits until it is gone. One that does not
+// exist is gone.
+func (s Stacks) DeleteStack(ctx context.Context, stack string) error {
+	found, err := s.describe(ctx, stack)
+	if refused(err, "does not exist") {
 		return nil
 	}
-	reasons, look := s.Run(ctx, "cloudformation", "describe-stack-events", "--stack-name", stack, "--output", "text",
-		"--query", "StackEvents[?ends_with(ResourceStatus, '_FAILED')].[LogicalResourceId, ResourceStatusReason]")
-	if look != nil {
+	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%s: %w", strings.TrimSpace(reasons), err)
-}
-
-// DeleteStack deletes a stack and waits until it is gone.
-func (s Stacks) DeleteStack(ctx context.Context, stack string) error {
-	if _, err := s.Run(ctx, "cloudformation", "delete-stack", "--cli-read-timeout", patience, "--stack-name", stack); err != nil {
+	// By its id, under which it is found when it is gone.
+	id := aws.ToString(found.StackId)
+	if _, err := s.client.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &id}); err != nil {
+		return fmt.Errorf("deleting %s: %w", stack, err)
+	}
+	status, err := s.settled(ctx, id)
+	if err != nil {
 		return err
 	}
-	_, err := s.Run(ctx, "cloudformation", "wait", "stack-delete-complete", "--stack-name", stack)
-	return err
+	if status != types.StackStatusDeleteComplete {
+		return fmt.Errorf("%s is %s: %s", stack, status, s.Failures(ctx, id))
+	}
+	return nil
 }
 
 // Outputs returns a stack's outputs by name.
 func (s Stacks) Outputs(ctx context.Context, stack string) (map[string]string, error) {
-	text, err := s.Run(ctx, "cloudformation", "describe-stacks", "--stack-name", stack, "--output", "text", "--query", "Stacks[0].Outputs[].[OutputKey, OutputValue]")
+	found, err := s.describe(ctx, stack)
 	if err != nil {
 		return nil, err
 	}
 	outputs := map[string]string{}
-	for line := range strings.Lines(text) {
-		if key, value, ok := strings.Cut(strings.TrimSpace(line), "\t"); ok {
-			outputs[key] = value
-		}
+	for _, output := range found.Outputs {
+		outputs[aws.ToString(output.OutputKey)] = aws.ToString(output.OutputValue)
 	}
 	return outputs, nil
+}
+
+// Status returns a stack's status, such as UPDATE_ROLLBACK_COMPLETE.
+func (s Stacks) Status(ctx context.Context, stack string) (string, error) {
+	found, err := s.describe(ctx, stack)
+	return string(found.StackStatus), err
+}
+
+// Failures is what a stack's events say of resources that failed, the last one
+// first.
+func (s Stacks) Failures(ctx context.Context, stack string) string {
+	events, err := s.Events(ctx, stack)
+	if err != nil {
+		return err.Error()
+	}
+	var reasons []string
+	for _, event := range events {
+		if strings.HasSuffix(string(event.ResourceStatus), "_FAILED") {
+			reasons = append(reasons, aws.ToString(event.LogicalResourceId)+"\t"+aws.ToString(event.ResourceStatusReason))
+		}
+	}
+	return strings.Join(reasons, "\n")
+}
+
+// Events are a stack's, the last one first.
+func (s Stacks) Events(ctx context.Context, stack string) ([]types.StackEvent, error) {
+	var events []types.StackEvent
+	pages := cloudformation.NewDescribeStackEventsPaginator(s.client, &cloudformation.DescribeStackEventsInput{StackName: &stack})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading the events of %s: %w", stack, err)
+		}
+		events = append(events, page.StackEvents...)
+	}
+	return events, nil
+}
+
+// settled waits until nothing goes on in a stack. The sandbox's CloudFormation
+// answers a request when that is so.
+func (s Stacks) settled(ctx context.Context, stack string) (types.StackStatus, error) {
+	for {
+		found, err := s.describe(ctx, stack)
+		if err != nil || !strings.HasSuffix(string(found.StackStatus), "_IN_PROGRESS") {
+			return found.StackStatus, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("%s is %s: %w", stack, found.StackStatus, ctx.Err())
+		case <-time.After(5 * time.Second):
+		}
+	}
+}
+
+func (s Stacks) describe(ctx context.Context, stack string) (types.Stack, error) {
+	out, err := s.client.DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
+	if err != nil {
+		return types.Stack{}, fmt.Errorf("describing %s: %w", stack, err)
+	}
+	return out.Stacks[0], nil
+}
+
+// refused is whether CloudFormation refused a call with these words: it has one
+// code, ValidationError, for all that it refuses.
+func refused(err error, words string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == "ValidationError" && strings.Contains(api.ErrorMessage(), words)
 }

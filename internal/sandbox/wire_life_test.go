@@ -82,8 +82,9 @@ type wireAnswer struct {
 	At                                 time.Time
 }
 
-// enough is the time of an event for which the time is no matter.
-const enough = 5 * time.Minute
+// enough is the time of an event for which the time is no matter: the most that
+// Lambda gives.
+const enough = 15 * time.Minute
 
 // deliver gives an event to a fresh process, with a fault on its way (nil:
 // none), and returns what CloudFormation was told.
@@ -103,7 +104,7 @@ func (l *life) deliver(e wireEvent, fault func(*sandbox.Bootstrap) sandbox.Fault
 // invoke gives an event to a process. One that died has told nothing more than
 // what was accepted by then.
 func (l *life) invoke(to *sandbox.Bootstrap, e wireEvent, fault sandbox.Fault, limit time.Duration) (wireAnswer, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), hung)
 	defer cancel()
 	text, err := json.Marshal(e)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -50,30 +51,26 @@ func always(f sandbox.Fault) func(int, *sandbox.Bootstrap) sandbox.Fault {
 	return func(n int, _ *sandbox.Bootstrap) sandbox.Fault { return sandbox.At(n, f) }
 }
 
-func killedBefore(n int, b *sandbox.Bootstrap) sandbox.Fault {
-	return sandbox.At(n, sandbox.Before(b.Kill))
-}
-
 func killedAfter(n int, b *sandbox.Bootstrap) sandbox.Fault {
 	return sandbox.At(n, sandbox.After(b.Kill))
 }
 
-// kills end the process, and failures do not. Killed before a call is killed
-// after the one before: the first is left out where others show it.
+// kills end the process, and failures do not. A process that is killed before a
+// call is one that was killed after the call before it, so there is no such kind.
 var kills = []fault{
-	{"killed before", killedBefore, redelivered, false},
 	{"killed after", killedAfter, redelivered, false},
 	{"given up", killedAfter, givenUp, true},
 }
 
+// failures differ by what AWS answers to a call, not by the event that makes it:
+// each is played once for each call of AWS's. What an event makes of a failure at
+// every one of its calls is played in memory, by internal/faults.
 var failures = []fault{
 	{"reply lost", always(sandbox.Lose), goesOn, true},
 	{"broken", always(sandbox.Break), goesOn, true},
 	{"throttled", always(sandbox.Throttle), goesOn, true},
 	{"denied", always(sandbox.Deny), goesOn, true},
 }
-
-var faults = slices.Concat(kills, failures)
 
 // play disturbs the nth call of an operation in one way, lets CloudFormation
 // and Lambda do what they do then, and returns what is wrong afterwards.
@@ -161,18 +158,35 @@ func (o operation) calls(t *testing.T) []sandbox.Call {
 // asks are calls that change nothing.
 var asks = regexp.MustCompile(`^\w+ (Get|List|Describe|GET )`)
 
-// atOnce is how many lives go on side by side: most of them wait for the SDK
-// to try again.
-const atOnce = 16
+// atOnce is how many lives of a test go on side by side: most of them wait for
+// the SDK to try again.
+var atOnce = 8 * runtime.GOMAXPROCS(0)
 
-// disturb plays an operation once for each kind of fault at each call, from the
-// first of that name on.
-func disturb(t *testing.T, o operation, faults []fault, from string) {
+// disturb plays an operation with its process killed at each call, from the
+// first of that name on, and with each failure at each call that changes
+// something and that none of the others makes.
+func disturb(t *testing.T, o operation, from string, others ...operation) {
 	t.Helper()
 	own(t)
+	elsewhere := map[string]bool{}
+	for _, other := range others {
+		for _, call := range other.calls(t) {
+			elsewhere[what(call)] = true
+		}
+	}
 	calls := o.calls(t)
 	calls = calls[max(0, slices.IndexFunc(calls, func(c sandbox.Call) bool { return c.Name == from })):]
-	var cases []wireCase
+	cases := o.at(calls, kills)
+	calls = slices.DeleteFunc(calls, func(c sandbox.Call) bool {
+		there := elsewhere[what(c)]
+		elsewhere[what(c)] = true
+		return there
+	})
+	sideBySide(t, append(cases, o.at(calls, failures)...))
+}
+
+// at plays an operation once for each of the faults at each of the calls.
+func (o operation) at(calls []sandbox.Call, faults []fault) (cases []wireCase) {
 	for _, f := range faults {
 		for _, call := range calls {
 			if f.writes && asks.MatchString(call.Name) {
@@ -182,7 +196,14 @@ func disturb(t *testing.T, o operation, faults []fault, from string) {
 			cases = append(cases, wireCase{name, func(l *life) error { return o.play(l, f, call.N) }})
 		}
 	}
-	sideBySide(t, atOnce, cases)
+	return cases
+}
+
+// what a call asks of AWS: its service and operation, without a key in a bucket.
+func what(c sandbox.Call) string {
+	service, operation, _ := strings.Cut(c.Name, " ")
+	operation, _, _ = strings.Cut(operation, " ")
+	return service + " " + operation
 }
 
 // wireCase is one life and what is done to it.
@@ -191,8 +212,9 @@ type wireCase struct {
 	play func(*life) error
 }
 
-// sideBySide plays cases, so many at once, and looks at the whole afterwards.
-func sideBySide(t *testing.T, atOnce int, cases []wireCase) {
+// sideBySide plays cases, atOnce of them at a time, and looks at the whole
+// afterwards.
+func sideBySide(t *testing.T, cases []wireCase) {
 	t.Helper()
 	s, started := account(t), time.Now()
 	var wait sync.WaitGroup

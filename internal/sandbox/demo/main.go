@@ -3,7 +3,8 @@
 //
 // Everything is real but AWS itself: the bootstrap that `sam build` made, under
 // Lambda's own runtime emulator; our template and the examples, deployed by the
-// AWS CLI; the issued keys, used by the AWS CLI through credential_process.
+// AWS CLI; the issued keys, taken by the AWS CLI through credential_process and
+// used by it.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	d := &demo{}
+	d := &demo{held: map[string]stored{}}
 	err := d.run(ctx)
 	d.table()
 	if err != nil {
@@ -34,8 +35,9 @@ func main() {
 type demo struct {
 	s       *sandbox.Sandbox
 	rows    []row
-	profile string // of the AWS CLI: its configuration file
-	keys    map[string]string
+	profile string            // of the AWS CLI: its configuration file
+	keys    map[string]string // outputs of the migration's stack
+	held    map[string]stored // by profile: what the secrets hold
 }
 
 type row struct {
@@ -69,9 +71,12 @@ func (d *demo) run(ctx context.Context) error {
 		{"Deploy examples/source.yaml and examples/destination.yaml", d.others},
 		{"Delete the stacks: nothing is left", d.remove},
 	} {
-		fmt.Printf("\n\033[1m%s\033[0m\n", step.title)
+		fmt.Printf("\n%s\n", bold(step.title))
 		started := time.Now()
+		done := make(chan struct{})
+		go still(started, done)
 		shown, err := step.do(ctx)
+		close(done)
 		d.rows = append(d.rows, row{step.title, shown, time.Since(started), err == nil})
 		if err != nil {
 			return fmt.Errorf("%s: %w", step.title, err)
@@ -79,6 +84,26 @@ func (d *demo) run(ctx context.Context) error {
 		fmt.Printf("  → %s (%.1f s)\n", shown, time.Since(started).Seconds())
 	}
 	return nil
+}
+
+// still says every five seconds that a step goes on, until it is done.
+func still(started time.Time, done <-chan struct{}) {
+	for every := time.Tick(5 * time.Second); ; {
+		select {
+		case <-every:
+			fmt.Printf("  ... %.0f s\n", time.Since(started).Seconds())
+		case <-done:
+			return
+		}
+	}
+}
+
+// bold is for a terminal; elsewhere lines are plain.
+func bold(text string) string {
+	if info, err := os.Stdout.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getenv("CI") != "" {
+		return text
+	}
+	return "\033[1m" + text + "\033[0m"
 }
 
 // table is what the demo closes with.

@@ -44,8 +44,22 @@ func (d *demo) provider(ctx context.Context) (string, error) {
 
 // deploy deploys the migration with these source buckets and this Serial.
 func (d *demo) deploy(ctx context.Context, sources, serial string) error {
-	return d.s.Deploy(ctx, migration, "examples/migration.yaml", "--parameter-overrides",
+	return d.cloudformation(ctx, migration, "examples/migration.yaml",
 		"SourceBucketNames="+sources, "DestinationBucketNames="+sandbox.DestinationBucket, "Serial="+serial)
+}
+
+// cloudformation deploys a stack by the AWS CLI. When it fails, the error is
+// what the stack's events say.
+func (d *demo) cloudformation(ctx context.Context, stack, template string, parameters ...string) error {
+	arguments := []string{"cloudformation", "deploy", "--stack-name", stack, "--template-file", template}
+	if len(parameters) > 0 {
+		arguments = append(append(arguments, "--parameter-overrides"), parameters...)
+	}
+	_, err := d.s.AWS(ctx, arguments...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.s.Failures(ctx, stack), err)
+	}
+	return nil
 }
 
 func (d *demo) migration(ctx context.Context) (string, error) {
@@ -76,27 +90,65 @@ func (d *demo) policies(ctx context.Context) (string, error) {
 	return "the guide's permissions, on the named buckets", nil
 }
 
+// stored is what a secret holds.
+type stored struct {
+	Version         int
+	AccessKeyID     string `json:"AccessKeyId"`
+	SecretAccessKey string
+}
+
+// read reads a secret as a user does.
+func (d *demo) read(ctx context.Context, secret string) (stored, error) {
+	value, err := d.s.AWS(ctx, "secretsmanager", "get-secret-value", "--secret-id", secret, "--query", "SecretString", "--output", "text")
+	if err != nil {
+		return stored{}, err
+	}
+	var key stored
+	if err := json.Unmarshal([]byte(value), &key); err != nil {
+		return stored{}, errors.New("the secret's value is not JSON")
+	}
+	return key, nil
+}
+
 func (d *demo) secrets(ctx context.Context) (string, error) {
 	var config strings.Builder
 	for profile, name := range map[string]string{"source": d.keys["SourceSecretName"], "destination": d.keys["DestinationSecretName"]} {
-		value, err := d.s.AWS(ctx, "secretsmanager", "get-secret-value", "--secret-id", name, "--query", "SecretString", "--output", "text")
-		if err != nil {
-			return "", err
-		}
-		var stored map[string]any
-		if err := json.Unmarshal([]byte(value), &stored); err != nil {
-			return "", errors.New("the secret's value is no JSON")
-		}
-		fmt.Printf("  %s: {\"Version\": %v, \"AccessKeyId\": \"%v\", \"SecretAccessKey\": \"********\"}\n", name, stored["Version"], stored["AccessKeyId"])
 		fmt.Fprintf(&config, "[profile %s]\ncredential_process = %s secretsmanager get-secret-value --secret-id %s --query SecretString --output text\n",
 			profile, d.s.CLI(), name)
 	}
-	return "read by the AWS CLI through credential_process, as they stand", os.WriteFile(d.profile, []byte(config.String()), 0o600)
+	if err := os.WriteFile(d.profile, []byte(config.String()), 0o600); err != nil {
+		return "", err
+	}
+	return "the AWS CLI takes both from credential_process, as they stand", errors.Join(
+		d.show(ctx, "source", d.keys["SourceSecretName"]), d.show(ctx, "destination", d.keys["DestinationSecretName"]))
 }
 
-// as runs the AWS CLI with an issued key, through credential_process.
-func (d *demo) as(ctx context.Context, profile string, arguments ...string) error {
-	_, err := d.s.AWSWith(ctx, []string{"AWS_CONFIG_FILE=" + d.profile}, append(arguments, "--profile", profile)...)
+// show shows what a secret holds, and has the AWS CLI say who its key is, which
+// it takes through credential_process.
+func (d *demo) show(ctx context.Context, profile, secret string) error {
+	var key stored
+	var who string
+	var failed [2]error
+	var wait sync.WaitGroup
+	wait.Go(func() { key, failed[0] = d.read(ctx, secret) })
+	wait.Go(func() {
+		who, failed[1] = d.s.AWSWith(ctx, []string{"AWS_CONFIG_FILE=" + d.profile}, "sts", "get-caller-identity", "--query", "Arn", "--output", "text", "--profile", profile)
+	})
+	wait.Wait()
+	if err := errors.Join(failed[:]...); err != nil {
+		return err
+	}
+	if !strings.HasSuffix(strings.TrimSpace(who), "/"+userOf(secret)) {
+		return fmt.Errorf("the key in %s is of %s", secret, who)
+	}
+	d.held[profile] = key
+	fmt.Printf("  %s: {\"Version\": %d, \"AccessKeyId\": \"%s\", \"SecretAccessKey\": \"********\"}\n", secret, key.Version, key.AccessKeyID)
+	return nil
+}
+
+// as runs the AWS CLI with a key.
+func (d *demo) as(ctx context.Context, key stored, arguments ...string) error {
+	_, err := d.s.AWSWith(ctx, []string{"AWS_ACCESS_KEY_ID=" + key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + key.SecretAccessKey}, arguments...)
 	return err
 }
 
@@ -110,26 +162,27 @@ type use struct {
 func may(what string, arguments ...string) use    { return use{true, what, arguments} }
 func mayNot(what string, arguments ...string) use { return use{false, what, arguments} }
 
-// tries makes the calls side by side (the CLI is slow to start), and shows
-// them in order.
+// tries makes the calls side by side (the CLI is slow to start), and shows each
+// in its turn as soon as it is made.
 func (d *demo) tries(ctx context.Context, profile string, uses ...use) error {
-	found := make([]error, len(uses))
-	var wait sync.WaitGroup
+	made := make([]chan error, len(uses))
 	for i, u := range uses {
-		wait.Go(func() { found[i] = d.try(ctx, profile, u) })
+		made[i] = make(chan error, 1)
+		go func() { made[i] <- d.try(ctx, profile, u) }()
 	}
-	wait.Wait()
+	var failed []error
 	for i, u := range uses {
-		verb := map[bool]string{true: "may", false: "may not"}[u.allowed]
-		if found[i] == nil {
+		err := <-made[i]
+		failed = append(failed, err)
+		if verb := map[bool]string{true: "may", false: "may not"}[u.allowed]; err == nil {
 			fmt.Printf("  %-8s %s\n", verb, u.what)
 		}
 	}
-	return errors.Join(found...)
+	return errors.Join(failed...)
 }
 
 func (d *demo) try(ctx context.Context, profile string, u use) error {
-	err := d.as(ctx, profile, u.arguments...)
+	err := d.as(ctx, d.held[profile], u.arguments...)
 	switch {
 	case u.allowed && err != nil:
 		return fmt.Errorf("the %s key should %s: %w", profile, u.what, err)
@@ -210,11 +263,7 @@ func (d *demo) failingUpdate(ctx context.Context) (string, error) {
 }
 
 func (d *demo) newKeys(ctx context.Context) (string, error) {
-	// The former key, by name and not through the secret.
-	former, err := d.s.AWS(ctx, "secretsmanager", "get-secret-value", "--secret-id", d.keys["SourceSecretName"], "--query", "SecretString", "--output", "text")
-	if err != nil {
-		return "", err
-	}
+	former := d.held["source"]
 	if err := d.deploy(ctx, sandbox.SourceBucket+","+sandbox.SecondBucket, "2"); err != nil {
 		return "", err
 	}
@@ -222,29 +271,29 @@ func (d *demo) newKeys(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if outputs["SourceAccessKeyId"] == d.keys["SourceAccessKeyId"] {
+	if outputs["SourceAccessKeyId"] == former.AccessKeyID {
 		return "", errors.New("the key is the same")
 	}
 	d.keys = outputs
-	var stored struct {
-		AccessKeyID     string `json:"AccessKeyId"`
-		SecretAccessKey string
-	}
-	if err := json.Unmarshal([]byte(former), &stored); err != nil {
-		return "", errors.New("the secret's value is no JSON")
-	}
-	if _, err := d.s.AWSWith(ctx, []string{"AWS_ACCESS_KEY_ID=" + stored.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + stored.SecretAccessKey},
-		"s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket); err != nil {
+	if err := d.as(ctx, former, "s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket); err != nil {
 		return "", fmt.Errorf("the former key was cut off: %w", err)
 	}
-	return fmt.Sprintf("%s is current, %s still works", outputs["SourceAccessKeyId"], stored.AccessKeyID),
+	if d.held["source"], err = d.read(ctx, outputs["SourceSecretName"]); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s is current, %s still works", outputs["SourceAccessKeyId"], former.AccessKeyID),
 		d.tries(ctx, "source", may("read with the new key", "s3api", "get-object", "--bucket", sandbox.SourceBucket, "--key", object, os.DevNull))
 }
 
 func (d *demo) others(ctx context.Context) (string, error) {
-	return "both complete", errors.Join(
-		d.s.Deploy(ctx, "demo-source", "examples/source.yaml", "--parameter-overrides", "BucketNames="+sandbox.SourceBucket),
-		d.s.Deploy(ctx, "demo-destination", "examples/destination.yaml"))
+	var failed [2]error
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		failed[0] = d.cloudformation(ctx, "demo-source", "examples/source.yaml", "BucketNames="+sandbox.SourceBucket)
+	})
+	wait.Go(func() { failed[1] = d.cloudformation(ctx, "demo-destination", "examples/destination.yaml") })
+	wait.Wait()
+	return "both complete", errors.Join(failed[:]...)
 }
 
 func (d *demo) remove(ctx context.Context) (string, error) {

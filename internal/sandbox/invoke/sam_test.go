@@ -124,9 +124,7 @@ func TestThePrintedLine(t *testing.T) {
 	if again, _ := plays(t, "events/create-source.json"); again.Data.AccessKeyId != first.Data.AccessKeyId {
 		t.Error("the same event again gives another key")
 	}
-	if _, err := s.Invoke(t.Context(), deletion(t)); err != nil {
-		t.Error(err)
-	}
+	must(t, s.Invoke(t.Context(), deletion(t)))
 	left(t, s)
 }
 
@@ -294,8 +292,8 @@ func keepsItsBuild(t *testing.T, s *sandbox.Sandbox) {
 	defer func() { must(t, os.Rename(built+".away", built)) }()
 	text, err := os.ReadFile(root + "/events/create-bad-input.json")
 	must(t, err)
-	if failed, err := s.Invoke(t.Context(), string(text)); err != nil || strings.TrimSpace(failed) != "None" {
-		t.Errorf("without .aws-sam/build the sandbox's function is gone: %s %v", failed, err)
+	if err := s.Invoke(t.Context(), string(text)); err != nil {
+		t.Errorf("without .aws-sam/build the sandbox's function is gone: %v", err)
 	}
 }
 
