@@ -160,7 +160,7 @@ var asks = regexp.MustCompile(`^\w+ (Get|List|Describe|GET )`)
 
 // atOnce is how many lives of a test go on side by side: most of them wait for
 // the SDK to try again.
-var atOnce = 8 * runtime.GOMAXPROCS(0)
+var atOnce = 16 * runtime.GOMAXPROCS(0)
 
 // disturb plays an operation with its process killed at each call, from the
 // first of that name on, and with each failure at each call that changes

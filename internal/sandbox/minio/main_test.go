@@ -50,7 +50,7 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	// Shorter than go test's own end, so that MinIO never outlives us.
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 45*time.Minute)
 	defer cancel()
 	var err error
 	if server, err = minio.Start(ctx, "../../.."); err == nil {
