@@ -1,6 +1,7 @@
 # make demo: see it work. make test: all checks. make sandbox: try it by hand.
 # Everything that they need beside Go, Python 3 and make is installed, pinned,
-# into .tools/ of this checkout. Nothing needs an AWS account or a container.
+# into .tools/ of this checkout. Nothing needs an AWS account, and a container
+# engine only what is called sam-local or invoke.
 #
 # $(STEP) NAME TITLE COMMAND... runs a command, says what is done and for how
 # long, and keeps what it printed in .tools/log/NAME.log.
@@ -43,7 +44,7 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo test units races e2e test-s3 live faults fuzz build build-local release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
+.PHONY: demo test units races e2e test-s3 live faults fuzz build build-local build-container invoke test-sam-local release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
 
 # Go compiles while the rest is installed.
 demo: ## show the provider at work in a local AWS
@@ -126,6 +127,24 @@ audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions c
 build-local: $(TOOLS) compile ## the bootstrap for this machine
 	$(STEP) build-local "Build the function for this machine, by sam build" env $(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
 
+# For a container of this architecture: beside what a running sandbox was started
+# from, and what release makes. Only where something has changed.
+LOCAL := .aws-sam/local/$(ARCH)
+build-container: $(LOCAL)/template.yaml $(LOCAL).reach/reach
+	@:
+$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS)
+	$(STEP) build-container "Build the function for $(ARCH), by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
+	@touch $@
+$(LOCAL).reach/reach: $(wildcard internal/sandbox/invoke/reach/*.go)
+	@$(SAME) GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o $@ ./internal/sandbox/invoke/reach
+
+# SAM's options besides, such as SAM_FLAGS=--skip-pull-image.
+invoke: $(TOOLS) ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
+	@$(SAME) go run ./internal/sandbox/invoke "$(EVENT)" $(SAM_FLAGS)
+
+test-sam-local: build-local build-container ## every event through the real SAM CLI and a real container engine
+	SAM_FLAGS="$(SAM_FLAGS)" $(SAME) go test -tags=samlocal -count=1 $(HANGS) -v ./internal/sandbox/invoke
+
 # What sam build and the commands compile, before SAM is there: it installs meanwhile.
 compile: ## the programs of this checkout
 	$(STEP) compile "Compile" env $(BUILD) go build -o .tools/bin/ ./functions/provider ./internal/sandbox/demo ./internal/sandbox/serve
@@ -145,10 +164,10 @@ format:
 	$(STEP) format "Look at the format of the code" bash -c 'unformatted=$$(gofmt -l functions internal); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }'
 
 vet:
-	$(STEP) vet "Vet" env $(SAME) go vet -tags=s3 ./...
+	$(STEP) vet "Vet" env $(SAME) go vet -tags=s3,samlocal ./...
 
 staticcheck:
-	$(STEP) staticcheck "Check statically" env $(SAME) go tool staticcheck -tags=s3 ./...
+	$(STEP) staticcheck "Check statically" env $(SAME) go tool staticcheck -tags=s3,samlocal ./...
 
 # The SAM template as it is written, and as the plain CloudFormation that AWS
 # makes of it: each shows cfn-lint what the other does not.

@@ -71,7 +71,7 @@ func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) erro
 	return s.Deploy(ctx, ProviderStack, plain, parameters...)
 }
 
-// translations are plain CloudFormation by the template that they are of: what
+// translations are plain CloudFormation by the text that they are of: what
 // takes a second is done once for all sandboxes of a process.
 var translations = struct {
 	sync.Mutex
@@ -81,14 +81,17 @@ var translations = struct {
 func (s *Sandbox) translated(ctx context.Context) (string, error) {
 	translations.Lock()
 	defer translations.Unlock()
-	template := filepath.Join(s.root, ".aws-sam/build/template.yaml")
-	if text, ok := translations.of[template]; ok {
-		return text, nil
-	}
-	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), template, "s3://"+artifactsBucket+"/"+codeKey)
+	template, err := os.ReadFile(s.template())
 	if err != nil {
 		return "", fmt.Errorf("translating the template: %w", err)
 	}
-	translations.of[template] = text
+	if text, ok := translations.of[string(template)]; ok {
+		return text, nil
+	}
+	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), s.template(), "s3://"+artifactsBucket+"/"+codeKey)
+	if err != nil {
+		return "", fmt.Errorf("translating the template: %w", err)
+	}
+	translations.of[string(template)] = text
 	return text, nil
 }

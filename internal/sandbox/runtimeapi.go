@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,7 +54,7 @@ func (s *Sandbox) StartBootstrap(env ...string) (*Bootstrap, error) {
 	b.api = &http.Server{Handler: routes}
 	go func() { _ = b.api.Serve(listener) }()
 	b.process, err = launchWith(append(append(s.functionEnv(), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String()), env...),
-		filepath.Join(s.root, bootstrapPath))
+		s.bootstrap())
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the bootstrap: %w", err), b.api.Close())
 	}

@@ -5,7 +5,7 @@
 // (server.py says which).
 //
 // No container, no account and no network is needed, and nothing listens but
-// on 127.0.0.1. What moto does not keep of AWS's rules, accesstest keeps; what
+// on 127.0.0.1, and, for `sam local invoke`, for containers (bridge). What moto does not keep of AWS's rules, accesstest keeps; what
 // only AWS can show, the sandbox does not claim.
 package sandbox
 
@@ -27,7 +27,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"cloney-s3-credentials/internal/sandbox/bridge"
 )
+
+// Port is the one that events/ and events/env.json name.
+const Port = 4599
 
 // Region and Account of the sandbox. The account is moto's default.
 const (
@@ -51,6 +56,8 @@ type Options struct {
 	Env []string
 	// TimeoutSeconds of the function; 0: the template's 300.
 	TimeoutSeconds int
+	// WithoutFunction leaves the runtime emulator away, which only Linux has.
+	WithoutFunction bool
 	// Seen, if any, is told every call to AWS that a bootstrap makes, and AWS's
 	// reply. It may be called from several at once.
 	Seen func(r *http.Request, body []byte, reply *Reply)
@@ -62,6 +69,7 @@ type Sandbox struct {
 	Endpoint  string // of every service: AWS_ENDPOINT_URL
 	Responses string // where CloudFormation's response bucket listens
 	root      string
+	build     string // our own copy of what make build-local made
 	keyID     string // of the administrator; empty while nothing is enforced
 	secret    string
 	emulator  string
@@ -70,6 +78,7 @@ type Sandbox struct {
 	one            sync.Mutex // one call of all proxies at a time
 	seen           func(*http.Request, []byte, *Reply)
 	proxy          *Proxy // of the function, where calls are to be seen
+	closing        []func()
 }
 
 // Start starts the sandbox and deploys nothing. Close it.
@@ -109,10 +118,16 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
+	if o.WithoutFunction {
+		s.emulator = ""
+	}
+	if s.build, err = takeBuild(root); err != nil {
+		return nil, err
+	}
 	s.moto, err = launch(s.tool("python"), filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
 		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
 	if err != nil {
-		return nil, fmt.Errorf("starting moto: %w", err)
+		return nil, errors.Join(fmt.Errorf("starting moto: %w", err), s.Close())
 	}
 	if err := s.moto.waitFor(ctx, "ready"); err != nil {
 		return nil, errors.Join(fmt.Errorf("starting moto: %w", err), s.Close())
@@ -121,6 +136,9 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.Stacks = StacksOf(s.Config())
+	if o.WithoutFunction {
+		return s, nil
+	}
 	if err := s.startFunction(ctx, o, ports[2], ports[3]); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -134,10 +152,6 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 	if err != nil {
 		return err
 	}
-	bootstrap := filepath.Join(s.root, bootstrapPath)
-	if _, err := os.Stat(bootstrap); err != nil {
-		return fmt.Errorf("there is no bootstrap; run make build-local: %w", err)
-	}
 	env := append(s.functionEnv(), "AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(o.TimeoutSeconds))
 	if s.seen != nil {
 		s.proxy = s.NewProxy()
@@ -146,15 +160,12 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 	s.function, err = launchWith(append(env, o.Env...),
 		emulator, "--log-level", "error",
 		"--runtime-interface-emulator-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), bootstrap)
+		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), s.bootstrap())
 	if err != nil {
 		return fmt.Errorf("starting the runtime emulator: %w", err)
 	}
 	return s.function.listening(ctx, s.emulator)
 }
-
-// bootstrapPath is where make build-local leaves the function's program.
-const bootstrapPath = ".aws-sam/build/ProviderFunction/bootstrap"
 
 // functionEnv is the function's environment: what Lambda sets, and where AWS is.
 func (s *Sandbox) functionEnv() []string {
@@ -256,7 +267,28 @@ func (s *Sandbox) Close() error {
 	if s.proxy != nil {
 		defer s.proxy.Close()
 	}
-	return errors.Join(s.function.stop(), s.moto.stop())
+	for _, end := range s.closing {
+		end()
+	}
+	return errors.Join(s.function.stop(), s.moto.stop(), os.RemoveAll(s.build))
+}
+
+// LetContainersIn has containers of Docker's default bridge, and no other
+// machine, reach the sandbox until it is closed. Say is told whether they do.
+func (s *Sandbox) LetContainersIn(say func(format string, about ...any)) error {
+	_, port, err := net.SplitHostPort(hostOf(s.Endpoint))
+	if err != nil {
+		return err
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var relaying sync.WaitGroup
+	relaying.Go(func() { bridge.Relay{Device: bridge.Docker, Port: number, Say: say}.Run(ctx) })
+	s.closing = append(s.closing, func() { cancel(); relaying.Wait() })
+	return nil
 }
 
 func local(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }

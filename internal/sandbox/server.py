@@ -16,6 +16,7 @@ import cloudformation
 import aws_rules
 import moto.backends
 import moto.core.responses
+from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaFunction
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -23,10 +24,17 @@ from werkzeug.serving import make_server
 one_at_a_time = threading.Lock()  # as many as the emulator takes
 
 
-def invoke_through(emulator):
+# Where events/ say that the sandbox is: as a container knows it.
+FOR_CONTAINERS = "http://host.docker.internal:4599/"
+
+
+def invoke_through(emulator, endpoint):
     def invoke(_function, event=None):
         """In place of moto's, which starts a container: (body, whether it failed, log)."""
-        body = (event if isinstance(event, str) else json.dumps(event or {})).encode()
+        if not emulator:
+            raise LambdaClientError("ServiceException", "this sandbox runs no function, because Lambda's runtime emulator needs Linux; run it by make invoke EVENT=...")
+        body = event if isinstance(event, str) else json.dumps(event or {})
+        body = body.replace(FOR_CONTAINERS, endpoint).encode()
         with one_at_a_time, urllib.request.urlopen(urllib.request.Request(emulator, data=body)) as response:
             answer = response.read().decode()
         try:
@@ -57,11 +65,11 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--port", type=int, required=True)
     options.add_argument("--response-port", type=int, required=True)
-    options.add_argument("--emulator", required=True)
+    options.add_argument("--emulator", required=True, help="its URL; empty: no function runs")
     options.add_argument("--stdin-guard", action="store_true")
     chosen = options.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    LambdaFunction._invoke_lambda = invoke_through(chosen.emulator)
+    LambdaFunction._invoke_lambda = invoke_through(chosen.emulator, f"http://127.0.0.1:{chosen.port}/")
     cloudformation.install()
     cloudformation.serve_responses(chosen.response_port)
     aws_rules.install()

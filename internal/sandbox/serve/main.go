@@ -1,6 +1,7 @@
 // Command serve runs a local AWS with the provider deployed, on a fixed port,
-// until it is interrupted: for `sam local invoke`, `aws lambda invoke` and
-// stacks of one's own.
+// until it is interrupted: for `make invoke`, `aws lambda invoke` and stacks of
+// one's own. Where Lambda's runtime emulator does not run, on a Mac, it does
+// without: the function then runs in SAM's container alone.
 package main
 
 import (
@@ -8,15 +9,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime"
+	"syscall"
 
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// port is the one that events/ and events/env.json name.
-const port = 4599
-
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := serve(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -26,7 +26,8 @@ func main() {
 }
 
 func serve(ctx context.Context) error {
-	s, err := sandbox.Start(ctx, sandbox.Options{Root: ".", Port: port})
+	without := runtime.GOOS != "linux"
+	s, err := sandbox.Start(ctx, sandbox.Options{Root: ".", Port: sandbox.Port, WithoutFunction: without})
 	if err != nil {
 		return err
 	}
@@ -39,10 +40,23 @@ func serve(ctx context.Context) error {
 	}
 	fmt.Printf(`A local AWS with the provider runs at %s. Ctrl-C ends it. In another shell:
 
+  make invoke EVENT=events/create-source.json
+`, s.Endpoint)
+	if without {
+		fmt.Println("\nThe function runs in that command's container, and not in here: Lambda's runtime emulator needs Linux.")
+	} else {
+		fmt.Printf(`
+or, without containers:
+
   export PATH="$PWD/.tools/venv/bin:$PATH" AWS_ENDPOINT_URL=%s AWS_DEFAULT_REGION=%s AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox
   aws lambda invoke --function-name cloney-s3-credentials --payload file://events/create-source.json /dev/null
   aws s3 cp s3://%s/create-source.json -
-`, s.Endpoint, s.Endpoint, sandbox.Region, sandbox.ResponsesBucket)
+
+`, s.Endpoint, sandbox.Region, sandbox.ResponsesBucket)
+	}
+	if err := s.LetContainersIn(func(format string, about ...any) { fmt.Printf(format+"\n", about...) }); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	return nil
 }

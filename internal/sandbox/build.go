@@ -1,0 +1,27 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// takeBuild copies what make build-local has made, so that a `sam build` beside
+// a running sandbox does not change the program that it runs.
+func takeBuild(root string) (string, error) {
+	copied, err := os.MkdirTemp("", "cloney-sandbox-build-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(root, ".aws-sam/build"))); err != nil {
+		return "", errors.Join(fmt.Errorf("there is no bootstrap; run make build-local: %w", err), os.RemoveAll(copied))
+	}
+	return copied, nil
+}
+
+// bootstrap is the function's program.
+func (s *Sandbox) bootstrap() string { return filepath.Join(s.build, "ProviderFunction/bootstrap") }
+
+// template is ours, as `sam build` has left it.
+func (s *Sandbox) template() string { return filepath.Join(s.build, "template.yaml") }
