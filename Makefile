@@ -124,30 +124,28 @@ audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions c
 	$(STEP) vulndb "Read Go's list of vulnerabilities" bash -c "go mod download -modfile=$(RELEASE_TOOLS) golang.org/x/vulndb \
 		&& $(SAME) go run ./internal/release/vulndb \"\$$(go list -m -modfile=$(RELEASE_TOOLS) -f '{{.Dir}}' golang.org/x/vulndb)/data/osv\" .tools/vulndb"
 
-build-local: $(TOOLS) compile ## the bootstrap for this machine
-	$(STEP) build-local "Build the function for this machine, by sam build" env $(BUILD) $(VENV)/bin/sam build --parameter-overrides Architecture=$(ARCH)
-
-# For a container of this architecture: beside what a running sandbox was started
-# from, and what release makes. Only where something has changed.
+# For this machine, or a container of its architecture: beside what release makes
+# and what a plain `sam build` makes. Only where something has changed.
 LOCAL := .aws-sam/local/$(ARCH)
-build-container: $(LOCAL)/template.yaml $(LOCAL).reach/reach
-	@:
-$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS)
-	$(STEP) build-container "Build the function for $(ARCH), by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
+build-local: $(LOCAL)/template.yaml ## the bootstrap for this machine
+$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS) compile
+	$(STEP) build-local "Build the function for $(ARCH), by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
 	@touch $@
+
+build-container: build-local $(LOCAL).reach/reach
 $(LOCAL).reach/reach: $(wildcard internal/sandbox/invoke/reach/*.go)
 	@$(SAME) GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o $@ ./internal/sandbox/invoke/reach
 
 # SAM's options besides, such as SAM_FLAGS=--skip-pull-image.
-invoke: $(TOOLS) ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
-	@$(SAME) go run ./internal/sandbox/invoke "$(EVENT)" $(SAM_FLAGS)
+invoke: $(TOOLS) compile ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
+	@.tools/bin/invoke "$(EVENT)" $(SAM_FLAGS)
 
-test-sam-local: build-local build-container ## every event through the real SAM CLI and a real container engine
-	SAM_FLAGS="$(SAM_FLAGS)" $(SAME) go test -tags=samlocal -count=1 $(HANGS) -v ./internal/sandbox/invoke
+test-sam-local: build-container ## every event through the real SAM CLI and a real container engine
+	$(STEP) test-sam-local "Test every event by sam local invoke" env SAM_FLAGS="$(SAM_FLAGS)" $(SAME) $(TESTS) --format testname -- -tags=samlocal -count=1 $(HANGS) -v ./internal/sandbox/invoke
 
 # What sam build and the commands compile, before SAM is there: it installs meanwhile.
 compile: ## the programs of this checkout
-	$(STEP) compile "Compile" env $(BUILD) go build -o .tools/bin/ ./functions/provider ./internal/sandbox/demo ./internal/sandbox/serve
+	$(STEP) compile "Compile" env $(BUILD) go build -o .tools/bin/ ./functions/provider ./internal/sandbox/demo ./internal/sandbox/serve ./internal/sandbox/invoke
 
 sandbox: ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deployed
 	@$(MAKE) --no-print-directory -j2 build-local

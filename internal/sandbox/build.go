@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
-// takeBuild copies what make build-local has made, so that a `sam build` beside
-// a running sandbox does not change the program that it runs.
+// takeBuild copies what make build-local has made, so that another build beside a
+// running sandbox does not change the program that it runs.
 func takeBuild(root string) (string, error) {
 	copied, err := os.MkdirTemp("", "cloney-sandbox-build-")
 	if err != nil {
 		return "", err
 	}
-	if err := os.CopyFS(copied, os.DirFS(filepath.Join(root, ".aws-sam/build"))); err != nil {
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(root, ".aws-sam/local", arch()))); err != nil {
 		return "", errors.Join(fmt.Errorf("there is no bootstrap; run make build-local: %w", err), os.RemoveAll(copied))
 	}
 	return copied, nil
@@ -25,3 +26,8 @@ func (s *Sandbox) bootstrap() string { return filepath.Join(s.build, "ProviderFu
 
 // template is ours, as `sam build` has left it.
 func (s *Sandbox) template() string { return filepath.Join(s.build, "template.yaml") }
+
+// arch is this machine's, in Lambda's words.
+func arch() string {
+	return map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
+}

@@ -180,8 +180,7 @@ func (s *Sandbox) functionEnv() []string {
 }
 
 func (s *Sandbox) emulatorPath() (string, error) {
-	arch := map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
-	found, _ := filepath.Glob(filepath.Join(s.root, ".tools/venv/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-"+arch))
+	found, _ := filepath.Glob(filepath.Join(s.root, ".tools/venv/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-"+arch()))
 	if len(found) == 0 || runtime.GOOS != "linux" {
 		return "", fmt.Errorf("the runtime emulator runs on Linux, on x86_64 and arm64; this is %s on %s", runtime.GOOS, runtime.GOARCH)
 	}

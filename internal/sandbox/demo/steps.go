@@ -211,7 +211,7 @@ func (d *demo) destination(ctx context.Context) (string, error) {
 	return "as the guide says", d.tries(ctx, "destination",
 		may("list the bucket", "s3api", "list-objects-v2", "--bucket", b),
 		may("write an object", "s3api", "put-object", "--bucket", b, "--key", object, "--body", body),
-		may("write a large object in parts", "s3", "cp", "--only-show-errors", ".aws-sam/build/ProviderFunction/bootstrap", "s3://"+b+"/large"),
+		may("write a large object in parts", "s3", "cp", "--only-show-errors", ".tools/bin/provider", "s3://"+b+"/large"),
 		mayNot("read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
 		mayNot("delete an object", "s3api", "delete-object", "--bucket", b, "--key", object),
 		mayNot("list the source", "s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket),

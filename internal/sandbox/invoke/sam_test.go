@@ -286,13 +286,13 @@ func refuses(t *testing.T, what string, variables []string, says string) {
 // where it was built, as it is while `sam build` writes another.
 func keepsItsBuild(t *testing.T, s *sandbox.Sandbox) {
 	t.Helper()
-	built := root + "/.aws-sam/build"
+	built := root + "/.aws-sam/local"
 	must(t, os.Rename(built, built+".away"))
 	defer func() { must(t, os.Rename(built+".away", built)) }()
 	text, err := os.ReadFile(root + "/events/create-bad-input.json")
 	must(t, err)
 	if err := s.Invoke(t.Context(), string(text)); err != nil {
-		t.Errorf("without .aws-sam/build the sandbox's function is gone: %v", err)
+		t.Errorf("without .aws-sam/local the sandbox's function is gone: %v", err)
 	}
 }
 
