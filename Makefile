@@ -20,6 +20,8 @@ BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-l
 SHIPPED := .aws-sam/release/ProviderFunction/bootstrap
 SBOM    := .aws-sam/bootstrap.cdx.json
 RELEASE_TOOLS := internal/release/tools.mod
+# What runs on this machine: beside what a plain `sam build` makes.
+LOCAL := .aws-sam/local/$(ARCH)
 
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
 
@@ -71,7 +73,7 @@ races: ## the tests of what runs at once, under the race detector
 units: oracle ## the tests of what only computes, and every case of what was sampled
 	$(STEP) units "Test without it what only computes, and every case" env $(SAME) $(TESTS) --format pkgname -- $(HANGS) $$(go list ./... | grep -E '$(RACELESS)|$(SAMPLED)' | grep -v /sandbox)
 
-e2e: build-local oracle ## the end-to-end tests, on the sandbox
+e2e: $(LOCAL)/template.yaml oracle ## the end-to-end tests, on the sandbox
 	$(STEP) e2e "Test end to end, on the sandbox" env $(SAME) $(TESTS) --format testname -- -count=1 $(HANGS) ./internal/sandbox/...
 
 # Beside `make test`, because MinIO takes minutes to compile where Go has not cached it.
@@ -124,11 +126,10 @@ audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions c
 	$(STEP) vulndb "Read Go's list of vulnerabilities" bash -c "go mod download -modfile=$(RELEASE_TOOLS) golang.org/x/vulndb \
 		&& $(SAME) go run ./internal/release/vulndb \"\$$(go list -m -modfile=$(RELEASE_TOOLS) -f '{{.Dir}}' golang.org/x/vulndb)/data/osv\" .tools/vulndb"
 
-# For this machine, or a container of its architecture: beside what release makes
-# and what a plain `sam build` makes. Only where something has changed.
-LOCAL := .aws-sam/local/$(ARCH)
-build-local: $(LOCAL)/template.yaml ## the bootstrap for this machine
-$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS) compile
+# For this machine, or a container of its architecture. Only where something has
+# changed.
+build-local: compile $(LOCAL)/template.yaml ## the bootstrap for this machine
+$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS)
 	$(STEP) build-local "Build the function for $(ARCH), by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
 	@touch $@
 
