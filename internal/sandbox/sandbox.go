@@ -4,9 +4,10 @@
 // that `sam build` made, and a server in Python closes the gap between them
 // (server.py says which).
 //
-// No container, no account and no network is needed, and nothing listens but
-// on 127.0.0.1, and, for `sam local invoke`, for containers (bridge). What moto does not keep of AWS's rules, accesstest keeps; what
-// only AWS can show, the sandbox does not claim.
+// No container, no account and no network is needed. It listens on 127.0.0.1,
+// and for `sam local invoke` on Docker's bridge (package bridge), where no other
+// machine gets in. What moto does not keep of AWS's rules, accesstest keeps;
+// what only AWS can show, the sandbox does not claim.
 package sandbox
 
 import (
@@ -105,6 +106,11 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 	}
 	if o.Port != 0 {
 		ports[0] = o.Port
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
+		if err != nil {
+			return nil, fmt.Errorf("port %d is in use, perhaps by another make sandbox; end that first: %w", o.Port, err)
+		}
+		_ = listener.Close()
 	}
 	if o.TimeoutSeconds == 0 {
 		o.TimeoutSeconds = 300

@@ -39,7 +39,7 @@ func readEvent(path string) (*event, error) {
 	e := &event{path: path, env: shippedEnv}
 	// Not the cause: it could quote the ResponseURL.
 	if json.Unmarshal(text, &e.fields) != nil || e.fields == nil {
-		return nil, fmt.Errorf("%s is no event: not an object in JSON", path)
+		return nil, fmt.Errorf("%s is not an event: it is not a JSON object", path)
 	}
 	e.stack, err = name.ParseStackID(e.text("StackId"))
 	if err != nil {

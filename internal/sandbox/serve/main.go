@@ -27,6 +27,7 @@ func main() {
 
 func serve(ctx context.Context) error {
 	without := runtime.GOOS != "linux"
+	fmt.Println("Start a local AWS ...")
 	s, err := sandbox.Start(ctx, sandbox.Options{Root: ".", Port: sandbox.Port, WithoutFunction: without})
 	if err != nil {
 		return err
@@ -35,6 +36,7 @@ func serve(ctx context.Context) error {
 	if err := s.MakeBuckets(ctx); err != nil {
 		return err
 	}
+	fmt.Println("Deploy the provider ...")
 	if err := s.DeployProvider(ctx); err != nil {
 		return err
 	}
