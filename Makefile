@@ -29,7 +29,8 @@ SHELL := /bin/bash
 STEP  := @internal/make/step
 # Go's tests, with what failed and why at the end, and a line for each package
 # or test on the way.
-TESTS := go tool -modfile=internal/make/tools.mod gotestsum --format-icons=text --hide-summary=skipped
+GOTESTSUM := .tools/bin/gotestsum
+TESTS := $(GOTESTSUM) --format-icons=text --hide-summary=skipped
 # Ends a test that hangs: ten times what a busy single core of a slow machine needs.
 HANGS := -timeout 2h
 
@@ -57,8 +58,8 @@ demo: ## show the provider at work in a local AWS
 # as soon as what they need is there. Never more than two steps run at a time:
 # each uses the cores that there are.
 test: ## everything that CI checks
-	@rm -f .tools/log/*.failed; started=$$SECONDS; status=0; \
-		$(MAKE) --no-print-directory -j2 -k build-local oracle format vet staticcheck || status=$$?; \
+	@rm -f .tools/log/*.failed .tools/log/*.earlier; started=$$SECONDS; status=0; \
+		$(MAKE) --no-print-directory -j2 -k $(GOTESTSUM) build-local oracle format vet staticcheck || status=$$?; \
 		$(MAKE) --no-print-directory -j2 -k e2e races units faults templates audit || status=$$?; \
 		internal/make/verdict $$((SECONDS - started)) $$status
 
@@ -67,25 +68,25 @@ test: ## everything that CI checks
 # is shown some cases (accesstest.OneIn); all of them run without it.
 RACELESS := internal/(confinement|iamtest|policy|sandbox.*)$$
 SAMPLED  := internal/(probe|provision)$$
-races: ## the tests of what runs at once, under the race detector
-	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(HANGS) $$(go list ./... | grep -vE '$(RACELESS)')
+races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
+	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(HANGS) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge
 
-units: oracle ## the tests of what only computes, and every case of what was sampled
+units: $(GOTESTSUM) oracle ## the tests of what only computes, and every case of what was sampled
 	$(STEP) units "Test without it what only computes, and every case" env $(SAME) $(TESTS) --format pkgname -- $(HANGS) $$(go list ./... | grep -E '$(RACELESS)|$(SAMPLED)' | grep -v /sandbox)
 
-e2e: $(LOCAL)/template.yaml oracle ## the end-to-end tests, on the sandbox
+e2e: $(GOTESTSUM) $(LOCAL)/template.yaml oracle ## the end-to-end tests, on the sandbox
 	$(STEP) e2e "Test end to end, on the sandbox" env $(SAME) $(TESTS) --format testname -- -count=1 $(HANGS) ./internal/sandbox/...
 
 # Beside `make test`, because MinIO takes minutes to compile where Go has not cached it.
-test-s3: .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
+test-s3: $(GOTESTSUM) .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
 	$(STEP) test-s3 "Test the issued keys on a real S3" env $(SAME) $(TESTS) --format testname -- -tags=s3 -count=1 $(HANGS) ./internal/sandbox/minio
 
 # With the credentials of an administrator, where the provider is deployed.
 live: $(TOOLS) ## the life of a migration's credentials in your own AWS account: what only AWS can show
 	CLONEY_LIVE=yes go test -v -count=1 -timeout 90m ./internal/sandbox/live
 
-# Each takes a few cases of it along under the race detector; here are all.
-faults: ## a fault at every call of every event, and pairs of them
+# `races` plays a few of these cases; here are all.
+faults: $(GOTESTSUM) ## a fault at every call of every event, and pairs of them
 	$(STEP) faults "Play a fault at every call" env $(SAME) $(TESTS) --format standard-verbose -- -count=1 $(HANGS) -run Fault ./internal/faults
 	@grep 'broken promises' .tools/log/faults.log
 
@@ -120,7 +121,7 @@ sbom: build ## the modules in the bootstrap, as CycloneDX
 # commit passes tomorrow too. What came to light since: VULNDB=https://vuln.go.dev
 VULNDB ?= file://$(CURDIR)/.tools/vulndb
 audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions can reach
-	$(STEP) audit "Look for known vulnerabilities, in $(VULNDB)" go tool -modfile=$(RELEASE_TOOLS) govulncheck -db $(VULNDB) -tags lambda.norpc ./functions/...
+	$(STEP) audit "Look for known vulnerabilities, in $(VULNDB)" env $(SAME) go tool -modfile=$(RELEASE_TOOLS) govulncheck -db $(VULNDB) -tags lambda.norpc ./functions/...
 
 .tools/vulndb/index/db.json: $(RELEASE_TOOLS)
 	$(STEP) vulndb "Read Go's list of vulnerabilities" bash -c "go mod download -modfile=$(RELEASE_TOOLS) golang.org/x/vulndb \
@@ -133,7 +134,7 @@ $(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions inter
 	$(STEP) build-local "Build the function for $(ARCH), by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
 	@touch $@
 
-build-container: build-local $(LOCAL).reach/reach
+build-container: $(LOCAL)/template.yaml $(LOCAL).reach/reach
 $(LOCAL).reach/reach: $(wildcard internal/sandbox/invoke/reach/*.go)
 	@$(SAME) GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o $@ ./internal/sandbox/invoke/reach
 
@@ -141,12 +142,13 @@ $(LOCAL).reach/reach: $(wildcard internal/sandbox/invoke/reach/*.go)
 invoke: $(TOOLS) compile ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
 	@.tools/bin/invoke "$(EVENT)" $(SAM_FLAGS)
 
-test-sam-local: build-container ## every event through the real SAM CLI and a real container engine
+test-sam-local: $(GOTESTSUM) build-container ## every event through the real SAM CLI and a real container engine
 	$(STEP) test-sam-local "Test every event by sam local invoke" env SAM_FLAGS="$(SAM_FLAGS)" $(SAME) $(TESTS) --format testname -- -tags=samlocal -count=1 $(HANGS) -v ./internal/sandbox/invoke
 
 # What sam build and the commands compile, before SAM is there: it installs meanwhile.
+compile: export COMPILE := $(BUILD) go build -o .tools/bin/ ./functions/provider && $(SAME) go build -o .tools/bin/ ./internal/sandbox/demo ./internal/sandbox/serve ./internal/sandbox/invoke
 compile: ## the programs of this checkout
-	$(STEP) compile "Compile" env $(BUILD) go build -o .tools/bin/ ./functions/provider ./internal/sandbox/demo ./internal/sandbox/serve ./internal/sandbox/invoke
+	$(STEP) compile "Compile" bash -c "$$COMPILE"
 
 sandbox: ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deployed
 	@$(MAKE) --no-print-directory -j2 build-local
@@ -160,7 +162,7 @@ $(TOOLS): internal/sandbox/requirements.txt
 lint: format vet staticcheck templates
 
 format:
-	$(STEP) format "Look at the format of the code" bash -c 'unformatted=$$(gofmt -l functions internal); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }'
+	$(STEP) format "Look at the format of the code" bash -c 'unformatted=$$(gofmt -l functions internal) || exit 1; test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }'
 
 vet:
 	$(STEP) vet "Vet" env $(SAME) go vet -tags=s3,samlocal ./...
@@ -174,10 +176,10 @@ templates: $(TOOLS)
 	$(STEP) templates "Lint the templates" env AWS_DEFAULT_REGION=us-east-1 bash -c '$(VENV)/bin/python internal/sandbox/translate.py template.yaml s3://bucket/key > .tools/translated.json \
 		&& $(VENV)/bin/cfn-lint $(TEMPLATES) .tools/translated.json && echo "$(words $(TEMPLATES)) templates, and the first one translated"'
 
-oracle: .tools/oracle/node_modules .tools/oracle/oracle.mjs
+oracle: .tools/oracle/.installed .tools/oracle/oracle.mjs
 
 # The IAM oracle is a separate process at test time, never linked or shipped.
-.tools/oracle/node_modules: internal/sandbox/oracle/package-lock.json $(TOOLS)
+.tools/oracle/.installed: internal/sandbox/oracle/package-lock.json $(TOOLS)
 	@mkdir -p .tools/oracle
 	@cp internal/sandbox/oracle/package.json internal/sandbox/oracle/package-lock.json .tools/oracle/
 	$(STEP) oracle "Install the second evaluator of policies" env PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --prefix .tools/oracle ci --silent --no-audit --no-fund
@@ -187,6 +189,10 @@ oracle: .tools/oracle/node_modules .tools/oracle/oracle.mjs
 .tools/oracle/oracle.mjs: internal/sandbox/oracle/oracle.mjs
 	@mkdir -p .tools/oracle
 	@cp $< $@
+
+$(GOTESTSUM): internal/make/tools.mod
+	$(STEP) gotestsum "Compile gotestsum" env $(SAME) go build -modfile=$< -o $@ gotest.tools/gotestsum
+	@touch $@
 
 .tools/bin/minio: $(S3TOOLS)/minio.txt
 	$(STEP) minio "Build MinIO into .tools/bin, once; some minutes" env GOBIN=$(CURDIR)/.tools/bin go install -ldflags='-s -w' $$(cat $<)

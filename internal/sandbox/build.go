@@ -11,7 +11,8 @@ import (
 // takeBuild copies what make build-local has made, so that another build beside a
 // running sandbox does not change the program that it runs.
 func takeBuild(root string) (string, error) {
-	copied, err := os.MkdirTemp("", "cloney-sandbox-build-")
+	// Where make clean finds what a killed process has left.
+	copied, err := os.MkdirTemp(filepath.Join(root, ".tools"), "sandbox-build-")
 	if err != nil {
 		return "", err
 	}

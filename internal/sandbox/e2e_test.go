@@ -17,8 +17,8 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// sandboxes are as many local AWSes as keep the cores busy, or as -parallel
-// says: a test waits a good deal.
+// sandboxes are as many local AWSes as keep the cores busy: a test waits a good
+// deal.
 var sandboxes = 2 * runtime.GOMAXPROCS(0)
 
 // pool holds the local AWSes that nobody uses just now; where there is nil, one
@@ -118,6 +118,7 @@ func testMain(m *testing.M) int {
 	}
 	return code
 }
+
 func ctxOf(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), hung)

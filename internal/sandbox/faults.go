@@ -26,14 +26,6 @@ func From(n int, fault Fault) Fault {
 	}
 }
 
-// Before does something while AWS has not got the call yet; the call is lost.
-func Before(something func()) Fault {
-	return func(Call, *http.Request, func() *Reply) *Reply {
-		something()
-		return nil
-	}
-}
-
 // After does something once AWS has done the call; the reply is lost.
 func After(something func()) Fault {
 	return func(_ Call, _ *http.Request, do func() *Reply) *Reply {

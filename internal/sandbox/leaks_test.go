@@ -17,7 +17,7 @@ import (
 // leaks gathers, from every sandbox of the run, what must not be anywhere and
 // where it could be: secret access keys and the queries of ResponseURLs; log
 // lines, answers, tags and the events of stacks.
-var leaks gathered
+var leaks = gathered{places: map[string]string{}}
 
 type gathered struct {
 	mu      sync.Mutex
@@ -43,15 +43,14 @@ func (g *gathered) look(s *sandbox.Sandbox) error {
 	if err != nil {
 		return err
 	}
-	if g.places == nil {
-		g.places = map[string]string{}
-	}
 	g.looked++
 	g.secrets = append(g.secrets, issued...)
 	g.places[fmt.Sprintf("sandbox %d: the function's log", g.looked)] = s.Log()
-	for i, event := range events {
-		g.places[fmt.Sprintf("sandbox %d: event %d of the stack", g.looked, i)] = aws.ToString(event.ResourceStatusReason)
+	var told strings.Builder
+	for _, event := range events {
+		fmt.Fprintln(&told, aws.ToString(event.ResourceStatusReason), aws.ToString(event.ResourceProperties), aws.ToString(event.PhysicalResourceId))
 	}
+	g.places[fmt.Sprintf("sandbox %d: the stack's events", g.looked)] = told.String()
 	for i, r := range requests {
 		for _, a := range r.Answers {
 			g.places[fmt.Sprintf("sandbox %d: answer %d", g.looked, i)] += a.Body

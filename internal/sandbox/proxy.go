@@ -41,7 +41,6 @@ const ToCloudFormation = "cloudformation answer"
 
 // Accepted is an answer that the response bucket took.
 type Accepted struct {
-	At    time.Time
 	Body  string
 	Heard bool // that it was taken: its reply came through
 }
@@ -183,7 +182,7 @@ func (p *Proxy) accept(r *http.Request, body []byte) *Reply {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.answers = append(p.answers, Accepted{At: time.Now(), Body: string(body)})
+	p.answers = append(p.answers, Accepted{Body: string(body)})
 	return &Reply{Status: http.StatusOK}
 }
 

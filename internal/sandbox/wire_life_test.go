@@ -79,7 +79,6 @@ func (l *life) event(kind, physicalID string, now, old properties) wireEvent {
 type wireAnswer struct {
 	Status, Reason, PhysicalResourceId string
 	Data                               map[string]string
-	At                                 time.Time
 }
 
 // enough is the time of an event for which the time is no matter: the most that
@@ -132,9 +131,7 @@ func (l *life) told(e wireEvent, answers []sandbox.Accepted) (answer wireAnswer,
 		return answer, nil
 	}
 	l.log.WriteString(answers[0].Body + "\n")
-	err = json.Unmarshal([]byte(answers[0].Body), &answer)
-	answer.At = answers[0].At
-	return answer, err
+	return answer, json.Unmarshal([]byte(answers[0].Body), &answer)
 }
 
 // succeed delivers events undisturbed, one after the other; each has to succeed.

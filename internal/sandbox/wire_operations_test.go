@@ -176,6 +176,9 @@ func TestWireHangs(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			if len(l.proxy.Calls()) < calls[i].N {
+				t.Logf("%s: so slow that call %d was not made", at.o.name, calls[i].N)
+			}
 			if answer.Status != "FAILED" {
 				return fmt.Errorf("answered %q", answer.Status)
 			}

@@ -13,13 +13,14 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"cloney-s3-credentials/internal/sandbox"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	d := &demo{held: map[string]stored{}}
 	err := d.run(ctx)
@@ -74,7 +75,7 @@ func (d *demo) run(ctx context.Context) error {
 		fmt.Printf("\n%s\n", bold(step.title))
 		started := time.Now()
 		done := make(chan struct{})
-		go still(started, done)
+		go sandbox.Still("  ...", started, done)
 		shown, err := step.do(ctx)
 		close(done)
 		d.rows = append(d.rows, row{step.title, shown, time.Since(started), err == nil})
@@ -84,18 +85,6 @@ func (d *demo) run(ctx context.Context) error {
 		fmt.Printf("  → %s (%.1f s)\n", shown, time.Since(started).Seconds())
 	}
 	return nil
-}
-
-// still says every five seconds that a step goes on, until it is done.
-func still(started time.Time, done <-chan struct{}) {
-	for every := time.Tick(5 * time.Second); ; {
-		select {
-		case <-every:
-			fmt.Printf("  ... %.0f s\n", time.Since(started).Seconds())
-		case <-done:
-			return
-		}
-	}
 }
 
 // bold is for a terminal; elsewhere lines are plain.

@@ -21,16 +21,14 @@ type engine struct {
 	Whole         bool   // the base itself is here
 }
 
-// patience is what an engine has for a question that it answers in a second.
-const patience = 20 * time.Second
+// hung ends engine.py where it does not end by itself. The engine's own time for
+// an answer is in there.
+const hung = 5 * time.Minute
 
 func findEngine(ctx context.Context) (*engine, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, hung)
 	defer cancel()
 	text, err := ask(ctx, "look")
-	if ctx.Err() != nil {
-		return nil, errors.New("the container engine does not answer. Is it still starting?")
-	}
 	if err != nil {
 		return nil, fmt.Errorf(`no container engine: %w
 SAM asks the engine at DOCKER_HOST (%s), or else at /var/run/docker.sock. If docker version shows a server, you may not
@@ -63,7 +61,7 @@ func (e *engine) reaches(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, hung)
 	defer cancel()
 	if _, err := ask(ctx, "reach", e.Present, directory); err != nil {
 		return fmt.Errorf(`a container does not reach the sandbox, which this machine does reach: %w
@@ -76,6 +74,9 @@ with ufw, sudo ufw allow in on docker0 proto tcp to any port 4599`, err)
 // ask runs engine.py. Its complaint is one sentence; what it pulls it shows.
 func ask(ctx context.Context, question ...string) (string, error) {
 	command := exec.CommandContext(ctx, ".tools/venv/bin/python", append([]string{"internal/sandbox/invoke/engine.py"}, question...)...)
+	// It takes its container away when it is interrupted.
+	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.WaitDelay = 10 * time.Second
 	var complaint strings.Builder
 	command.Stderr = &complaint
 	if question[0] == "pull" {

@@ -5,6 +5,7 @@ program `reach` in the directory, in a container like the function's.
 """
 
 import json
+import signal
 import sys
 
 import docker
@@ -47,18 +48,29 @@ def pull(client, image, arch):
 
 
 def reach(client, image, directory):
-    client.containers.run(
-        image, entrypoint="/reach/reach", command=["host.docker.internal:4599"], remove=True, stderr=True,
+    container = client.containers.run(
+        image, entrypoint="/reach/reach", command=["host.docker.internal:4599"], detach=True,
         volumes={directory: {"bind": "/reach", "mode": "ro"}}, extra_hosts={"host.docker.internal": "host-gateway"},
     )
+    try:
+        if container.wait()["StatusCode"]:
+            raise SystemExit(container.logs(stdout=False).decode().strip())
+    finally:
+        container.remove(force=True)
+
+
+def late(*_):
+    raise SystemExit("it does not answer. Is it still starting?")
 
 
 def main():
     question, *about = sys.argv[1:]
+    if question != "pull":
+        # From here on: starting Python and SAM takes longer than the engine's answer.
+        signal.signal(signal.SIGALRM, late)
+        signal.alarm(20)
     try:
         {"look": look, "pull": pull, "reach": reach}[question](get_validated_container_client(), *about)
-    except docker.errors.ContainerError as failed:
-        raise SystemExit((failed.stderr or b"").decode().strip() or str(failed)) from None
     except docker.errors.APIError as failed:
         raise SystemExit(failed.explanation or str(failed)) from None
     except (UserException, docker.errors.DockerException, OSError) as failed:

@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -16,7 +17,7 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := serve(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -27,17 +28,17 @@ func main() {
 
 func serve(ctx context.Context) error {
 	without := runtime.GOOS != "linux"
-	fmt.Println("Start a local AWS ...")
-	s, err := sandbox.Start(ctx, sandbox.Options{Root: ".", Port: sandbox.Port, WithoutFunction: without})
-	if err != nil {
+	var s *sandbox.Sandbox
+	if err := sandbox.Doing("Start a local AWS", func() (err error) {
+		s, err = sandbox.Start(ctx, sandbox.Options{Root: ".", Port: sandbox.Port, WithoutFunction: without})
+		return err
+	}); err != nil {
 		return err
 	}
 	defer func() { _ = s.Close() }()
-	if err := s.MakeBuckets(ctx); err != nil {
-		return err
-	}
-	fmt.Println("Deploy the provider ...")
-	if err := s.DeployProvider(ctx); err != nil {
+	if err := sandbox.Doing("Deploy the provider", func() error {
+		return errors.Join(s.MakeBuckets(ctx), s.DeployProvider(ctx))
+	}); err != nil {
 		return err
 	}
 	fmt.Printf(`A local AWS with the provider runs at %s. Ctrl-C ends it. In another shell:
