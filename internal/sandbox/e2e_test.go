@@ -17,9 +17,9 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// sandboxes are as many local AWSes as keep the cores busy: a test waits a good
-// deal.
-var sandboxes = 2 * runtime.GOMAXPROCS(0)
+// sandboxes are as many local AWSes as keep the cores busy, because a test waits
+// a good deal, up to as many as the memory of a laptop holds.
+var sandboxes = min(2*runtime.GOMAXPROCS(0), 8)
 
 // pool holds the local AWSes that nobody uses just now; where there is nil, one
 // is still to be started. A test takes one for its own.
