@@ -135,11 +135,14 @@ $(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions inter
 	@touch $@
 
 build-container: $(LOCAL)/template.yaml $(LOCAL).reach/reach
+	@:
 $(LOCAL).reach/reach: $(wildcard internal/sandbox/invoke/reach/*.go)
 	@$(SAME) GOOS=linux GOARCH=$(subst x86_64,amd64,$(ARCH)) go build -o $@ ./internal/sandbox/invoke/reach
 
 # SAM's options besides, such as SAM_FLAGS=--skip-pull-image.
-invoke: $(TOOLS) compile ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
+# On standard output is the answer alone.
+invoke: ## one EVENT, by `sam local invoke` in a container, with a running `make sandbox` for AWS
+	@$(MAKE) --no-print-directory tools compile >&2
 	@.tools/bin/invoke "$(EVENT)" $(SAM_FLAGS)
 
 test-sam-local: $(GOTESTSUM) build-container ## every event through the real SAM CLI and a real container engine
@@ -155,6 +158,7 @@ sandbox: ## a local AWS on 127.0.0.1:4599 until Ctrl-C, with the provider deploy
 	@.tools/bin/serve
 
 tools: $(TOOLS)
+	@:
 $(TOOLS): internal/sandbox/requirements.txt
 	$(STEP) tools "Install the AWS CLI, SAM CLI, moto and cfn-lint into $(VENV), once" internal/make/install $(VENV) $<
 	@touch $@

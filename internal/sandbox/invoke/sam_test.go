@@ -113,18 +113,28 @@ func TestThePrintedLine(t *testing.T) {
 		t.Errorf("%s: %v\n%s", line, err, text)
 	}
 	// What samconfig.toml says is enough for SAM by itself.
-	command = exec.Command(sam, append([]string{"local", "invoke", "ProviderFunction", "--event", "events/create-source.json",
-		"--parameter-overrides", "Architecture=" + arch()}, strings.Fields(os.Getenv("SAM_FLAGS"))...)...)
-	command.Dir = root
-	command.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_ENDPOINT_URL="+endpoint, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox")
-	if text, err := command.CombinedOutput(); err != nil || strings.Count(string(text), `"outcome":"SUCCESS"`) != 1 {
-		t.Errorf("%s: %v\n%s", command, err, text)
+	architecture := []string{"--parameter-overrides", "Architecture=" + arch()}
+	if text, err := bySAM(append([]string{"build"}, architecture...)...); err != nil {
+		t.Errorf("sam build: %v\n%s", err, text)
+	}
+	flags := strings.Fields(os.Getenv("SAM_FLAGS"))
+	if text, err := bySAM(slices.Concat([]string{"local", "invoke", "ProviderFunction", "--event", "events/create-source.json"}, architecture, flags)...); err != nil || strings.Count(text, `"outcome":"SUCCESS"`) != 1 {
+		t.Errorf("sam local invoke: %v\n%s", err, text)
 	}
 	if again, _ := plays(t, "events/create-source.json"); again.Data.AccessKeyId != first.Data.AccessKeyId {
 		t.Error("the same event again gives another key")
 	}
 	must(t, s.Invoke(t.Context(), deletion(t)))
 	left(t, s)
+}
+
+// bySAM runs the SAM CLI in the checkout, and returns all that it prints.
+func bySAM(arguments ...string) (string, error) {
+	command := exec.Command(sam, arguments...)
+	command.Dir = root
+	command.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_ENDPOINT_URL="+endpoint, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox")
+	text, err := command.CombinedOutput()
+	return string(text), err
 }
 
 // An event of somebody's stack: another account, another region, buckets that
