@@ -180,7 +180,7 @@ templates: $(TOOLS)
 	$(STEP) templates "Lint the templates" env AWS_DEFAULT_REGION=us-east-1 bash -c '$(VENV)/bin/python internal/sandbox/translate.py template.yaml s3://bucket/key > .tools/translated.json \
 		&& $(VENV)/bin/cfn-lint $(TEMPLATES) .tools/translated.json && echo "$(words $(TEMPLATES)) templates, and the first one translated"'
 
-oracle: .tools/oracle/.installed .tools/oracle/oracle.mjs
+oracle: .tools/oracle/.installed .tools/oracle/oracle.mjs .tools/oracle/collators.mjs
 
 # The IAM oracle is a separate process at test time, never linked or shipped.
 .tools/oracle/.installed: internal/sandbox/oracle/package-lock.json $(TOOLS)
@@ -190,7 +190,7 @@ oracle: .tools/oracle/.installed .tools/oracle/oracle.mjs
 	@touch $@
 
 # Beside its modules, where Node looks for them.
-.tools/oracle/oracle.mjs: internal/sandbox/oracle/oracle.mjs
+.tools/oracle/%.mjs: internal/sandbox/oracle/%.mjs
 	@mkdir -p .tools/oracle
 	@cp $< $@
 

@@ -54,7 +54,7 @@ func Ask(root string, questions []Question) (verdicts []Verdict, err error) {
 	if err != nil {
 		return nil, err
 	}
-	command := exec.Command(filepath.Join(tools, "venv/bin/node"), "--input-type=module", "--eval", script)
+	command := exec.Command(filepath.Join(tools, "venv/bin/node"), "--import", "./collators.mjs", "--input-type=module", "--eval", script)
 	// Where Node finds its modules.
 	command.Dir, command.Stdin, command.Stderr = filepath.Join(tools, "oracle"), &in, os.Stderr
 	out, err := command.Output()

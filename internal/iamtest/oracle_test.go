@@ -163,7 +163,7 @@ func startOracle(t *testing.T) *oracle {
 	t.Helper()
 	root, err := filepath.Abs("../..")
 	must(err)
-	command := exec.Command(filepath.Join(root, ".tools/venv/bin/node"), "--input-type=module", "--eval", script)
+	command := exec.Command(filepath.Join(root, ".tools/venv/bin/node"), "--import", "./collators.mjs", "--input-type=module", "--eval", script)
 	command.Dir, command.Stderr = filepath.Join(root, ".tools/oracle"), os.Stderr
 	in, err := command.StdinPipe()
 	must(err)

