@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -63,15 +64,18 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 		Boundary: os.Getenv("PERMISSIONS_BOUNDARY_ARN"),
 		Account:  func(ctx context.Context) (string, string, error) { return account(ctx, cfg) },
 	})
+	kept := secrets.New(cfg)
+	provisioner := &provision.Provisioner{
+		Users: iam, Keys: iam, Policies: iam, Attachments: iam,
+		Secrets: kept, Keeping: kept, Versions: kept, Readers: kept,
+		Prober: probe.New(cfg, log), Log: log,
+	}
+	if os.Getenv("AWS_ENDPOINT_URL") != "" {
+		// A local AWS answers at once, and a local run has no queue.
+		provisioner.Lease, provisioner.InFlight, provisioner.Queue = time.Second, 4*time.Second, 5*time.Second
+	}
 	return &resource.Handler{
-		Provisioner: &provision.Provisioner{
-			Users:    iam,
-			Keys:     iam,
-			Policies: iam,
-			Secrets:  secrets.New(cfg),
-			Prober:   probe.New(cfg, log),
-			Log:      log,
-		},
+		Provisioner:    provisioner,
 		Sender:         reply.New(),
 		Log:            log,
 		AllowedBuckets: spec.Patterns(os.Getenv("ALLOWED_BUCKETS")),
@@ -88,7 +92,7 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 func account(ctx context.Context, cfg aws.Config) (partition, id string, err error) {
 	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	// As an outcome, so that being throttled is waited out here too.
-	if err = edge.Outcome(err, func(error) error { return nil }); err != nil {
+	if err = edge.Outcome(err, nil); err != nil {
 		return "", "", fmt.Errorf("asking for the function's account: %w", err)
 	}
 	self, err := arn.Parse(aws.ToString(out.Arn))

@@ -81,7 +81,7 @@ func (c *cloud) iam(operation string, form url.Values) edgetest.Answer {
 		if !c.user {
 			return edgetest.QueryError(404, "NoSuchEntity", "none")
 		}
-		result = "<User><UserName>u</UserName><Arn>arn:aws:iam::123456789012:user/u</Arn><Tags>"
+		result = "<User><UserId>AIDAU</UserId><UserName>u</UserName><Arn>arn:aws:iam::123456789012:user/u</Arn><Tags>"
 		for key, value := range c.userTags {
 			result += "<member><Key>" + key + "</Key><Value>" + value + "</Value></member>"
 		}
@@ -92,10 +92,12 @@ func (c *cloud) iam(operation string, form url.Values) edgetest.Answer {
 		// Far behind, where no later answer writes over it in the buffer.
 		result = strings.Repeat(" ", 2000) + "<AccessKey><UserName>u</UserName><AccessKeyId>AKIAEXAMPLE</AccessKeyId><Status>Active</Status><SecretAccessKey>" + half() + "</SecretAccessKey></AccessKey>"
 	case "ListAccessKeys":
-		result = "<AccessKeyMetadata><member><AccessKeyId>AKIAEXAMPLE</AccessKeyId><Status>Active</Status></member></AccessKeyMetadata>"
+		result = "<AccessKeyMetadata><member><AccessKeyId>AKIAEXAMPLE</AccessKeyId><Status>Active</Status><CreateDate>2026-01-01T00:00:00Z</CreateDate></member></AccessKeyMetadata>"
 	}
 	return edgetest.Query(operation, result)
 }
+
+const secretARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:cloney/u-AbCdEf"
 
 func (c *cloud) secrets(operation string, body []byte) edgetest.Answer {
 	switch operation {
@@ -117,12 +119,12 @@ func (c *cloud) secrets(operation string, body []byte) edgetest.Answer {
 			tags = append(tags, map[string]string{"Key": key, "Value": value})
 		}
 		described, _ := json.Marshal(map[string]any{
-			"Name": "cloney/u", "ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:cloney/u-AbCdEf", "Tags": tags,
+			"Name": "cloney/u", "ARN": secretARN, "Tags": tags,
 			"VersionIdsToStages": map[string]any{c.version.ClientRequestToken: c.version.VersionStages},
 		})
 		return edgetest.JSON(string(described))
 	}
-	return edgetest.JSON("{}")
+	return edgetest.JSON(`{"Name": "cloney/u", "ARN": "` + secretARN + `"}`)
 }
 
 // After a Create that made and proved a key, nothing that the warm process can

@@ -8,6 +8,7 @@ package access
 
 import (
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -37,19 +38,21 @@ var (
 	ErrPrincipal = errors.New("names someone unknown")
 	// ErrPublic: a policy would let anyone in; nothing was done.
 	ErrPublic = errors.New("refused as public")
+	// ErrMoved: another call has moved AWSCURRENT meanwhile.
+	ErrMoved = errors.New("AWSCURRENT is not where the call said it is; nothing was done")
 	// ErrInvalid: AWS refuses the request's content; nothing was done.
 	ErrInvalid = errors.New("refused as invalid")
+	// ErrDoubt comes beside another outcome. That one is what the call's last
+	// attempt met; an attempt before it, whose answer was lost, may have been
+	// carried out.
+	ErrDoubt = errors.New("an earlier attempt of the call may have been carried out")
 )
 
 // Definite reports whether err says for certain that the call was not carried
 // out. After any other error the call may have happened: look before acting.
 func Definite(err error) bool {
-	for _, outcome := range []error{ErrNotFound, ErrExists, ErrLimit, ErrConflict, ErrBusy, ErrThrottled, ErrDenied, ErrPublic, ErrInvalid} {
-		if errors.Is(err, outcome) {
-			return true
-		}
-	}
-	return false
+	refusals := []error{ErrNotFound, ErrExists, ErrLimit, ErrConflict, ErrBusy, ErrThrottled, ErrDenied, ErrPublic, ErrMoved, ErrInvalid}
+	return !errors.Is(err, ErrDoubt) && slices.ContainsFunc(refusals, func(refusal error) bool { return errors.Is(err, refusal) })
 }
 
 // User is an IAM user as it stands in the account.
@@ -60,6 +63,9 @@ type User struct {
 	Name string
 	ARN  string
 	Tags map[string]string
+	// Bounded says that the user carries the permissions boundary that this
+	// provider puts on users; always, where it puts none.
+	Bounded bool
 }
 
 // Key is one access key of a user, without its secret half.
@@ -94,14 +100,7 @@ type Version struct {
 }
 
 // Has reports whether the version carries the staging label.
-func (v Version) Has(label string) bool {
-	for _, l := range v.Labels {
-		if l == label {
-			return true
-		}
-	}
-	return false
-}
+func (v Version) Has(label string) bool { return slices.Contains(v.Labels, label) }
 
 // SecretInfo is a secret in Secrets Manager, without its values.
 type SecretInfo struct {

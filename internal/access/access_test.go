@@ -3,6 +3,7 @@ package access_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -31,6 +32,26 @@ func TestASecretCannotPrintItself(t *testing.T) {
 	for _, form := range []string{half, fmt.Sprintf("%x", half), fmt.Sprintf("%X", half), half[:12]} {
 		if strings.Contains(out.String(), form) {
 			t.Errorf("the secret was printed:\n%s", out.String())
+		}
+	}
+}
+
+func TestWhatIsDefinite(t *testing.T) {
+	for _, outcome := range []error{
+		access.ErrNotFound, access.ErrExists, access.ErrLimit, access.ErrConflict, access.ErrBusy, access.ErrThrottled, access.ErrDenied,
+		access.ErrPublic, access.ErrMoved, access.ErrInvalid,
+	} {
+		err := fmt.Errorf("a step: %w: AWS says why", outcome)
+		if !access.Definite(err) {
+			t.Errorf("%v is not definite", err)
+		}
+		if doubted := fmt.Errorf("%w; %w", err, access.ErrDoubt); access.Definite(doubted) || !errors.Is(doubted, outcome) {
+			t.Errorf("%v is definite", doubted)
+		}
+	}
+	for _, unclear := range []error{access.ErrPrincipal, access.ErrDoubt, errors.New("connection reset"), nil} {
+		if access.Definite(unclear) {
+			t.Errorf("%v is definite", unclear)
 		}
 	}
 }

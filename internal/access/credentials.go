@@ -25,9 +25,6 @@ func (Secret) Format(f fmt.State, _ rune) { fmt.Fprint(f, redacted) }
 // String redacts.
 func (Secret) String() string { return redacted }
 
-// GoString redacts.
-func (Secret) GoString() string { return redacted }
-
 // LogValue redacts.
 func (Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 

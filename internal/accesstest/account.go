@@ -99,6 +99,20 @@ func New(t testing.TB, buckets ...string) *Account {
 	return a
 }
 
+type entityKey struct{}
+
+// on notes what a call is about, for Entity.
+func on(ctx context.Context, entity string) context.Context {
+	return context.WithValue(ctx, entityKey{}, entity)
+}
+
+// Entity returns what the call is about that Before and After are given the
+// context of: a user, key, policy or secret.
+func Entity(ctx context.Context) string {
+	entity, _ := ctx.Value(entityKey{}).(string)
+	return entity
+}
+
 // call is one call of AWS's API: counted, faulted, carried out alone.
 func (a *Account) call(ctx context.Context, verb string, f func() error) error {
 	if err := ctx.Err(); err != nil {

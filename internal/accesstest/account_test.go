@@ -96,6 +96,27 @@ func TestIAMsLimits(t *testing.T) {
 	silent(t, heard)
 }
 
+func TestUsersAreBounded(t *testing.T) {
+	a, heard, _ := account(t)
+	a.MakeUser("by-hand", nil)
+	bounded := func(name string, want bool) {
+		t.Helper()
+		if got, err := a.User(t.Context(), name); err != nil || got.Bounded != want {
+			t.Errorf("%s: %v, %v", name, got.Bounded, err)
+		}
+	}
+	made, err := a.CreateUser(t.Context(), "v", ours)
+	if must(t, err); !made.Bounded {
+		t.Error("just made: not bounded")
+	}
+	bounded("u", true)
+	a.Unbind("u")
+	bounded("u", false)
+	bounded("v", true)
+	bounded("by-hand", true)
+	silent(t, heard)
+}
+
 func TestFiveVersionsOfAPolicy(t *testing.T) {
 	a, heard, _ := account(t)
 	_, err := a.CreatePolicy(t.Context(), "p", document, ours)
@@ -112,10 +133,12 @@ func TestFiveVersionsOfAPolicy(t *testing.T) {
 	}
 	must(t, a.AttachPolicy(t.Context(), "u", "p"))
 	a.AttachElsewhere("p", "group")
-	is(t, a.DeletePolicy(t.Context(), "u", "p"), access.ErrConflict)
+	is(t, a.DeletePolicy(t.Context(), "p"), access.ErrConflict)
 	a.DetachElsewhere("p")
-	must(t, a.DeletePolicy(t.Context(), "u", "p"))
-	must(t, a.DeletePolicy(t.Context(), "u", "p"))
+	is(t, a.DeletePolicy(t.Context(), "p"), access.ErrConflict)
+	must(t, a.DetachPolicy(t.Context(), "u", "p"))
+	must(t, a.DeletePolicy(t.Context(), "p"))
+	must(t, a.DeletePolicy(t.Context(), "p"))
 	silent(t, heard)
 }
 
@@ -131,8 +154,8 @@ func TestStagingLabels(t *testing.T) {
 	must(t, err)
 	must(t, a.PutVersion(ctx, "s", two, other.Encode(), []string{"two"}))
 	labels(t, a, map[string][]string{one: {"one", access.Current}, two: {"two"}})
-	is(t, a.Promote(ctx, "s", two, two), access.ErrInvalid)
-	is(t, a.Promote(ctx, "s", two, ""), access.ErrInvalid)
+	is(t, a.Promote(ctx, "s", two, two), access.ErrMoved)
+	is(t, a.Promote(ctx, "s", two, ""), access.ErrMoved)
 	is(t, a.Promote(ctx, "s", three, one), access.ErrNotFound)
 	must(t, a.Promote(ctx, "s", two, one))
 	must(t, a.Promote(ctx, "s", two, one)) // an answer that was lost
@@ -233,7 +256,7 @@ func TestShouts(t *testing.T) {
 			a.AddKey("u")
 			a.Check()
 			return nil
-		}, "no secret gives it out"},
+		}, "no secret records it"},
 		"three keys": {func(ctx context.Context, a *accesstest.Account, _ string) error {
 			a.AddKey("u")
 			a.AddKey("u")
@@ -300,7 +323,7 @@ func TestHooks(t *testing.T) {
 func TestLag(t *testing.T) {
 	a, heard, _ := account(t)
 	ctx := t.Context()
-	a.Lag = accesstest.Lag{Users: 1, Policies: 1, Keys: 1, Detach: 1}
+	a.Lag = accesstest.Lag{Users: 1, Policies: 1, Keys: 1, Detach: 2}
 	_, err := a.CreateUser(ctx, "late", ours)
 	must(t, err)
 	_, err = a.User(ctx, "late")
@@ -318,8 +341,9 @@ func TestLag(t *testing.T) {
 	must(t, err)
 	is(t, a.AttachPolicy(ctx, "late", "p"), access.ErrNotFound)
 	must(t, a.AttachPolicy(ctx, "late", "p"))
-	is(t, a.DeletePolicy(ctx, "late", "p"), access.ErrConflict)
-	must(t, a.DeletePolicy(ctx, "late", "p"))
+	must(t, a.DetachPolicy(ctx, "late", "p"))
+	is(t, a.DeletePolicy(ctx, "p"), access.ErrConflict)
+	must(t, a.DeletePolicy(ctx, "p"))
 	silent(t, heard)
 }
 

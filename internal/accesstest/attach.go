@@ -2,6 +2,7 @@ package accesstest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -10,7 +11,7 @@ import (
 
 // Attached returns the policies under our path that are attached to the user.
 func (a *Account) Attached(ctx context.Context, user string) (names []string, err error) {
-	err = a.call(ctx, "ListAttachedUserPolicies", func() error {
+	err = a.call(on(ctx, user), "ListAttachedUserPolicies", func() error {
 		u, err := a.find(user)
 		if err == nil {
 			names = slices.Clone(u.attached)
@@ -22,7 +23,7 @@ func (a *Account) Attached(ctx context.Context, user string) (names []string, er
 
 // AttachPolicy attaches, up to ten policies.
 func (a *Account) AttachPolicy(ctx context.Context, user, name string) error {
-	return a.call(ctx, "AttachUserPolicy", func() error {
+	return a.call(on(ctx, name), "AttachUserPolicy", func() error {
 		u, err := a.find(user)
 		if err != nil {
 			return err
@@ -44,10 +45,29 @@ func (a *Account) AttachPolicy(ctx context.Context, user, name string) error {
 	})
 }
 
-// DeletePolicy detaches the policy and deletes it, version by version. It
-// stays, detached, while it is attached to something else as well.
-func (a *Account) DeletePolicy(ctx context.Context, user, name string) error {
-	if err := a.detach(ctx, user, name); err != nil {
+// DetachPolicy detaches the policy.
+func (a *Account) DetachPolicy(ctx context.Context, user, name string) error {
+	return a.call(on(ctx, name), "DetachUserPolicy", func() error {
+		u, err := a.find(user)
+		if err != nil || !slices.Contains(u.attached, name) {
+			return nil
+		}
+		a.ours("user "+user, u.tags)
+		u.attached = slices.DeleteFunc(u.attached, func(other string) bool { return other == name })
+		u.detaching = a.Lag.Detach
+		if p := a.policies[strings.ToLower(name)]; p != nil {
+			p.detaching = a.Lag.Detach
+		}
+		a.checkKept()
+		return nil
+	})
+}
+
+// DeletePolicy deletes the policy; one with old versions version by version. It
+// stays while it is attached to something. All this as package users does it.
+func (a *Account) DeletePolicy(ctx context.Context, name string) error {
+	err := a.deletePolicy(ctx, name)
+	if !errors.Is(err, access.ErrConflict) {
 		return err
 	}
 	for range a.oldVersions(name) {
@@ -55,7 +75,11 @@ func (a *Account) DeletePolicy(ctx context.Context, user, name string) error {
 			return err
 		}
 	}
-	return a.call(ctx, "DeletePolicy", func() error {
+	return a.deletePolicy(ctx, name)
+}
+
+func (a *Account) deletePolicy(ctx context.Context, name string) error {
+	return a.call(on(ctx, name), "DeletePolicy", func() error {
 		p, err := a.findPolicy(name)
 		if err != nil {
 			return gone(err)
@@ -69,23 +93,6 @@ func (a *Account) DeletePolicy(ctx context.Context, user, name string) error {
 			return access.ErrConflict
 		}
 		delete(a.policies, strings.ToLower(name))
-		return nil
-	})
-}
-
-func (a *Account) detach(ctx context.Context, user, name string) error {
-	return a.call(ctx, "DetachUserPolicy", func() error {
-		u, err := a.find(user)
-		if err != nil || !slices.Contains(u.attached, name) {
-			return nil
-		}
-		a.ours("user "+user, u.tags)
-		u.attached = slices.DeleteFunc(u.attached, func(other string) bool { return other == name })
-		u.detaching = a.Lag.Detach
-		if p := a.policies[strings.ToLower(name)]; p != nil {
-			p.detaching = a.Lag.Detach
-		}
-		a.checkKept()
 		return nil
 	})
 }

@@ -131,6 +131,11 @@ func (a *Account) Detach(userName, policy string) {
 	})
 }
 
+// Unbind takes the permissions boundary off a user.
+func (a *Account) Unbind(user string) {
+	a.byHand(func() { a.users[strings.ToLower(user)].unbound = true })
+}
+
 // HangOn hangs something on a user, of one of Kinds.
 func (a *Account) HangOn(userName, kind string) {
 	a.byHand(func() {

@@ -104,6 +104,14 @@ func (a *Account) MayUse(user string, scope access.Scope) bool {
 	return a.missing(user, scope) == ""
 }
 
+// Excess returns a request on one of the account's buckets that the user's
+// policies allow beyond what the scope says; empty: none.
+func (a *Account) Excess(user string, scope access.Scope) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.excess(user, scope)
+}
+
 // Leaked reports whether a text holds the secret half of any key ever made.
 func (a *Account) Leaked(text string) bool {
 	a.mu.Lock()
@@ -113,8 +121,9 @@ func (a *Account) Leaked(text string) bool {
 
 // Check fails the test unless the account is as it has to be at rest, between
 // any two events: AWSCURRENT of every secret of ours names a live key, and
-// every live key of a user of ours is one that a secret gives out. A key that
-// the last list did not show (Lag) nobody could have found: a later event has to.
+// every live key of a user of ours is one that a version of a secret records,
+// under whatever label. A key that the last list did not show (Lag) nobody could
+// have found: a later event has to.
 func (a *Account) Check() {
 	a.t.Helper()
 	for _, problem := range a.problems() {
@@ -125,12 +134,10 @@ func (a *Account) Check() {
 func (a *Account) problems() (problems []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	given := map[string]bool{}
+	recorded := map[string]bool{}
 	for _, s := range a.secrets {
-		for _, label := range []string{access.Current, access.Previous} {
-			if v, ok := s.labelled(label); ok {
-				given[v.key] = true
-			}
+		for _, v := range s.versions {
+			recorded[v.key] = recorded[v.key] || len(v.labels) > 0
 		}
 		current, ok := s.labelled(access.Current)
 		if s.tags[name.TagStack] != "" && s.deleted.IsZero() && ok && current.key != "" && !a.alive(current.key) {
@@ -138,8 +145,8 @@ func (a *Account) problems() (problems []string) {
 		}
 	}
 	for _, k := range a.keys {
-		if u := a.users[strings.ToLower(k.user)]; k.active && !k.hidden && u != nil && u.tags[name.TagStack] != "" && !given[k.id] {
-			problems = append(problems, fmt.Sprintf("key %s of %s lives, and no secret gives it out", k.id, k.user))
+		if u := a.users[strings.ToLower(k.user)]; k.active && !k.hidden && u != nil && u.tags[name.TagStack] != "" && !recorded[k.id] {
+			problems = append(problems, fmt.Sprintf("key %s of %s lives, and no secret records it", k.id, k.user))
 		}
 	}
 	for _, u := range a.users {

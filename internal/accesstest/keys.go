@@ -39,7 +39,7 @@ func (a *Account) alive(id string) bool {
 
 // Keys lists a user's keys.
 func (a *Account) Keys(ctx context.Context, user string) (listed []access.Key, err error) {
-	err = a.call(ctx, "ListAccessKeys", func() error {
+	err = a.call(on(ctx, user), "ListAccessKeys", func() error {
 		if _, err := a.find(user); err != nil {
 			return err
 		}
@@ -58,7 +58,7 @@ func (a *Account) Keys(ctx context.Context, user string) (listed []access.Key, e
 // CreateKey makes a key with a secret half that Leaked recognises.
 func (a *Account) CreateKey(ctx context.Context, user string) (made access.Credentials, err error) {
 	var k *key
-	err = a.call(ctx, "CreateAccessKey", func() error {
+	err = a.call(on(ctx, user), "CreateAccessKey", func() error {
 		u, err := a.find(user)
 		if err != nil {
 			return err
@@ -90,7 +90,7 @@ func (a *Account) mint(user string) *key {
 
 // DeleteKey deletes a key. A key that is in use goes only with its user.
 func (a *Account) DeleteKey(ctx context.Context, user, keyID string) error {
-	return a.call(ctx, "DeleteAccessKey", func() error {
+	return a.call(on(ctx, keyID), "DeleteAccessKey", func() error {
 		u, err := a.find(user)
 		k := a.key(keyID)
 		if err != nil || k == nil || k.user != user {
@@ -129,7 +129,7 @@ func (a *Account) mayDelete(k *key) {
 
 // LastUse returns when the key was last used.
 func (a *Account) LastUse(ctx context.Context, keyID string) (use access.LastUse, err error) {
-	err = a.call(ctx, "GetAccessKeyLastUsed", func() error {
+	err = a.call(on(ctx, keyID), "GetAccessKeyLastUsed", func() error {
 		if k := a.key(keyID); k != nil {
 			use = k.used
 			return nil

@@ -2,7 +2,9 @@ package accesstest
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,12 +40,7 @@ func (a *Account) missing(user string, scope access.Scope) string {
 var judged sync.Map
 
 func judge(texts []string, scope access.Scope) (missing string) {
-	var account iamtest.Account
-	for _, text := range texts {
-		if policy, err := iamtest.Parse(text); err == nil {
-			account.Identity = append(account.Identity, policy)
-		}
-	}
+	account := holding(texts)
 	for _, request := range needed(scope) {
 		if iamtest.Evaluate(account, request).Outcome != iamtest.Allowed {
 			return fmt.Sprintf("%s on %s with %v", request.Action, request.Resource, request.Context)
@@ -51,6 +48,46 @@ func judge(texts []string, scope access.Scope) (missing string) {
 	}
 	return ""
 }
+
+func holding(texts []string) (account iamtest.Account) {
+	for _, text := range texts {
+		if policy, err := iamtest.Parse(text); err == nil {
+			account.Identity = append(account.Identity, policy)
+		}
+	}
+	return account
+}
+
+// excess returns a request on one of the account's buckets that the policies
+// allow and the scope has no need of; empty: none.
+func (a *Account) excess(user string, scope access.Scope) string {
+	texts := a.attached(user)
+	question := fmt.Sprintf("%d %v\n%s", len(a.buckets), scope, strings.Join(texts, "\n"))
+	if answer, ok := exceeded.Load(question); ok {
+		return answer.(string)
+	}
+	everywhere := access.Scope{Source: true, Destination: true}
+	for _, bucket := range slices.Sorted(maps.Keys(a.buckets)) {
+		everywhere.Places = append(everywhere.Places, access.Place(bucket))
+	}
+	wanted := map[string]bool{}
+	for _, request := range needed(scope) {
+		wanted[request.Action+" "+request.Resource] = true
+	}
+	account, answer := holding(texts), ""
+	for _, request := range needed(everywhere) {
+		asked := request.Action + " " + request.Resource
+		if !wanted[asked] && iamtest.Evaluate(account, request).Outcome == iamtest.Allowed {
+			answer = asked
+			break
+		}
+	}
+	exceeded.Store(question, answer)
+	return answer
+}
+
+// exceeded keeps what excess found, as judged does.
+var exceeded sync.Map
 
 // needed are requests that stand for all that the scope allows.
 func needed(scope access.Scope) (requests []iamtest.Request) {

@@ -39,14 +39,19 @@ func (a *Account) findPolicy(name string) (*policy, error) {
 
 // Policy returns a policy with its text and tags.
 func (a *Account) Policy(ctx context.Context, name string) (found access.Policy, err error) {
-	err = a.call(ctx, "GetPolicy", func() error {
-		p, err := a.findPolicy(name)
-		if err == nil {
-			found = p.public()
+	for _, verb := range []string{"GetPolicy", "GetPolicyVersion"} {
+		err = a.call(on(ctx, name), verb, func() error {
+			p, err := a.findPolicy(name)
+			if err == nil {
+				found = p.public()
+			}
+			return err
+		})
+		if err != nil {
+			return access.Policy{}, err
 		}
-		return err
-	})
-	return found, err
+	}
+	return found, nil
 }
 
 // valid says what AWS says about a document.
@@ -62,7 +67,7 @@ func valid(text string) error {
 
 // CreatePolicy makes a policy, unless its name is taken, whatever the capitals.
 func (a *Account) CreatePolicy(ctx context.Context, name, text string, tags map[string]string) (made access.Policy, err error) {
-	err = a.call(ctx, "CreatePolicy", func() error {
+	err = a.call(on(ctx, name), "CreatePolicy", func() error {
 		if a.policies[strings.ToLower(name)] != nil {
 			return access.ErrExists
 		}
@@ -99,7 +104,7 @@ func (a *Account) UpdatePolicy(ctx context.Context, name, text string) error {
 }
 
 func (a *Account) newVersion(ctx context.Context, name, text string) error {
-	return a.call(ctx, "CreatePolicyVersion", func() error {
+	return a.call(on(ctx, name), "CreatePolicyVersion", func() error {
 		p, err := a.findPolicy(name)
 		if err != nil {
 			return err
@@ -119,7 +124,7 @@ func (a *Account) newVersion(ctx context.Context, name, text string) error {
 
 // dropVersion deletes the oldest version that is not in force.
 func (a *Account) dropVersion(ctx context.Context, name string) error {
-	return a.call(ctx, "DeletePolicyVersion", func() error {
+	return a.call(on(ctx, name), "DeletePolicyVersion", func() error {
 		p, err := a.findPolicy(name)
 		if err != nil {
 			return gone(err)
@@ -134,7 +139,7 @@ func (a *Account) dropVersion(ctx context.Context, name string) error {
 
 // TagPolicy sets tags, then removes others.
 func (a *Account) TagPolicy(ctx context.Context, name string, set map[string]string, unset []string) error {
-	return a.tag(ctx, "Policy", set, unset, func(set map[string]string, unset []string) error {
+	return a.tag(on(ctx, name), "Policy", set, unset, func(set map[string]string, unset []string) error {
 		p, err := a.findPolicy(name)
 		if err != nil {
 			return err

@@ -33,7 +33,7 @@ var errNotYet = errors.New("the key does not authenticate")
 // that not, where the scope has buckets deny the function itself.
 func (a *Account) Prove(ctx context.Context, credentials access.Credentials, scope access.Scope) error {
 	for started := time.Now(); ; {
-		err := a.call(ctx, "Prove", func() error { return a.prove(credentials, scope) })
+		err := a.call(on(ctx, credentials.KeyID), "Prove", func() error { return a.prove(credentials, scope) })
 		if !errors.Is(err, errNotYet) || time.Since(started) >= patience {
 			return err
 		}
@@ -56,6 +56,7 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope) erro
 		k.refused--
 		return errNotYet
 	}
+	k.used = access.LastUse{Time: time.Now(), Service: "sts", Region: Region}
 	if scope.Expired(time.Now()) || len(scope.SourceIPs) > 0 {
 		// Buckets deny the function's own calls then, as they should.
 		a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope})

@@ -22,7 +22,7 @@ var reader = regexp.MustCompile(`^arn:aws:iam::[0-9]{12}:(root|(user|role)/[^*?]
 // ResourcePolicy returns the resource policy, with the ids of readers that are
 // gone.
 func (a *Account) ResourcePolicy(ctx context.Context, name string) (text string, err error) {
-	err = a.call(ctx, "GetResourcePolicy", func() error {
+	err = a.call(on(ctx, name), "GetResourcePolicy", func() error {
 		s, err := a.open(name)
 		if err == nil {
 			text = a.shown(s)
@@ -46,7 +46,7 @@ func (a *Account) shown(s *secret) string {
 // PutResourcePolicy replaces the resource policy. It is asked not to let the
 // public in, as the edge always does.
 func (a *Account) PutResourcePolicy(ctx context.Context, name, policy string) error {
-	return a.call(ctx, "PutResourcePolicy", func() error {
+	return a.call(on(ctx, name), "PutResourcePolicy", func() error {
 		s, err := a.open(name)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func (a *Account) known(readers []string) bool {
 
 // DeleteResourcePolicy deletes the resource policy.
 func (a *Account) DeleteResourcePolicy(ctx context.Context, name string) error {
-	return a.call(ctx, "DeleteResourcePolicy", func() error {
+	return a.call(on(ctx, name), "DeleteResourcePolicy", func() error {
 		s, err := a.open(name)
 		if err != nil {
 			return gone(err)

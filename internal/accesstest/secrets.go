@@ -51,7 +51,7 @@ func (a *Account) open(name string) (*secret, error) {
 
 // Secret describes a secret, one in its recovery window too.
 func (a *Account) Secret(ctx context.Context, name string) (found access.SecretInfo, err error) {
-	err = a.call(ctx, "DescribeSecret", func() error {
+	err = a.call(on(ctx, name), "DescribeSecret", func() error {
 		s := a.secrets[name]
 		if s == nil {
 			return access.ErrNotFound
@@ -64,7 +64,7 @@ func (a *Account) Secret(ctx context.Context, name string) (found access.SecretI
 
 // CreateSecret makes an empty secret.
 func (a *Account) CreateSecret(ctx context.Context, name, kmsKey string, tags map[string]string) (made access.SecretInfo, err error) {
-	err = a.call(ctx, "CreateSecret", func() error {
+	err = a.call(on(ctx, name), "CreateSecret", func() error {
 		after, err := tagged(nil, tags, nil)
 		if err != nil || !secretName.MatchString(name) {
 			return access.ErrInvalid
@@ -95,7 +95,7 @@ func (a *Account) CreateSecret(ctx context.Context, name, kmsKey string, tags ma
 
 // RestoreSecret ends the recovery window.
 func (a *Account) RestoreSecret(ctx context.Context, name string) error {
-	return a.call(ctx, "RestoreSecret", func() error {
+	return a.call(on(ctx, name), "RestoreSecret", func() error {
 		s := a.secrets[name]
 		if s == nil {
 			return access.ErrNotFound
@@ -108,7 +108,7 @@ func (a *Account) RestoreSecret(ctx context.Context, name string) error {
 
 // RekeySecret sets the KMS key.
 func (a *Account) RekeySecret(ctx context.Context, name, kmsKey string) error {
-	return a.call(ctx, "UpdateSecret", func() error {
+	return a.call(on(ctx, name), "UpdateSecret", func() error {
 		s, err := a.open(name)
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func (a *Account) RekeySecret(ctx context.Context, name, kmsKey string) error {
 
 // TagSecret sets tags, then removes others.
 func (a *Account) TagSecret(ctx context.Context, name string, set map[string]string, unset []string) error {
-	return a.tag(ctx, "Resource", set, unset, func(set map[string]string, unset []string) error {
+	return a.tag(on(ctx, name), "Resource", set, unset, func(set map[string]string, unset []string) error {
 		s, err := a.open(name)
 		if err != nil {
 			return err
@@ -139,7 +139,7 @@ func (a *Account) TagSecret(ctx context.Context, name string, set map[string]str
 
 // DeleteSecret deletes at once, also what is in its recovery window.
 func (a *Account) DeleteSecret(ctx context.Context, name string) error {
-	return a.call(ctx, "DeleteSecret", func() error {
+	return a.call(on(ctx, name), "DeleteSecret", func() error {
 		s := a.secrets[name]
 		if s == nil {
 			return nil

@@ -19,10 +19,11 @@ type user struct {
 	hung      map[string]bool // kinds of what someone hung on it by hand
 	unseen    int             // calls that do not find it yet
 	detaching int             // deletions that still find something attached
+	unbound   bool            // without the permissions boundary
 }
 
 func (u *user) public() access.User {
-	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + path() + u.name, Tags: maps.Clone(u.tags)}
+	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + path() + u.name, Tags: maps.Clone(u.tags), Bounded: !u.unbound}
 }
 
 // add puts a user into the account, with an id that no other one ever has.
@@ -48,7 +49,7 @@ func (a *Account) find(name string) (*user, error) {
 
 // User returns the user with its tags.
 func (a *Account) User(ctx context.Context, name string) (found access.User, err error) {
-	err = a.call(ctx, "GetUser", func() error {
+	err = a.call(on(ctx, name), "GetUser", func() error {
 		u, err := a.find(name)
 		if err == nil {
 			found = u.public()
@@ -61,7 +62,7 @@ func (a *Account) User(ctx context.Context, name string) (found access.User, err
 // CreateUser makes a user, unless its name is taken, whatever the capitals.
 func (a *Account) CreateUser(ctx context.Context, name string, tags map[string]string) (made access.User, err error) {
 	var created access.User
-	err = a.call(ctx, "CreateUser", func() error {
+	err = a.call(on(ctx, name), "CreateUser", func() error {
 		if a.users[strings.ToLower(name)] != nil {
 			return access.ErrExists
 		}
@@ -82,7 +83,7 @@ func (a *Account) CreateUser(ctx context.Context, name string, tags map[string]s
 
 // TagUser removes tags, then sets others: two calls.
 func (a *Account) TagUser(ctx context.Context, name string, set map[string]string, unset []string) error {
-	return a.tag(ctx, "User", set, unset, func(set map[string]string, unset []string) error {
+	return a.tag(on(ctx, name), "User", set, unset, func(set map[string]string, unset []string) error {
 		u, err := a.find(name)
 		if err != nil {
 			return err
@@ -125,7 +126,7 @@ func (a *Account) DeleteUser(ctx context.Context, name string) error {
 }
 
 func (a *Account) deleteUser(ctx context.Context, name string) error {
-	return a.call(ctx, "DeleteUser", func() error {
+	return a.call(on(ctx, name), "DeleteUser", func() error {
 		u, err := a.find(name)
 		if err != nil {
 			return gone(err)
@@ -175,7 +176,7 @@ func (a *Account) strip(ctx context.Context, name string) error {
 		if !a.hangs(name, kind) {
 			continue
 		}
-		if err := a.call(ctx, kinds[kind], func() error {
+		if err := a.call(on(ctx, name), kinds[kind], func() error {
 			if u, err := a.find(name); err == nil {
 				delete(u.hung, kind)
 			}
@@ -186,7 +187,7 @@ func (a *Account) strip(ctx context.Context, name string) error {
 	}
 	attached, err := a.Attached(ctx, name)
 	for _, policy := range attached {
-		if err := a.detach(ctx, name, policy); err != nil {
+		if err := a.DetachPolicy(ctx, name, policy); err != nil {
 			return err
 		}
 	}

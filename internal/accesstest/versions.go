@@ -59,7 +59,7 @@ func (s *secret) drop(label string, from *version) {
 // PutVersion stores a value under a token, with labels.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
 func (a *Account) PutVersion(ctx context.Context, name, id string, value access.Secret, labels []string) error {
-	return a.call(ctx, "PutSecretValue", func() error {
+	return a.call(on(ctx, name), "PutSecretValue", func() error {
 		s, err := a.open(name)
 		if err != nil {
 			return err
@@ -111,7 +111,7 @@ func (a *Account) becomesCurrent(s *secret, v *version) {
 
 // Value returns the value of one version.
 func (a *Account) Value(ctx context.Context, name, id string) (value access.Secret, err error) {
-	err = a.call(ctx, "GetSecretValue", func() error {
+	err = a.call(on(ctx, name), "GetSecretValue", func() error {
 		s, err := a.open(name)
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (a *Account) Value(ctx context.Context, name, id string) (value access.Secr
 // Promote moves AWSCURRENT. As with package secrets, AWSCURRENT being there
 // already is no error: an attempt whose answer was lost may have moved it.
 func (a *Account) Promote(ctx context.Context, name, id, from string) error {
-	return a.call(ctx, "UpdateSecretVersionStage", func() error {
+	return a.call(on(ctx, name), "UpdateSecretVersionStage", func() error {
 		s, err := a.open(name)
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (a *Account) Promote(ctx context.Context, name, id, from string) error {
 		case has && current == to:
 			return nil
 		case has && current.id != from:
-			return access.ErrInvalid
+			return access.ErrMoved
 		case len(to.labels) >= mostLabels:
 			return access.ErrLimit
 		}
@@ -156,7 +156,7 @@ func (a *Account) Promote(ctx context.Context, name, id, from string) error {
 
 // Unlabel takes a label from a version. AWSCURRENT can only be moved.
 func (a *Account) Unlabel(ctx context.Context, name, id, label string) error {
-	return a.call(ctx, "UpdateSecretVersionStage", func() error {
+	return a.call(on(ctx, name), "UpdateSecretVersionStage", func() error {
 		s, err := a.open(name)
 		if err != nil {
 			return gone(err)

@@ -27,14 +27,14 @@ func iamAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
 		return success("<Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn><Account>" + p.Account + "</Account>")
 	case "GetUser":
 		if call.Form.Get("UserName") == foreignUser {
-			return success("<User><UserName>" + foreignUser + "</UserName><Arn>" + p.ARN("user/"+foreignUser) + "</Arn></User>")
+			return success("<User><UserId>AIDAX</UserId><UserName>" + foreignUser + "</UserName><Arn>" + p.ARN("user/"+foreignUser) + "</Arn></User>")
 		}
 		if n == 1 {
 			return edgetest.QueryError(404, "NoSuchEntity", "x")
 		}
-		return success("<User><UserName>" + user + "</UserName><Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn>" + tagXML(p) + "</User>")
+		return success("<User><UserId>AIDAX</UserId><UserName>" + user + "</UserName><Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn>" + tagXML(p) + "</User>")
 	case "CreateUser":
-		return success("<User><UserName>" + user + "</UserName></User>")
+		return success("<User><UserId>AIDAX</UserId><UserName>" + user + "</UserName><Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn></User>")
 	case "CreatePolicy":
 		return success("<Policy><Arn>" + arn + "</Arn></Policy>")
 	case "GetPolicy":
@@ -49,7 +49,7 @@ func iamAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
 		return success("<Versions><member><VersionId>v1</VersionId><IsDefaultVersion>false</IsDefaultVersion></member></Versions>")
 	case "CreateAccessKey":
 		return success("<AccessKey><UserName>" + user + "</UserName><AccessKeyId>AKIAISSUED</AccessKeyId><SecretAccessKey>x</SecretAccessKey></AccessKey>")
-	case "DeleteUser":
+	case "DeleteUser", "DeletePolicy":
 		if n == 1 {
 			return edgetest.QueryError(409, "DeleteConflict", "x")
 		}
@@ -61,7 +61,8 @@ func iamAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
 
 // byHand is what someone hung on the user.
 var byHand = map[string]string{
-	"ListAccessKeys":                 "<AccessKeyMetadata><member><AccessKeyId>AKIAISSUED</AccessKeyId></member></AccessKeyMetadata>",
+	"ListAccessKeys":                 "<AccessKeyMetadata><member><AccessKeyId>AKIAISSUED</AccessKeyId><Status>Active</Status><CreateDate>2026-01-01T00:00:00Z</CreateDate></member></AccessKeyMetadata>",
+	"GetAccessKeyLastUsed":           "<AccessKeyLastUsed><ServiceName>N/A</ServiceName><Region>N/A</Region></AccessKeyLastUsed>",
 	"ListAttachedUserPolicies":       "<AttachedPolicies><member><PolicyArn>arn:aws:iam::aws:policy/ReadOnlyAccess</PolicyArn></member></AttachedPolicies>",
 	"ListUserPolicies":               "<PolicyNames><member>inline</member></PolicyNames>",
 	"ListMFADevices":                 "<MFADevices><member><SerialNumber>x</SerialNumber></member></MFADevices>",

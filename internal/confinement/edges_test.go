@@ -168,7 +168,8 @@ func userSteps(u *users.Client, cfg aws.Config, p confinement.Place, text string
 		{"TagUser", func(ctx context.Context) error { return u.TagUser(ctx, user, set, unset) }},
 		{"TagPolicy", func(ctx context.Context) error { return u.TagPolicy(ctx, name, tags, unset) }},
 		{"DeleteKey", func(ctx context.Context) error { return u.DeleteKey(ctx, user, "AKIAISSUED") }},
-		{"DeletePolicy", func(ctx context.Context) error { return u.DeletePolicy(ctx, user, name) }},
+		{"DetachPolicy", func(ctx context.Context) error { return u.DetachPolicy(ctx, user, name) }},
+		{"DeletePolicy", func(ctx context.Context) error { return u.DeletePolicy(ctx, name) }},
 		{"DeleteUser", func(ctx context.Context) error { return u.DeleteUser(ctx, user) }},
 	}
 }

@@ -20,8 +20,9 @@ type Template struct {
 	Parameters map[string]parameter
 	Conditions map[string]any
 	Resources  map[string]struct {
-		Type       string
-		Properties map[string]any
+		Type                string
+		Properties          map[string]any
+		UpdateReplacePolicy string
 	}
 }
 

@@ -43,6 +43,44 @@ func TestTheTemplateHasNoOtherRights(t *testing.T) {
 	}
 }
 
+// CloudFormation replaces the boundary when its name, its path or its description
+// changes, in any template that comes after this one. The users keep the ARN of
+// the former one, and the role reaches only those that carry the new one.
+func TestTheBoundaryIsNeverReplaced(t *testing.T) {
+	template, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	boundary := template.Resources["UserBoundary"]
+	pinned := maps.Clone(boundary.Properties)
+	delete(pinned, "PolicyDocument")
+	want := map[string]any{"Path": "/cloney-boundary/", "Description": "The most that users of cloney-s3-credentials can do."}
+	if diff := cmp.Diff(want, pinned); diff != "" {
+		t.Errorf("an update of the provider's stack would replace the boundary: %s", diff)
+	}
+	if boundary.UpdateReplacePolicy != "Retain" {
+		t.Errorf("one that is replaced all the same is %q", boundary.UpdateReplacePolicy)
+	}
+}
+
+// Nobody waits for an event that has waited for long, and a second delivery
+// would come after CloudFormation has gone on.
+func TestEventsAreDeliveredSoonAndOnce(t *testing.T) {
+	template, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var delivered []map[string]any
+	for _, resource := range template.Resources {
+		if resource.Type == "AWS::Lambda::EventInvokeConfig" {
+			delivered = append(delivered, resource.Properties)
+		}
+	}
+	if len(delivered) != 1 || delivered[0]["MaximumEventAgeInSeconds"] != float64(60) || delivered[0]["MaximumRetryAttempts"] != float64(0) {
+		t.Errorf("%v", delivered)
+	}
+}
+
 // README and the parameter say how many names AllowedBuckets holds. IAM counts
 // a policy's characters without white space.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length

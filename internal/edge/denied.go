@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"slices"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
@@ -16,9 +18,9 @@ import (
 // find.
 type Absence struct {
 	Field string // of a call's input: the name of what the call is about
-	// Besides are inputs with that field of which absence says nothing: the look
-	// itself, and what makes it.
-	Besides func(input any) bool
+	// Besides are operations with that field of whose denial absence says nothing:
+	// the look itself, and what makes it.
+	Besides []string
 	Look    func(ctx context.Context, name *string) error // at it, by a call that is allowed
 	Outcome func(error) error
 }
@@ -37,12 +39,12 @@ func WhenDenied(a Absence) func(*middleware.Stack) error {
 		}
 		return out, metadata, err
 	})
-	return func(stack *middleware.Stack) error { return stack.Initialize.Add(denied, middleware.Before) }
+	return func(stack *middleware.Stack) error { return stack.Initialize.Add(denied, middleware.After) }
 }
 
 func (a Absence) look(ctx context.Context, input any) error {
 	field := reflect.ValueOf(input).Elem().FieldByName(a.Field)
-	if !field.IsValid() || a.Besides(input) {
+	if !field.IsValid() || slices.Contains(a.Besides, awsmiddleware.GetOperationName(ctx)) {
 		return nil
 	}
 	name, _ := field.Interface().(*string)

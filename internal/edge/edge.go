@@ -1,6 +1,6 @@
 // Package edge is what the edges to AWS's services share: one configuration of
 // the SDK, and the translation of its errors into the outcomes of package
-// access, by type and code and never by text.
+// access, by code and never by text.
 //
 // What AWS refused comes out as an outcome and AWS's own sentence, without the
 // request. What failed on the way comes out as it is: it names an endpoint at
@@ -35,7 +35,7 @@ const callTimeout = 15 * time.Second
 // account throttled that many stacks work in.
 func Config(ctx context.Context) (aws.Config, error) {
 	return config.LoadDefaultConfig(ctx,
-		config.WithAPIOptions([]func(*middleware.Stack) error{counted}),
+		config.WithAPIOptions([]func(*middleware.Stack) error{watched}),
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(callTimeout)),
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -62,9 +62,9 @@ func throttled(code string) bool {
 	return known
 }
 
-// Outcome translates an error of the SDK. typed returns the outcome of a
-// service's own error types, or nil for others.
-func Outcome(err error, typed func(error) error) error {
+// Outcome translates an error of the SDK. own are the outcomes of the service's
+// own errors, by code.
+func Outcome(err error, own map[string]error) error {
 	if err == nil {
 		return nil
 	}
@@ -73,14 +73,18 @@ func Outcome(err error, typed func(error) error) error {
 		// No answer, or none that AWS's protocol knows: it may have happened.
 		return fmt.Errorf("no clear answer from AWS: %w", err)
 	}
-	outcome := typed(err)
+	outcome := own[api.ErrorCode()]
 	if outcome == nil {
 		outcome = common(api.ErrorCode())
 	}
 	if outcome == nil {
 		return fmt.Errorf("AWS answered %s: %s", api.ErrorCode(), api.ErrorMessage())
 	}
-	return fmt.Errorf("%w: %s (%s)", outcome, api.ErrorMessage(), api.ErrorCode())
+	told := fmt.Errorf("%w: %s (%s)", outcome, api.ErrorMessage(), api.ErrorCode())
+	if errors.Is(err, access.ErrDoubt) {
+		return doubt(told)
+	}
+	return told
 }
 
 // common are the outcomes that every service tells by the same codes.
@@ -96,6 +100,14 @@ func common(code string) error {
 		return access.ErrThrottled
 	}
 	return nil
+}
+
+// Gone takes "not found" for done.
+func Gone(err error) error {
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // As reports whether err holds an error of type T.

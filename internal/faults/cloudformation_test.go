@@ -5,30 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/reply"
-	"cloney-s3-credentials/internal/resource"
+	"cloney-s3-credentials/internal/traces"
 )
-
-const (
-	stackID     = "arn:aws:cloudformation:" + accesstest.Region + ":" + accesstest.ID + ":stack/migration/51af3dc0-da77-11e4-872e-1234567db123"
-	responseURL = "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com/arn%3Aaws%7CSource?X-Amz-Signature=5167a7"
-	logical     = "Source"
-	// invented is the id of the Delete for a Create that was never answered.
-	invented = "migration-Source-1ABCDEFGHIJKL"
-)
-
-// properties of a resource, as a template has them.
-type properties map[string]any
-
-// with returns the properties with some of them changed; nil removes one.
-func (p properties) with(more properties) properties {
-	changed := maps.Clone(p)
-	maps.Copy(changed, more)
-	maps.DeleteFunc(changed, func(_ string, v any) bool { return v == nil })
-	return changed
-}
 
 // cloudFormation owns one resource of a stack: what it sends, and what it
 // takes from the answers. The first answer to an event is the one that counts.
@@ -71,7 +53,7 @@ func (c *cloudFormation) send(requestType, physical string, props, old propertie
 	c.Helper()
 	c.requests++
 	event := map[string]any{
-		"RequestType": requestType, "RequestId": fmt.Sprintf("request-%d", c.requests), "ResponseURL": responseURL,
+		"RequestType": requestType, "RequestId": fmt.Sprintf("request-%d", c.requests), "ResponseURL": traces.Sign(responseURL, time.Now()),
 		"StackId": stackID, "LogicalResourceId": c.logical, "ResourceType": "Custom::CloneyS3Credentials",
 		"ResourceProperties": props,
 	}
@@ -116,58 +98,20 @@ func (c *cloudFormation) send(requestType, physical string, props, old propertie
 func (c *cloudFormation) deliver(raw []byte, f fault) *process {
 	c.Helper()
 	c.ExpectRemoval(slices.Collect(maps.Keys(c.going))...)
-	ctx, p := begin(c.Context(), f)
-	handler := resource.Handler{Provisioner: c.provisioner, Sender: p, Log: c.logger, LogStream: "stream"}
-	returned := make(chan struct{})
-	go func() {
-		defer close(returned)
-		err := handler.Handle(ctx, raw)
-		// Lambda may run an event again that ends in an error.
-		if err != nil && p.answer != nil && p.fault.kind != lostReply && p.fault.kind != hangsDone {
-			c.Errorf("answered, and returned %v", err)
-		}
-	}()
-	select {
-	case <-returned:
-	case <-ctx.Done(): // Lambda stops what still runs
-	}
-	p.end()
-	<-returned
+	p := &process{fault: f, name: fmt.Sprintf("%d.%t", c.requests, f == c.again)}
+	time.Sleep(time.Millisecond) // no two deliveries begin at the very same moment
+	c.run(p, raw)
 	for _, verb := range p.calls {
 		if accesstest.IsWrite(verb) && verb != "answer" {
 			c.heard("    %s", verb)
 		}
 	}
-	c.answers(p)
-	return p
-}
-
-// answers asks what has to hold of every delivery's answer.
-func (c *cloudFormation) answers(p *process) {
-	c.Helper()
-	silent := p.fault.call > 0 && p.fault.call <= len(p.calls) && (p.fault.kind == killBefore || p.fault.kind == killAfter)
-	switch {
-	case p.sent > 1:
-		c.Errorf("answered %d times", p.sent)
-	case p.sent == 0 && !silent && !(len(p.calls) == p.fault.call && p.calls[len(p.calls)-1] == "answer"):
-		c.Errorf("not answered")
-	}
-	if p.sent > 0 && p.answered > lambda-lastMoment {
-		c.Errorf("answered after %v", p.answered)
-	}
-	if p.twice {
-		c.Errorf("asked for a key again before it has looked what the call before made")
-	}
-	c.took(p.answered)
 	if p.answer == nil {
 		c.heard("  no answer")
-		return
+	} else {
+		c.heard("  %s %s %s", p.answer.Status, p.answer.PhysicalResourceID, p.answer.Reason)
 	}
-	body := p.answer.Encode()
-	if len(body) > reply.MaxBytes || c.Leaked(string(body)) {
-		c.Errorf("the answer is too long or holds a secret half: %s", body)
-	}
-	c.heard("  %s %s %s", p.answer.Status, p.answer.PhysicalResourceID, p.answer.Reason)
+	return p
 }
 
 // create makes the resource, and takes it away again if that fails. It returns
@@ -184,7 +128,7 @@ func (c *cloudFormation) create(props properties) bool {
 			return true
 		}
 	} else {
-		c.physical = invented
+		c.physical = traces.Invented
 	}
 	c.delete()
 	return false

@@ -19,4 +19,16 @@
 //   - what belongs to others is as it was;
 //   - no secret half in a log or an answer;
 //   - once the stack is deleted, an empty account.
+//
+// Plays are lives in which CloudFormation and Lambda are the fault (package
+// traces): an event waits in a queue, comes twice, is cancelled, or its answer is
+// not heard, and the next one is under way meanwhile. Each call takes its time,
+// so that events meet in every way. Some plays are named, the others are drawn
+// by a seed. What has to hold at the end of each, before anything else is sent:
+//
+//   - the account is as the event asked for that was sent last, and no wider;
+//   - each event that CloudFormation waited for was answered in time, and with
+//     the truth;
+//   - a rollback succeeds, and each key that CloudFormation was given lives;
+//   - no live key that no secret records.
 package faults

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +20,7 @@ var usual = properties{
 	"Access": "Source", "Buckets": []string{"one"},
 }
 
-var everything = usual.with(properties{
+var everything = usual.With(properties{
 	"Access": []string{"Source", "Destination"}, "Buckets": []string{"two"}, "Serial": "2", "SecretName": "cloney/moved",
 	"SecretKmsKeyId": "alias/k", "SecretReaders": []string{accesstest.ID}, "Tags": []any{map[string]string{"Key": "team", "Value": "x"}},
 })
@@ -38,7 +37,7 @@ const (
 // through with, and made in vain because another resource of the stack failed.
 var plots = map[string]func(*cloudFormation){
 	"create":             func(c *cloudFormation) { c.create(usual) },
-	"create, many":       func(c *cloudFormation) { c.create(usual.with(properties{"Buckets": buckets, "Verify": "false"})) },
+	"create, many":       func(c *cloudFormation) { c.create(usual.With(properties{"Buckets": buckets, "Verify": "false"})) },
 	"create, in window":  recovered,
 	"update, nothing":    changing(nil),
 	"update, bucket":     changing(properties{"Buckets": []string{"one", "two"}}),
@@ -52,12 +51,12 @@ var plots = map[string]func(*cloudFormation){
 	"update, everything": changing(everything),
 	"replacement":        changing(properties{"UserName": "second"}),
 	"replacement, same secret": func(c *cloudFormation) {
-		shared := usual.with(properties{"SecretName": "cloney/shared"})
+		shared := usual.With(properties{"SecretName": "cloney/shared"})
 		if c.create(shared) {
-			c.update(shared.with(properties{"UserName": "second"}))
+			c.update(shared.With(properties{"UserName": "second"}))
 		}
 	},
-	"replacement, everything": changing(everything.with(properties{"UserName": "second"})),
+	"replacement, everything": changing(everything.With(properties{"UserName": "second"})),
 	// What another resource of the same stack has.
 	"create, taken user":        taken(properties{"UserName": neighbour, "SecretName": "cloney/mine"}),
 	"create, taken secret":      taken(properties{"SecretName": neighbourSecret}),
@@ -71,9 +70,9 @@ var plots = map[string]func(*cloudFormation){
 	"in vain, everything":       inVain(everything),
 	"in vain, replacement":      inVain(properties{"UserName": "second"}),
 	"in vain, replacement, same secret": func(c *cloudFormation) {
-		shared := usual.with(properties{"SecretName": "cloney/shared"})
+		shared := usual.With(properties{"SecretName": "cloney/shared"})
 		if c.create(shared) {
-			c.updateInVain(shared.with(properties{"UserName": "second"}))
+			c.updateInVain(shared.With(properties{"UserName": "second"}))
 		}
 	},
 }
@@ -81,7 +80,7 @@ var plots = map[string]func(*cloudFormation){
 func changing(change properties) func(*cloudFormation) {
 	return func(c *cloudFormation) {
 		if c.create(usual) {
-			c.update(usual.with(change))
+			c.update(usual.With(change))
 		}
 	}
 }
@@ -89,7 +88,7 @@ func changing(change properties) func(*cloudFormation) {
 func inVain(change properties) func(*cloudFormation) {
 	return func(c *cloudFormation) {
 		if c.create(usual) {
-			c.updateInVain(usual.with(change))
+			c.updateInVain(usual.With(change))
 		}
 	}
 }
@@ -99,16 +98,16 @@ func changed(c *cloudFormation, props properties) { c.update(props) }
 // reading changes the readers of a secret that has some.
 func reading(change properties, update func(*cloudFormation, properties)) func(*cloudFormation) {
 	return func(c *cloudFormation) {
-		read := usual.with(properties{"SecretReaders": []string{accesstest.ID, reader}})
+		read := usual.With(properties{"SecretReaders": []string{accesstest.ID, reader}})
 		if c.create(read) {
-			update(c, read.with(change))
+			update(c, read.With(change))
 		}
 	}
 }
 
 func taken(change properties) func(*cloudFormation) {
 	return func(c *cloudFormation) {
-		if c.create(usual.with(change)) {
+		if c.create(usual.With(change)) {
 			c.Errorf("took over what belongs to another resource")
 		}
 	}
@@ -177,20 +176,7 @@ type matrix struct {
 
 func (m *matrix) run(cases []told) {
 	m.Helper()
-	work := make(chan told)
-	var wait sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		wait.Go(func() {
-			for s := range work {
-				m.one(s)
-			}
-		})
-	}
-	for _, s := range cases {
-		work <- s
-	}
-	close(work)
-	wait.Wait()
+	onEveryCore(len(cases), func(i int) { m.one(cases[i]) })
 }
 
 func (m *matrix) one(s told) {

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
-	"testing/synctest"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/reply"
 )
 
@@ -58,17 +59,23 @@ var errUnclear = errors.New("connection reset by peer")
 // process is one run of the function: one delivery of one event.
 type process struct {
 	fault    fault
+	name     string               // of the delivery; what its calls are late by depends on it
+	seed     uint64               // and on this
+	accept   func(reply.Response) // is told of an answer that S3 accepts; may be nil
 	started  time.Time
 	kill     context.CancelFunc
 	released chan struct{} // closed once the process is gone
 
 	mu       sync.Mutex
-	calls    []string // as they were made, the answer among them
-	slow     string   // the call that is throttled
-	refusals int      // how often it still is
-	asked    bool     // for a key, and has not listed the keys since
-	twice    bool     // for another one all the same
+	calls    []string       // as they were made, the answer among them
+	asks     map[string]int // how often each was begun
+	slow     string         // the call that is throttled
+	happens  string         // the call at fault, which happens all the same
+	refusals int            // how often it still is
+	asked    bool           // for a key, and has not listed the keys since
+	twice    bool           // for another one all the same
 	dead     bool
+	killed   bool            // before it could answer
 	answer   *reply.Response // that CloudFormation has
 	sent     int             // answers that left, accepted or not
 	answered time.Duration   // when, since started
@@ -82,11 +89,11 @@ func of(ctx context.Context) *process {
 	return p
 }
 
-// begin starts a process.
-func begin(ctx context.Context, f fault) (context.Context, *process) {
-	ctx, cancel := context.WithTimeout(ctx, lambda)
-	p := &process{fault: f, started: time.Now(), kill: cancel, released: make(chan struct{})}
-	return context.WithValue(ctx, processKey{}, p), p
+// begin starts the process.
+func (p *process) begin(ctx context.Context) context.Context {
+	ctx, p.kill = context.WithTimeout(ctx, lambda)
+	p.started, p.released, p.asks = time.Now(), make(chan struct{}), map[string]int{}
+	return context.WithValue(ctx, processKey{}, p)
 }
 
 // end lets go of what the process left behind, and waits until it is gone.
@@ -96,13 +103,13 @@ func (p *process) end() {
 	p.mu.Unlock()
 	close(p.released)
 	p.kill()
-	synctest.Wait()
+	time.Sleep(time.Nanosecond) // what can still run has run by then, in synctest's time
 }
 
 // die ends the process at once: nothing that it does from here on happens.
 func (p *process) die() {
 	p.mu.Lock()
-	p.dead = true
+	p.dead, p.killed = true, true
 	p.mu.Unlock()
 	p.kill()
 	runtime.Goexit()
@@ -122,12 +129,23 @@ func (p *process) alive() bool {
 	return !p.dead
 }
 
+// nth counts how often the call is begun.
+func (p *process) nth(call string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asks[call]++
+	return p.asks[call]
+}
+
 // meets counts the call and returns what goes wrong at it, or kinds.
-func (p *process) meets(verb string) kind {
+func (p *process) meets(verb, entity string) kind {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.calls = append(p.calls, verb)
 	found := p.fate(verb)
+	if found < kinds && found.done() && verb != "answer" {
+		p.happens = verb + " " + entity
+	}
 	// CreateAccessKey has no idempotency token: repeated as it is after an
 	// unclear end, it makes another key.
 	switch verb {
@@ -135,7 +153,7 @@ func (p *process) meets(verb string) kind {
 		p.asked = false
 	case "CreateAccessKey":
 		p.twice = p.twice || p.asked
-		p.asked = found != refused && found != throttled
+		p.asked = found == notDone || found == hangs
 	}
 	return found
 }
@@ -165,7 +183,21 @@ func before(ctx context.Context, verb string) error {
 	if !p.alive() {
 		runtime.Goexit()
 	}
-	switch p.meets(verb) {
+	// A call takes 20 to 150 ms, which depend on the seed and on what it is: calls
+	// at the same time come in an order, and the same one again.
+	entity := accesstest.Entity(ctx)
+	call := verb + " " + entity
+	timer := time.NewTimer(late(p.seed, p.name, call, p.nth(call)))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	if !p.alive() {
+		runtime.Goexit()
+	}
+	switch p.meets(verb, entity) {
 	case refused:
 		return access.ErrDenied
 	case notDone:
@@ -187,9 +219,12 @@ func before(ctx context.Context, verb string) error {
 }
 
 // after is the account's After.
-func after(ctx context.Context, _ string) error {
+func after(ctx context.Context, verb string) error {
 	p := of(ctx)
-	if p == nil || !p.atFault() {
+	if p == nil {
+		return nil
+	}
+	if !p.happened(verb + " " + accesstest.Entity(ctx)) {
 		return nil
 	}
 	switch p.fault.kind {
@@ -204,11 +239,30 @@ func after(ctx context.Context, _ string) error {
 	return nil
 }
 
-// atFault reports whether the call that was counted last is the one.
-func (p *process) atFault() bool {
+// happened reports whether the call that has happened is the one at fault.
+func (p *process) happened(call string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.calls) == p.fault.call
+	if p.happens != call {
+		return false
+	}
+	p.happens = ""
+	p.asked = p.asked || strings.HasPrefix(call, "CreateAccessKey")
+	return true
+}
+
+const soonest, latest = 20 * time.Millisecond, 150 * time.Millisecond
+
+func late(seed uint64, process, call string, nth int) time.Duration {
+	hash := seed ^ 14695981039346656037 // FNV-1a
+	for _, text := range []string{process, call} {
+		for i := range len(text) {
+			hash = (hash ^ uint64(text[i])) * 1099511628211
+		}
+	}
+	hash = (hash ^ uint64(nth)) * 1099511628211
+	hash = (hash ^ hash>>33) * 0xff51afd7ed558ccd // spread what differs in the last bits
+	return soonest + time.Duration((hash^hash>>33)%uint64(latest-soonest))
 }
 
 // Send is the way of the answer: package reply's own repetitions are behind it,
@@ -218,11 +272,11 @@ func (p *process) Send(ctx context.Context, _ reply.Address, response reply.Resp
 	if !p.alive() {
 		return errUnclear
 	}
-	found := p.meets("answer")
+	found := p.meets("answer", "")
 	if found == killBefore || found == deaf {
 		// Nothing more is heard of it.
 		p.mu.Lock()
-		p.dead = true
+		p.dead, p.killed = true, true
 		p.mu.Unlock()
 		return errUnclear
 	}
@@ -237,6 +291,9 @@ func (p *process) Send(ctx context.Context, _ reply.Address, response reply.Resp
 		return context.DeadlineExceeded
 	}
 	p.answer = &response
+	if p.accept != nil {
+		p.accept(response)
+	}
 	switch found {
 	case lostReply, hangsDone:
 		return errUnclear

@@ -17,6 +17,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/reply"
+	"cloney-s3-credentials/internal/traces"
 )
 
 var update = flag.Bool("update", false, "write the golden traces anew")
@@ -43,7 +44,7 @@ var ugly = map[string]func(*cloudFormation){
 			defer close(gone)
 			time.Sleep(time.Minute)
 			overtaking.mayGo(userOf(usual))
-			overtaking.props, overtaking.physical = usual, invented
+			overtaking.props, overtaking.physical = usual, traces.Invented
 			overtaking.delete()
 			close(slow)
 		}()
@@ -57,7 +58,7 @@ var ugly = map[string]func(*cloudFormation){
 		c.repeat = true
 		c.faults = map[int]fault{1: {999, refused}, 2: {999, refused}, 3: {999, refused}}
 		c.create(usual)
-		c.update(usual.with(properties{"Serial": "2"}))
+		c.update(usual.With(properties{"Serial": "2"}))
 		c.delete()
 	},
 	// The Create failed, and what it answered never arrived.
@@ -77,9 +78,9 @@ var ugly = map[string]func(*cloudFormation){
 		c.update(everything)
 	},
 	"replacement-rolled-back": func(c *cloudFormation) {
-		shared := usual.with(properties{"SecretName": "cloney/shared"})
+		shared := usual.With(properties{"SecretName": "cloney/shared"})
 		c.create(shared)
-		c.updateInVain(shared.with(properties{"UserName": "second"}))
+		c.updateInVain(shared.With(properties{"UserName": "second"}))
 	},
 	// The template that made it was of a version that took other properties.
 	"delete-with-invalid-properties": func(c *cloudFormation) {
@@ -91,20 +92,20 @@ var ugly = map[string]func(*cloudFormation){
 	"twelve-updates": func(c *cloudFormation) {
 		c.create(usual)
 		for n := range 12 {
-			c.update(usual.with(properties{"Buckets": []string{"one", buckets[3+n]}}))
+			c.update(usual.With(properties{"Buckets": []string{"one", buckets[3+n]}}))
 		}
 	},
 	"two-want-one-user": func(c *cloudFormation) {
-		named := usual.with(properties{"UserName": "reader"})
+		named := usual.With(properties{"UserName": "reader"})
 		c.create(named)
 		other := c.other()
-		if other.create(named.with(properties{"SecretName": "cloney/another"})) {
+		if other.create(named.With(properties{"SecretName": "cloney/another"})) {
 			c.Errorf("the second resource took the first one's user over")
 		}
 		c.stands()
 	},
 	"two-want-one-secret": func(c *cloudFormation) {
-		named := usual.with(properties{"SecretName": "cloney/reader"})
+		named := usual.With(properties{"SecretName": "cloney/reader"})
 		c.create(named)
 		other := c.other()
 		if other.create(named) {
@@ -123,7 +124,7 @@ var ugly = map[string]func(*cloudFormation){
 			}
 			return before(ctx, verb)
 		}
-		named := usual.with(properties{"UserName": "reader", "SecretName": "cloney/reader"})
+		named := usual.With(properties{"UserName": "reader", "SecretName": "cloney/reader"})
 		c.create(named)
 		c.delete()
 		busy = 2

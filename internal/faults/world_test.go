@@ -19,8 +19,19 @@ import (
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
+	"cloney-s3-credentials/internal/resource"
 	"cloney-s3-credentials/internal/spec"
+	"cloney-s3-credentials/internal/traces"
 )
+
+const (
+	stackID     = "arn:aws:cloudformation:" + accesstest.Region + ":" + accesstest.ID + ":stack/migration/51af3dc0-da77-11e4-872e-1234567db123"
+	responses   = "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com"
+	responseURL = responses + "/arn%3Aaws%7CSource"
+	logical     = "Source"
+)
+
+type properties = traces.Properties
 
 // lastMoment is how long before the deadline the answer has to have come.
 const lastMoment = time.Second
@@ -39,6 +50,9 @@ type world struct {
 	provisioner *provision.Provisioner
 	logger      *slog.Logger
 	log         *buffer
+
+	allowed []string // AllowedBuckets; nil: any
+	gone    []string // readers that are deleted
 
 	noting  sync.Mutex // two events of a sequence may be under way at once
 	slowest time.Duration
@@ -124,7 +138,57 @@ func (w *world) open(lag accesstest.Lag) {
 	w.MakePolicy(neighbour+"-1", "{}", theirs)
 	w.Protect(neighbour, neighbourSecret, neighbour+"-1")
 	w.logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	w.provisioner = &provision.Provisioner{Users: w.Account, Keys: w.Account, Policies: w.Account, Secrets: w.Account, Prober: w.Account, Log: w.logger}
+	w.provisioner = &provision.Provisioner{
+		Users: w.Account, Keys: w.Account, Policies: w.Account, Attachments: w.Account, Secrets: w.Account, Keeping: w.Account,
+		Versions: w.Account, Readers: w.Account, Prober: w.Account, Log: w.logger,
+	}
+}
+
+// run runs the function once, in a process that has not begun.
+func (w *world) run(p *process, raw []byte) {
+	w.Helper()
+	ctx := p.begin(w.Context())
+	handler := resource.Handler{Provisioner: w.provisioner, Sender: p, Log: w.logger, LogStream: "stream", AllowedBuckets: w.allowed}
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		err := handler.Handle(ctx, raw)
+		// Lambda may run an event again that ends in an error.
+		if err != nil && p.answer != nil && p.fault.kind != lostReply && p.fault.kind != hangsDone {
+			w.Errorf("answered, and returned %v", err)
+		}
+	}()
+	select {
+	case <-returned:
+	case <-ctx.Done(): // Lambda stops what still runs
+	}
+	p.end()
+	<-returned
+	w.answers(p)
+}
+
+// answers asks what has to hold of every delivery's answer.
+func (w *world) answers(p *process) {
+	w.Helper()
+	switch {
+	case p.sent > 1:
+		w.Errorf("answered %d times", p.sent)
+	case p.sent == 0 && !p.killed:
+		w.Errorf("not answered")
+	}
+	if p.sent > 0 && p.answered > lambda-lastMoment {
+		w.Errorf("answered after %v", p.answered)
+	}
+	if p.twice {
+		w.Errorf("asked for a key again before it has looked what the call before made")
+	}
+	w.took(p.answered)
+	if p.answer == nil {
+		return
+	}
+	if body := p.answer.Encode(); len(body) > reply.MaxBytes || w.Leaked(string(body)) {
+		w.Errorf("the answer is too long or holds a secret half: %s", body)
+	}
 }
 
 var parsedStack = func() name.Stack {
@@ -155,34 +219,53 @@ func userOf(props properties) string {
 	return spec.Peek(map[string]any{"UserName": props["UserName"]}, ownerOf(logical)).UserName
 }
 
+// true asks for an answer that tells the truth of key and user.
+func (w *world) true(answer *reply.Response) {
+	w.Helper()
+	user, secret, key := answer.Data["UserName"], answer.Data["SecretName"], answer.Data["AccessKeyId"]
+	if current := w.Labelled(secret, access.Current); key != current || key == "" {
+		w.Errorf("answered with key %q, and AWSCURRENT of %s names %q", key, secret, current)
+	}
+	if !slices.Contains(w.LiveKeys(user), key) {
+		w.Errorf("%s has %v, and was answered to have %s", user, w.LiveKeys(user), key)
+	}
+	if user != answer.PhysicalResourceID {
+		w.Errorf("answered with user %s and id %s", user, answer.PhysicalResourceID)
+	}
+}
+
+// as asks for user and secret to be as a resource declares.
+func (w *world) as(logical string, props properties) (declared spec.Spec) {
+	w.Helper()
+	declared, err := spec.Parse(asDelivered(props), spec.Rules{Owner: ownerOf(logical)})
+	if err != nil {
+		w.Errorf("the properties: %v", err)
+		return declared
+	}
+	isGone := func(reader string) bool { return slices.Contains(w.gone, reader) }
+	isID := func(reader string) bool { return !strings.HasPrefix(reader, "arn:") } // of one who is gone
+	readers := slices.DeleteFunc(declared.Readers, isGone)
+	if read := slices.DeleteFunc(w.Readers(declared.SecretName), isID); !slices.Equal(read, readers) {
+		w.Errorf("%s is read by %v, and the stack declares %v", declared.SecretName, read, readers)
+	}
+	if !w.MayUse(declared.UserName, declared.Scope) {
+		w.Errorf("%s may not do what the stack declares", declared.UserName)
+	}
+	if excess := w.Excess(declared.UserName, declared.Scope); excess != "" {
+		w.Errorf("%s may do what the stack does not declare: %s", declared.UserName, excess)
+	}
+	return declared
+}
+
 // holds asks for what a SUCCESS promises.
 func (c *cloudFormation) holds(answer *reply.Response) {
 	c.Helper()
 	c.Check()
-	user, secret := answer.Data["UserName"], answer.Data["SecretName"]
+	c.true(answer)
 	c.key = answer.Data["AccessKeyId"]
-	if current := c.Labelled(secret, access.Current); c.key != current || c.key == "" {
-		c.Errorf("answered with key %q, and AWSCURRENT of %s names %q", c.key, secret, current)
-	}
-	if !slices.Contains(c.LiveKeys(user), c.key) {
-		c.Errorf("%s has %v, and was answered to have %s", user, c.LiveKeys(user), c.key)
-	}
-	if user != answer.PhysicalResourceID {
-		c.Errorf("answered with user %s and id %s", user, answer.PhysicalResourceID)
-	}
-	delete(c.going, user)
-	c.ExpectNoRemoval(user)
-	declared, err := spec.Parse(asDelivered(c.props), spec.Rules{Owner: ownerOf(c.logical)})
-	if err != nil {
-		c.Errorf("the properties: %v", err)
-		return
-	}
-	if read := c.Readers(secret); !slices.Equal(read, declared.Readers) {
-		c.Errorf("%s is read by %v, and the stack declares %v", secret, read, declared.Readers)
-	}
-	if !c.MayUse(user, declared.Scope) {
-		c.Errorf("%s may not do what the stack declares", user)
-	}
+	delete(c.going, answer.PhysicalResourceID)
+	c.ExpectNoRemoval(answer.PhysicalResourceID)
+	c.as(c.logical, c.props)
 }
 
 // empty asks for an account with nothing of ours in it.

@@ -12,6 +12,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -36,22 +37,21 @@ const (
 	TagStack    = TagPrefix + "stack-id"
 	TagLogical  = TagPrefix + "logical-id"
 	TagPhysical = TagPrefix + "physical-id"
-	// TagRequest, on the user: the RequestId of the Create that made it.
-	TagRequest = TagPrefix + "request-id"
 	// TagPolicies, on the user: the highest policy number ever made for it.
 	TagPolicies = TagPrefix + "policies"
-	// TagCompleted, on the user: what was last completed, see plan.Completed.
+	// TagCompleted, on the user: what was completed and proven, see plan.Completed.
 	// A user without it was left half-made.
 	TagCompleted = TagPrefix + "completed"
-	// TagAnswered, on the user: CloudFormation has accepted an answer that names
-	// it. Of a user without it CloudFormation may know nothing.
-	TagAnswered = TagPrefix + "answered"
 	// TagKMSKey, on the secret: SecretKmsKeyId as the stack wrote it.
 	TagKMSKey = TagPrefix + "kms-key"
-	// TagPromoted, on the secret: when AWSCURRENT last moved, RFC 3339.
+	// TagReaders, on the secret: it may have a resource policy of ours.
+	TagReaders = TagPrefix + "readers"
+	// TagPromoted, on the secret: when AWSCURRENT last went back to a former
+	// version, RFC 3339. A new key's own time says when AWSCURRENT moved to it.
 	TagPromoted = TagPrefix + "promoted-at"
-	// TagPassed, on the secret: when it passed to another user, RFC 3339.
-	TagPassed = TagPrefix + "passed-at"
+	// tagSecret, on the user, with a digest: the name of a secret that was ever
+	// made for it. A tag's value holds half of the longest name.
+	tagSecret = TagPrefix + "secret:"
 )
 
 // Stack is what a StackId says.
@@ -137,12 +137,72 @@ var user = regexp.MustCompile(`^[A-Za-z0-9_+=.@-]{1,64}$`)
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
 func IsUser(s string) bool { return user.MatchString(s) }
 
+// Ids of Creates that failed. No user can be called so.
+const (
+	notCreated  = "not-created:"
+	notFinished = "not-finished:"
+)
+
+// NotCreated is the physical id of a Create that has failed and left nothing. Its
+// Delete does nothing.
+func NotCreated(user string) string { return notCreated + user }
+
+// IsNotCreated reports whether the id is one of NotCreated.
+func IsNotCreated(id string) bool { return strings.HasPrefix(id, notCreated) }
+
+// NotFinished is the physical id of a Create that has failed and does not know
+// what is there. Its Delete takes what is half-made, or made by that event.
+func NotFinished(event, user string) string { return notFinished + event + ":" + user }
+
+// ParseNotFinished returns the parts of a NotFinished id.
+func ParseNotFinished(id string) (event, user string, ok bool) {
+	rest, ok := strings.CutPrefix(id, notFinished)
+	event, user, both := strings.Cut(rest, ":")
+	return event, user, ok && both && event != ""
+}
+
 // Secret returns the secret name of a user whose stack sets none.
 func Secret(user string) string { return SecretPrefix + user }
 
 // Path returns the IAM path of users and policies. It holds the region, so
 // that the functions of two regions cannot touch each other's users.
 func Path(region string) string { return "/cloney/" + region + "/" }
+
+// tagValue is how many characters a tag's value has.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
+const tagValue = 256
+
+// RememberSecret returns the tags that a user carries for a secret's name.
+func RememberSecret(secret string) map[string]string {
+	key := tagSecret + Token(secret)[:8]
+	tags := map[string]string{key: cut(secret, tagValue)}
+	if len(secret) > tagValue {
+		tags[key+":2"] = secret[tagValue:]
+	}
+	return tags
+}
+
+// RememberedSecrets returns the names that a user's tags remember, sorted.
+func RememberedSecrets(userTags map[string]string) (secrets []string) {
+	for key, value := range userTags {
+		if rest, ok := strings.CutPrefix(key, tagSecret); ok && !strings.Contains(rest, ":") {
+			secrets = append(secrets, value+userTags[key+":2"])
+		}
+	}
+	slices.Sort(secrets)
+	return secrets
+}
+
+// ForgetSecrets returns the keys of the tags that remember other secrets than this.
+func ForgetSecrets(userTags map[string]string, secret string) (keys []string) {
+	for key := range userTags {
+		if _, kept := RememberSecret(secret)[key]; strings.HasPrefix(key, tagSecret) && !kept {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
 
 // Policy returns the name of a user's nth managed policy, n from 1.
 func Policy(user string, n int) string { return user + "-" + strconv.Itoa(n) }
@@ -159,6 +219,10 @@ func PolicyNumber(user, policy string) (int, bool) {
 	}
 	return n, true
 }
+
+// LabelLatest is the staging label of the version that was stored last. Secrets
+// Manager moves it along: it is on one version at a time.
+const LabelLatest = TagPrefix + "latest"
 
 const keyLabel = TagPrefix + "serial:"
 

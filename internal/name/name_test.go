@@ -2,6 +2,7 @@ package name_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,5 +133,38 @@ func TestTokens(t *testing.T) {
 	a := name.Token("a", "b")
 	if len(a) != 36 || a != name.Token("a", "b") || a == name.Token("ab", "") || a == name.Token("a\x00b", "c") {
 		t.Errorf("token %q", a)
+	}
+}
+
+// The ids of Creates that failed can be no user's, and one of them is read back.
+func TestIDsOfCreatesThatFailed(t *testing.T) {
+	notCreated, notFinished := name.NotCreated("u-1"), name.NotFinished("0a1b2c", "u-1")
+	if name.IsUser(notCreated) || name.IsUser(notFinished) {
+		t.Errorf("%s or %s could be a user", notCreated, notFinished)
+	}
+	if event, user, ok := name.ParseNotFinished(notFinished); !ok || event != "0a1b2c" || user != "u-1" {
+		t.Errorf("%s came back as %q, %q, %v", notFinished, event, user, ok)
+	}
+	for _, other := range []string{notCreated, "u-1", "not-finished:", "not-finished:u-1", "not-finished::u-1", "", "x-not-finished:0a:u"} {
+		if event, user, ok := name.ParseNotFinished(other); ok {
+			t.Errorf("%q is read as %q, %q", other, event, user)
+		}
+	}
+}
+
+// A name of up to 512 characters is kept in tags whose values hold 256.
+func TestSecretsAreRemembered(t *testing.T) {
+	tags := map[string]string{"cloney:policies": "1"}
+	want := []string{"cloney/a", "cloney/" + strings.Repeat("b", 249), "cloney/" + strings.Repeat("b", 250), "cloney/" + strings.Repeat("c", 505)}
+	for _, secret := range want {
+		for key, value := range name.RememberSecret(secret) {
+			if len(value) > 256 || len(key) > 128 {
+				t.Errorf("AWS takes no tag %s with %d characters", key, len(value))
+			}
+			tags[key] = value
+		}
+	}
+	if got := name.RememberedSecrets(tags); !slices.Equal(got, want) {
+		t.Errorf("came back as %q", got)
 	}
 }

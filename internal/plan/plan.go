@@ -1,18 +1,41 @@
 // Package plan decides: from what a stack declares and what the account holds,
-// the ordered steps that make the one into the other.
+// the steps that make the one into the other.
 //
-// Steps are data; package provision carries them out. An account that is as
-// declared gives no steps, so an update that changes nothing writes nothing.
-// There is no plan for a retry, a rollback or a crash: each looks at what is
-// there and plans from that, like the first run.
+// Every decision about what stands in the account is a function here, of what is
+// wanted and what was seen:
 //
-// The order is the safety. The secret's place is made before a key exists, so
-// that little can fail between a key's birth and its storing; a new key is
-// proven before AWSCURRENT names it; a wider policy comes before a narrower
-// one; who shall not read the secret any more loses that before a new key is in
-// it, who newly shall gets it once the key is proven; what goes away goes last.
-// A key that is in use is never deleted to make room: the plan is refused
-// instead. So is everything that would touch an entity of someone else.
+//   - Admit: whether a Create or Update may work. Work: nobody else does. Wait: an
+//     earlier run was killed, or still has a call under way. Yield: Lambda has
+//     delivered the event twice. Overtaken: CloudFormation went on with a later
+//     event. Stands: an old Create comes once more. Refused: the resource was
+//     retained, or deleted meanwhile;
+//   - Converge: the steps of a Create or Update, or why there are none;
+//   - ClaimOn and Remove: what a Delete takes away. Mine: all. InDoubt: the keys at
+//     once, the rest when an earlier run is over. Later: nothing, a later event
+//     has made it. Foreign: what carries our tags, not the stranger's user;
+//   - Undo: what a failed run takes back, and GiveBack: to whom a secret passes
+//     that two users share;
+//   - Accepted and Proof: what was completed and proven before. A rollback to it
+//     proves nothing again.
+//
+// Three decisions are elsewhere: which event is later (package order), which key
+// may go (package keyring), and whether there is time (package resource).
+//
+// Steps are data; package provision carries them out. Each says which steps it
+// needs; those that need nothing of each other run at the same time. An account
+// that is as declared gives no steps. There is no plan for a retry, a rollback
+// or a crash: each looks at what is there and plans from that, like the first
+// run.
+//
+// The needs are the safety. A key needs the secret's place, so that little can
+// fail between its birth and its storing. AWSCURRENT needs the proof of the key
+// that it shall name. A narrower policy needs the wider one. A removed reader
+// loses access before a new key is in the secret; a new reader gets it once the
+// key is proven. What goes away needs all else; in a Delete, all else needs that
+// the keys are gone, and the policies need nothing of each other: one that is
+// attached elsewhere holds up nothing else. A key that is in use is never deleted to make room: the plan
+// is refused instead. So is a new key for a user without its permissions boundary,
+// and a plan that would touch an entity of someone else.
 //
 // It is pure: no SDK, no clock, no I/O.
 package plan
@@ -21,127 +44,199 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/spec"
 )
 
 // Desired is what shall be.
 type Desired struct {
-	Owner     name.Owner
-	RequestID string // of the event; kept on a user that it makes
-	Spec      spec.Spec
+	Owner name.Owner
+	Run   order.Run
+	Spec  spec.Spec
 
-	// From OldResourceProperties, in an Update.
-	Replaces     string   // the physical id of the user that this one replaces
-	FormerSecret string   // the secret's former name, if it was another
-	FormerTags   []string // keys of the tags that the stack set before
-	// Readers that the stack named before: AWS knew them.
-	FormerReaders []string
+	// Of an Update: what the resource was before.
+	PhysicalID string // the user that CloudFormation knows
+	Former     Former
+	// Unchanged: the former properties say the same.
+	Unchanged bool
+}
+
+// Former is what OldResourceProperties lead to. They need not be valid.
+type Former struct {
+	UserName   string
+	SecretName string
+	TagKeys    []string // of the tags that the stack set
+	Readers    []string // AWS knew them
+}
+
+// Other is the second user that an Update is about, or nothing: the one that it
+// replaces; or the one that a replacement made, which the rollback takes away.
+func (d Desired) Other() string {
+	for _, user := range []string{d.PhysicalID, d.Former.UserName} {
+		if d.PhysicalID != "" && user != d.Spec.UserName {
+			return user
+		}
+	}
+	return ""
+}
+
+// Replaces reports whether the user takes the place of another one that
+// CloudFormation knows.
+func (d Desired) Replaces() bool { return d.PhysicalID != "" && d.PhysicalID != d.Spec.UserName }
+
+// FormerSecret is the secret that moves to another name, or nothing. A user
+// that replaces another one gets a secret of its own.
+func (d Desired) FormerSecret() string {
+	if d.PhysicalID == "" || d.Other() != "" || d.Former.SecretName == d.Spec.SecretName {
+		return ""
+	}
+	return d.Former.SecretName
 }
 
 // Observed is what is there.
 type Observed struct {
 	User     *access.User // nil: none
 	Keys     []access.Key
-	LastUse  map[string]access.LastUse // by key id; looked up when no key has room
+	LastUse  map[string]access.LastUse // by key id, of each key but AWSCURRENT's
 	Policies map[int]access.Policy     // by number: attached to the user, and ours
 	Secret   *access.SecretInfo        // of the desired name; nil: none
 	Former   *access.SecretInfo        // of the former name; nil: none, or not ours
 	// ResourcePolicy is that of the desired secret; empty: it has none, or is
 	// not there, not ours or in its recovery window.
 	ResourcePolicy string
-}
 
-// UserID returns the user's id; empty: there is no user.
-func (o Observed) UserID() string {
-	if o.User == nil {
-		return ""
-	}
-	return o.User.ID
+	Other     *access.User // see Desired.Other; nil: none, or not ours
+	OtherKeys []access.Key
 }
 
 // Grace is how long a replaced key must have gone unused before it may be
 // deleted to make room (RotationGraceDays' default).
 const Grace = 7 * 24 * time.Hour
 
-// Completed is the tag's value that Complete writes: what was proven last, or
-// that nothing was.
-func Completed(texts []string, keyID string, verified bool) string {
-	if !verified {
-		return "unverified"
-	}
-	return "verified-" + name.Token(append([]string{keyID}, texts...)...)
-}
-
-// Settled reports whether the user that a Create asks for was made, and
-// finished, by that same Create: it was delivered again, and nothing is to do.
-func Settled(want Desired, seen Observed) bool {
-	return seen.User != nil && want.Owner.OwnsAs(want.Spec.UserName, seen.User.Tags) &&
-		seen.User.Tags[name.TagCompleted] != "" && seen.User.Tags[name.TagRequest] == want.RequestID
-}
-
 // Refused says why a plan cannot be made. Nothing was done.
 type Refused string
 
 func (r Refused) Error() string { return string(r) }
 
+// Task is one step of a plan, and the earlier ones that it needs: they have to
+// be done before it begins.
+type Task struct {
+	Step  Step
+	Needs []int
+}
+
 // Converge returns the steps that make the account as desired, or Refused, or
 // policy.TooManyError.
-func Converge(want Desired, seen Observed, now time.Time) ([]Step, error) {
-	if err := foreign(want, seen); err != nil {
+func Converge(want Desired, seen Observed, now time.Time) ([]Task, error) {
+	p := newPlanner(want, seen, now)
+	for _, judge := range []func() error{p.foreign, p.tooManyReaders, p.notAllowed} {
+		if err := judge(); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if p.documents, err = p.spread(); err != nil {
 		return nil, err
 	}
-	if err := tooManyReaders(want); err != nil {
-		return nil, err
-	}
-	p := planner{want: want, seen: seen, now: now, readers: seen.ResourcePolicy}
-	documents, err := p.documents()
+	user := p.user()
+	policies := p.policies(user)
+	secret := p.secret(user)
+	key, err := p.key(user, policies, secret)
 	if err != nil {
 		return nil, err
 	}
-	p.user(documents)
-	p.policies(documents)
-	p.secret()
-	if err := p.key(documents); err != nil {
-		return nil, err
+	p.remove(after(policies, secret, key))
+	if p.incomplete() || len(p.tasks) > 0 {
+		p.complete()
 	}
-	p.remove(documents)
-	return p.steps, nil
-}
-
-// foreign refuses what exists under a wanted name and is not the resource's.
-func foreign(want Desired, seen Observed) error {
-	user, secret := want.Spec.UserName, want.Spec.SecretName
-	if seen.User != nil && !want.Owner.OwnsAs(user, seen.User.Tags) {
-		return Refused(fmt.Sprintf("UserName: a user %q exists and does not belong to this resource; it was not touched. Choose another UserName, or delete that user", user))
-	}
-	if seen.Secret == nil || want.Owner.Owns(seen.Secret.Tags) {
-		return nil
-	}
-	if !seen.Secret.Deleted.IsZero() {
-		return Refused(fmt.Sprintf("SecretName: a secret %q that does not belong to this resource is scheduled for deletion and keeps its name until then; it was not touched. Choose another SecretName, or delete it for good: aws secretsmanager delete-secret --force-delete-without-recovery", secret))
-	}
-	return Refused(fmt.Sprintf("SecretName: a secret %q exists and does not belong to this resource; it was not touched. Choose another SecretName, or delete that secret", secret))
+	return p.tasks, nil
 }
 
 type planner struct {
-	want  Desired
-	seen  Observed
-	now   time.Time
-	steps []Step
+	want      Desired
+	seen      Observed
+	now       time.Time
+	documents []policy.Document
+	ring      keyring.Ring
+	tasks     []Task
 	// readers is the secret's resource policy as the steps so far leave it.
 	readers string
+	// back: these very properties were accepted before.
+	back bool
 }
 
-func (p *planner) add(step Step) { p.steps = append(p.steps, step) }
+func newPlanner(want Desired, seen Observed, now time.Time) *planner {
+	p := &planner{want: want, seen: seen, now: now, readers: seen.ResourcePolicy}
+	p.back = seen.User != nil && slices.Contains(completed(seen.User.Tags), Accepted(want.Spec))
+	p.ring = keyring.Ring{
+		User: want.Spec.UserName, Keys: seen.Keys, Others: seen.OtherKeys, Versions: p.versions(), LastUse: seen.LastUse,
+		Replaced: p.promotedAt(), Grace: Grace, Now: now,
+	}
+	if seen.Former != nil {
+		p.ring.Former = seen.Former.Versions
+	}
+	return p
+}
 
-func (p *planner) documents() ([]policy.Document, error) {
+// needs are tasks, by their index.
+type needs []int
+
+// add adds a task, and returns what those need that come after it.
+func (p *planner) add(step Step, after ...needs) needs {
+	p.tasks = append(p.tasks, Task{step, slices.Compact(slices.Sorted(slices.Values(slices.Concat(after...))))})
+	return needs{len(p.tasks) - 1}
+}
+
+// after joins needs.
+func after(all ...needs) needs { return slices.Concat(all...) }
+
+// foreign refuses what exists under a wanted name and is not the resource's.
+func (p *planner) foreign() error {
+	want, user, secret := p.want, p.seen.User, p.seen.Secret
+	if user != nil && !want.Owner.OwnsAs(want.Spec.UserName, user.Tags) {
+		return Refused(fmt.Sprintf("UserName: a user %q exists and does not belong to this resource; it was not touched. Choose another UserName, or delete that user", user.Name))
+	}
+	if secret == nil || want.Owner.Owns(secret.Tags) {
+		return nil
+	}
+	if !secret.Deleted.IsZero() {
+		return Refused(fmt.Sprintf("SecretName: a secret %q that does not belong to this resource is scheduled for deletion and keeps its name until then; it was not touched. Choose another SecretName, or delete it for good: aws secretsmanager delete-secret --force-delete-without-recovery", want.Spec.SecretName))
+	}
+	return Refused(fmt.Sprintf("SecretName: a secret %q exists and does not belong to this resource; it was not touched. Choose another SecretName, or delete that secret", want.Spec.SecretName))
+}
+
+// notAllowed refuses what the account's owner has not allowed, or no longer. What the
+// user or the secret has already stays, and so does what was accepted before:
+// a rollback is never refused for what the owner has narrowed since.
+func (p *planner) notAllowed() error {
+	if p.back {
+		return nil
+	}
+	var problems []string
+	readers, _, _ := policy.ReadersOf(p.seen.ResourcePolicy)
+	for _, n := range p.want.Spec.NotAllowed {
+		there := slices.Contains(readers, n.Reader)
+		for _, existing := range p.seen.Policies {
+			there = there || n.Place != "" && slices.ContainsFunc(policy.Places(existing.Document), func(has access.Place) bool { return has.Covers(n.Place) })
+		}
+		if !there {
+			problems = append(problems, n.Problem)
+		}
+	}
+	if len(problems) > 0 {
+		return Refused(strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+func (p *planner) spread() ([]policy.Document, error) {
 	former := map[int][]access.Place{}
 	for number, existing := range p.seen.Policies {
 		former[number] = policy.Places(existing.Document)
@@ -165,7 +260,7 @@ func (p *planner) changed(wanted, existing map[string]string, own ...string) (se
 			set[key] = value
 		}
 	}
-	for _, key := range append(own, p.want.FormerTags...) {
+	for _, key := range append(own, p.want.Former.TagKeys...) {
 		_, there := existing[key]
 		if _, stays := wanted[key]; there && !stays && !slices.Contains(unset, key) {
 			unset = append(unset, key)
@@ -173,141 +268,6 @@ func (p *planner) changed(wanted, existing map[string]string, own ...string) (se
 	}
 	slices.Sort(unset)
 	return set, unset
-}
-
-func (p *planner) user(documents []policy.Document) {
-	highest := 0
-	for _, d := range documents {
-		highest = max(highest, d.Number)
-	}
-	wanted := p.tags()
-	if p.seen.User == nil {
-		wanted[name.TagRequest] = p.want.RequestID
-		wanted[name.TagPolicies] = strconv.Itoa(highest)
-		p.add(CreateUser{p.want.Spec.UserName, wanted})
-		return
-	}
-	// Raised before a policy of that number is made, so that Delete knows how
-	// far to look, whatever crashed in between.
-	if HighestPolicy(p.seen.User.Tags) < highest {
-		wanted[name.TagPolicies] = strconv.Itoa(highest)
-	}
-	if set, unset := p.changed(wanted, p.seen.User.Tags); len(set)+len(unset) > 0 {
-		p.add(TagUser{p.want.Spec.UserName, set, unset})
-	}
-}
-
-// HighestPolicy returns the highest number that a policy of the user with
-// these tags can have.
-func HighestPolicy(userTags map[string]string) int {
-	n, err := strconv.Atoi(userTags[name.TagPolicies])
-	if err != nil || n < 0 || n > name.MaxPolicies {
-		return name.MaxPolicies
-	}
-	return n
-}
-
-func (p *planner) policies(documents []policy.Document) {
-	user := p.want.Spec.UserName
-	for _, d := range documents {
-		existing, there := p.seen.Policies[d.Number]
-		if !there {
-			p.add(CreatePolicy{User: user, Name: name.Policy(user, d.Number), Text: d.Text, Tags: p.tags()})
-			continue
-		}
-		if !policy.Same(existing.Document, d.Text) {
-			p.add(UpdatePolicy{existing.Name, d.Text})
-		}
-		if set, unset := p.changed(p.tags(), existing.Tags); len(set)+len(unset) > 0 {
-			p.add(TagPolicy{existing.Name, set, unset})
-		}
-	}
-}
-
-func (p *planner) secret() {
-	wanted := p.tags()
-	if p.want.Spec.KMSKey != "" {
-		wanted[name.TagKMSKey] = p.want.Spec.KMSKey
-	}
-	moved := p.moved()
-	if len(moved) > 0 && p.seen.Former.Tags[name.TagPromoted] != "" {
-		wanted[name.TagPromoted] = p.seen.Former.Tags[name.TagPromoted]
-	}
-	secret := p.want.Spec.SecretName
-	if p.seen.Secret == nil {
-		p.add(CreateSecret{Name: secret, KMSKey: p.want.Spec.KMSKey, Tags: wanted})
-	} else {
-		if !p.seen.Secret.Deleted.IsZero() {
-			p.add(RestoreSecret{secret})
-		}
-		if p.seen.Secret.Tags[name.TagKMSKey] != p.want.Spec.KMSKey {
-			p.add(RekeySecret{secret, p.want.Spec.KMSKey})
-		}
-		if set, unset := p.changed(wanted, p.seen.Secret.Tags, name.TagKMSKey); len(set)+len(unset) > 0 {
-			p.add(TagSecret{secret, set, unset})
-		}
-		p.narrow()
-	}
-	if len(moved) > 0 {
-		p.add(CopyVersions{From: p.want.FormerSecret, To: secret, Versions: moved})
-	}
-}
-
-func texts(documents []policy.Document) []string {
-	sorted := slices.SortedFunc(slices.Values(documents), func(a, b policy.Document) int { return a.Number - b.Number })
-	out := make([]string, len(sorted))
-	for i, d := range sorted {
-		out[i] = d.Text
-	}
-	return out
-}
-
-// remove takes away what is no longer wanted, and marks the rest as complete.
-func (p *planner) remove(documents []policy.Document) {
-	for _, number := range slices.Sorted(maps.Keys(p.seen.Policies)) {
-		if !slices.ContainsFunc(documents, func(d policy.Document) bool { return d.Number == number }) {
-			p.add(DeletePolicy{p.want.Spec.UserName, p.seen.Policies[number].Name})
-		}
-	}
-	if p.seen.Former != nil {
-		p.add(DeleteSecret{p.want.FormerSecret})
-	}
-	if p.incomplete(documents) {
-		p.add(Complete{User: p.want.Spec.UserName, Texts: texts(documents), Verified: p.want.Spec.Verify})
-	}
-}
-
-// incomplete reports whether the mark on the user says something else than
-// what is desired: a new key, other policies, or no mark at all.
-func (p *planner) incomplete(documents []policy.Document) bool {
-	if p.seen.User == nil {
-		return true
-	}
-	mark := p.seen.User.Tags[name.TagCompleted]
-	if !p.want.Spec.Verify {
-		return mark == ""
-	}
-	version, ok := p.standing()
-	return !ok || mark != Completed(texts(documents), KeyOf(version), true)
-}
-
-// Remove returns the steps that take everything of one physical id away, keys
-// first. What is in seen belongs to it: the caller has asked for the tags.
-func Remove(physicalID string, seen Observed, secrets []string) []Step {
-	var steps []Step
-	for _, key := range seen.Keys {
-		steps = append(steps, DeleteKey{physicalID, key.ID})
-	}
-	for _, number := range slices.Sorted(maps.Keys(seen.Policies)) {
-		steps = append(steps, DeletePolicy{physicalID, seen.Policies[number].Name})
-	}
-	if seen.User != nil {
-		steps = append(steps, DeleteUser{physicalID})
-	}
-	for _, secret := range secrets {
-		steps = append(steps, DeleteSecret{secret})
-	}
-	return steps
 }
 
 // InCapitalsOnly reports whether two user names differ in nothing but case.

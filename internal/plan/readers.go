@@ -17,48 +17,49 @@ import (
 // read, and a policy beside ours cannot be: a secret has one.
 
 // tooManyReaders refuses what Secrets Manager would not take.
-func tooManyReaders(want Desired) error {
-	size := len(policy.Readers(want.Spec.Readers))
+func (p *planner) tooManyReaders() error {
+	readers := p.want.Spec.Readers
+	size := len(policy.Readers(readers))
 	if size <= policy.MaxReadersSize {
 		return nil
 	}
-	return Refused(fmt.Sprintf("SecretReaders: %d readers need a resource policy of %d characters, and Secrets Manager takes %d; name fewer, or whole accounts", len(want.Spec.Readers), size, policy.MaxReadersSize))
+	return Refused(fmt.Sprintf("SecretReaders: %d readers need a resource policy of %d characters, and Secrets Manager takes %d; name fewer, or whole accounts", len(readers), size, policy.MaxReadersSize))
 }
 
 // narrow takes the right to read from those who shall have it no more. Early:
 // the new key of the same update is none of their business.
-func (p *planner) narrow() {
+func (p *planner) narrow(place needs) needs {
 	secret := p.want.Spec.SecretName
 	if !p.seen.Secret.Deleted.IsZero() {
 		// It cannot be read before it is restored: what is ours of it goes.
-		p.add(DeleteResourcePolicy{secret})
-		return
+		return p.add(DeleteResourcePolicy{secret}, place)
 	}
 	present, ours, exact := policy.ReadersOf(p.readers)
 	kept, ids := p.kept(present)
 	missing := len(p.want.Spec.Readers) - len(kept)
 	if !ours || exact && len(kept)+len(ids) == len(present) && len(ids) <= missing {
-		return
+		return nil
 	}
 	p.readers = policy.Readers(kept)
 	if len(kept) == 0 {
-		p.add(DeleteResourcePolicy{secret})
-		return
+		return p.add(DeleteResourcePolicy{secret}, place)
 	}
-	p.add(PutResourcePolicy{Secret: secret, Policy: p.readers})
+	return p.add(PutResourcePolicy{Secret: secret, Readers: kept, Kept: kept}, place)
 }
 
 // widen lets the readers read who cannot yet. Late: they find a key that was
 // proven, and nobody is let in by an update that failed before. But not last:
 // a reader whom AWS does not know is the likeliest mistake, and refused before
 // AWSCURRENT moves it leaves no key behind that is in use.
-func (p *planner) widen() {
+func (p *planner) widen(proof needs) needs {
 	wanted := p.want.Spec.Readers
 	present, _, exact := policy.ReadersOf(p.readers)
 	kept, _ := p.kept(present)
 	if len(wanted) > len(kept) || len(wanted) > 0 && !exact {
-		p.add(PutResourcePolicy{Secret: p.want.Spec.SecretName, Policy: policy.Readers(wanted), Gone: p.gone(kept)})
+		step := PutResourcePolicy{Secret: p.want.Spec.SecretName, Readers: wanted, Kept: kept, Tolerant: p.back || p.gone(kept)}
+		return after(proof, p.add(step, proof))
 	}
+	return proof
 }
 
 // gone reports whether those who are missing among the kept were readers
@@ -68,7 +69,7 @@ func (p *planner) gone(kept []string) bool {
 	missing := slices.DeleteFunc(slices.Clone(p.want.Spec.Readers), func(reader string) bool { return slices.Contains(kept, reader) })
 	before, _, _ := policy.ReadersOf(p.seen.ResourcePolicy)
 	_, ids := p.kept(before)
-	return len(ids) >= len(missing) && !slices.ContainsFunc(missing, func(reader string) bool { return !slices.Contains(p.want.FormerReaders, reader) })
+	return len(ids) >= len(missing) && !slices.ContainsFunc(missing, func(reader string) bool { return !slices.Contains(p.want.Former.Readers, reader) })
 }
 
 // kept splits those whom a policy names: who stays a reader, and ids. By an id

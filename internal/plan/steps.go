@@ -1,6 +1,9 @@
 package plan
 
-import "cloney-s3-credentials/internal/access"
+import (
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/spec"
+)
 
 // Step is one thing to do. Effect says what, and to what, for the log and for
 // errors; neither holds a secret, for no step does.
@@ -25,21 +28,23 @@ type (
 		Set   map[string]string
 		Unset []string
 	}
+	// TakeTurn makes sure that it is the run's turn to take a user away.
+	TakeTurn   struct{ User string }
 	DeleteUser struct{ Name string }
 
-	// CreatePolicy makes the user's nth policy and attaches it.
 	CreatePolicy struct {
 		User, Name, Text string
 		Tags             map[string]string
 	}
+	AttachPolicy struct{ User, Name string }
 	UpdatePolicy struct{ Name, Text string }
 	TagPolicy    struct {
 		Name  string
 		Set   map[string]string
 		Unset []string
 	}
-	// DeletePolicy detaches the policy from the user and deletes it.
-	DeletePolicy struct{ User, Name string }
+	DetachPolicy struct{ User, Name string }
+	DeletePolicy struct{ Name, ARN string }
 
 	CreateSecret struct {
 		Name, KMSKey string
@@ -47,8 +52,13 @@ type (
 	}
 	RestoreSecret struct{ Name string }
 	// RekeySecret encrypts the secret with another KMS key; empty: AWS's own.
-	RekeySecret struct{ Name, KMSKey string }
-	TagSecret   struct {
+	RekeySecret struct {
+		Name, KMSKey string
+		// Tolerant: the key was accepted before. If it is gone since, the secret
+		// stays as it is, and the log says so.
+		Tolerant bool
+	}
+	TagSecret struct {
 		Name  string
 		Set   map[string]string
 		Unset []string
@@ -61,15 +71,19 @@ type (
 	}
 	// PutResourcePolicy says who may read the secret, and nobody else may.
 	PutResourcePolicy struct {
-		Secret, Policy string
-		// Gone: all who are not in the policy yet stand in it as ids: users and
-		// roles that were there once, and were taken.
-		Gone bool
+		Secret  string
+		Readers []string
+		// Kept are those of them who may read already.
+		Kept []string
+		// Tolerant: the readers were accepted before, or ids stand in their place.
+		// Those who are gone since are left out, and the log says so.
+		Tolerant bool
 	}
 	// DeleteResourcePolicy takes our resource policy from the secret, and leaves
 	// one that is someone else's.
 	DeleteResourcePolicy struct{ Secret string }
-	DeleteSecret         struct{ Name string }
+	// DeleteSecret deletes a secret if it is the user's.
+	DeleteSecret struct{ Name, User string }
 
 	// Mint makes a key and stores it at once, labelled with its Serial. It
 	// becomes AWSCURRENT with that only where nothing is AWSCURRENT yet.
@@ -82,26 +96,38 @@ type (
 	// Prove uses the key of the version (empty: the minted one) until every
 	// bucket answers as its role needs.
 	Prove struct{ Secret, Version string }
-	// Promote moves AWSCURRENT to the version (empty: the minted one).
-	Promote struct{ Secret, Version, From string }
+	// Promote moves AWSCURRENT to the version (empty: the minted one), and
+	// notes when if it goes back: a new key's own time says it.
+	Promote struct {
+		Secret, Version, KeyID, From string
+		Note                         bool
+	}
 	// Unlabel takes our label from a version whose key is gone, so that Secrets
 	// Manager may drop the version: it keeps every labelled one, up to a limit.
 	Unlabel struct{ Secret, Version, Label string }
 	// DeleteKey deletes a key that is not in use.
 	DeleteKey struct{ User, ID string }
 
-	// Complete marks the user as finished. The last step of a plan.
+	// Complete marks the user as finished, and the run as ended. The last step
+	// of a plan.
 	Complete struct {
-		User     string
-		Texts    []string // the documents, in the order of their numbers
-		Verified bool
+		User   string
+		Before []string  // what the user remembers
+		Spec   spec.Spec // what it remembers from now on
+		Forget []string  // keys of its tags that are superfluous
+		// Other carries the run's mark too; empty: there is none.
+		Other       string
+		OtherForget []string
 	}
 )
 
 func (s CreateUser) Effect() (verb, entity string)    { return "create user", s.Name }
 func (s TagUser) Effect() (verb, entity string)       { return "tag user", s.Name }
+func (s TakeTurn) Effect() (verb, entity string)      { return "take the turn on user", s.User }
 func (s DeleteUser) Effect() (verb, entity string)    { return "delete user", s.Name }
 func (s CreatePolicy) Effect() (verb, entity string)  { return "create policy", s.Name }
+func (s AttachPolicy) Effect() (verb, entity string)  { return "attach policy", s.Name }
+func (s DetachPolicy) Effect() (verb, entity string)  { return "detach policy", s.Name }
 func (s UpdatePolicy) Effect() (verb, entity string)  { return "update policy", s.Name }
 func (s TagPolicy) Effect() (verb, entity string)     { return "tag policy", s.Name }
 func (s DeletePolicy) Effect() (verb, entity string)  { return "delete policy", s.Name }

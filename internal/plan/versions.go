@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/name"
 )
 
@@ -17,19 +18,25 @@ func (p *planner) moved() []access.Version {
 	if !ok {
 		return nil
 	}
-	_, key := keyOf(current)
-	if p.seen.Secret != nil && slices.ContainsFunc(p.seen.Secret.Versions, func(v access.Version) bool {
-		_, known := keyOf(v)
-		return known == key && key != ""
-	}) {
+	key := keyring.KeyID(current)
+	if p.seen.Secret != nil && key != "" && (keyring.Ring{Versions: p.seen.Secret.Versions}).Recorded(key) {
 		return nil
 	}
-	moved := []access.Version{}
-	if previous, ok := p.seen.Former.Labelled(access.Previous); ok {
-		// It is AWSCURRENT there until its successor is: only a key that lives.
-		if _, lives := p.find(KeyOf(previous)); lives {
-			moved = append(moved, previous)
+	// Those whose keys live, AWSPREVIOUS after the others: each is AWSCURRENT there
+	// until its successor is.
+	var moved []access.Version
+	previous, _ := p.seen.Former.Labelled(access.Previous)
+	lives := func(v access.Version) bool {
+		_, there := (keyring.Ring{Keys: p.seen.Keys}).Find(keyring.KeyID(v))
+		return there
+	}
+	for _, v := range p.seen.Former.Versions {
+		if v.ID != current.ID && v.ID != previous.ID && lives(v) && !keyring.Untold(v) {
+			moved = append(moved, v)
 		}
+	}
+	if lives(previous) {
+		moved = append(moved, previous)
 	}
 	return append(moved, current)
 }
@@ -52,25 +59,3 @@ func (p *planner) versions() []access.Version {
 // CopiedID is the id of a version's copy in another secret. Copying twice
 // stores once.
 func CopiedID(to, version string) string { return name.Token("copy", to, version) }
-
-// keyOf returns what the version's label says: the Serial it was issued for
-// and the key it holds, or 0 and nothing for a version that is not ours.
-func keyOf(v access.Version) (serial int, keyID string) {
-	for _, label := range v.Labels {
-		if serial, keyID, ok := name.ParseKeyLabel(label); ok {
-			return serial, keyID
-		}
-	}
-	return 0, ""
-}
-
-// KeyOf returns the id of the key that a version holds, by its label; empty
-// for a version that the provider did not store.
-func KeyOf(v access.Version) string {
-	_, keyID := keyOf(v)
-	return keyID
-}
-
-func labelled(versions []access.Version, label string) (access.Version, bool) {
-	return access.SecretInfo{Versions: versions}.Labelled(label)
-}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/spec"
@@ -84,7 +85,7 @@ func indented(t *testing.T, text string) string {
 	return pretty.String()
 }
 
-func readFile(t *testing.T, file string) string {
+func readFile(t testing.TB, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -95,7 +96,17 @@ func readFile(t *testing.T, file string) string {
 
 // document returns the policy of a case, with the lists of its properties in
 // another order if shuffle is set.
-func document(t *testing.T, name string, shuffle *rand.Rand) string {
+func document(t testing.TB, name string, shuffle *rand.Rand) string {
+	t.Helper()
+	documents, err := policy.Documents(declared(t, name, shuffle), partitionOf(t, name), nil)
+	if err != nil || len(documents) != 1 {
+		t.Fatalf("%d documents, %v", len(documents), err)
+	}
+	return documents[0].Text
+}
+
+// declared returns the scope of a case.
+func declared(t testing.TB, name string, shuffle *rand.Rand) access.Scope {
 	t.Helper()
 	var properties map[string]any
 	if err := json.Unmarshal([]byte(readFile(t, filepath.Join("testdata", name, "properties.json"))), &properties); err != nil {
@@ -106,19 +117,14 @@ func document(t *testing.T, name string, shuffle *rand.Rand) string {
 			shuffle.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		}
 	}
-	rules := rulesOf(t, stackOf(t, name))
-	parsed, err := spec.Parse(properties, rules)
+	parsed, err := spec.Parse(properties, rulesOf(t, stackOf(t, name)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents, err := policy.Documents(parsed.Scope, rules.Owner.Stack.Partition, nil)
-	if err != nil || len(documents) != 1 {
-		t.Fatalf("%d documents, %v", len(documents), err)
-	}
-	return documents[0].Text
+	return parsed.Scope
 }
 
-func stackOf(t *testing.T, name string) string {
+func stackOf(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name, "stack.txt"))
 	if err != nil {
@@ -127,11 +133,11 @@ func stackOf(t *testing.T, name string) string {
 	return strings.TrimSpace(string(text))
 }
 
-func partitionOf(t *testing.T, name string) string {
+func partitionOf(t testing.TB, name string) string {
 	return rulesOf(t, stackOf(t, name)).Owner.Stack.Partition
 }
 
-func rulesOf(t *testing.T, stackID string) spec.Rules {
+func rulesOf(t testing.TB, stackID string) spec.Rules {
 	t.Helper()
 	stack, err := name.ParseStackID(stackID)
 	if err != nil {

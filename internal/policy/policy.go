@@ -14,7 +14,6 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"cloney-s3-credentials/internal/access"
@@ -80,38 +79,6 @@ func encode(value any) string {
 	// Strings, lists and maps of them cannot fail to marshal.
 	_ = encoder.Encode(value)
 	return strings.TrimSuffix(text.String(), "\n")
-}
-
-// Places returns where a document of ours gives access to, sorted; nothing if
-// it is not one of ours.
-func Places(text string) []access.Place {
-	var doc document
-	if json.Unmarshal([]byte(text), &doc) != nil {
-		return nil
-	}
-	var places []access.Place
-	for _, s := range doc.Statement {
-		if s.Sid != source.sid+objectsSid && s.Sid != destination.sid+objectsSid {
-			continue
-		}
-		for _, arn := range s.Resource {
-			// arn:partition:s3:::bucket/prefix*
-			if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && strings.HasSuffix(arn, "*") {
-				places = append(places, placeOf(strings.TrimSuffix(parts[5], "*")))
-			}
-		}
-	}
-	slices.Sort(places)
-	return slices.Compact(places)
-}
-
-// placeOf reads what stands in an object ARN before its last *.
-func placeOf(resource string) access.Place {
-	place := access.Place(unescape(resource))
-	if place.Prefix() == "" {
-		return access.Place(place.Bucket())
-	}
-	return place
 }
 
 // Same reports whether two documents hold the same JSON, however it is laid

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/patience"
 )
 
 // bucket is one bucket with its places, asked with the new key.
@@ -87,7 +88,7 @@ func (b *bucket) settle(ctx context.Context, slots chan struct{}, until time.Tim
 		if left := time.Until(until); left > 0 {
 			wait = min(wait, left)
 		}
-		if sleep(ctx, wait) != nil {
+		if patience.Sleep(ctx, wait) != nil {
 			return
 		}
 	}
@@ -112,7 +113,9 @@ func (b *bucket) round(ctx context.Context, slots chan struct{}, until time.Time
 		case slots <- struct{}{}:
 		}
 		holding(slots, func() { b.look(ctx, p) })
-		if p.state == open && p.looks >= fewestLooks && !time.Now().Before(until) {
+		// One whose last look passed is looked at once more, also after the end:
+		// then it works, or has failed.
+		if p.state == open && p.inARow == 0 && p.looks >= fewestLooks && !time.Now().Before(until) {
 			p.state = fails
 		}
 		pending = pending || p.state == open

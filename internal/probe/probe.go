@@ -12,8 +12,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,11 +19,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/parallel"
+	"cloney-s3-credentials/internal/patience"
 )
 
 const (
-	// patience is how long a new key may take until AWS knows it everywhere.
-	patience = 90 * time.Second
+	// settling is how long a new key may take until AWS knows it everywhere.
+	settling = 90 * time.Second
 	// successes in a row are asked for: one place that knows the key does not
 	// mean that the next one does.
 	successes = 3
@@ -76,7 +76,7 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 		p.log.WarnContext(ctx, "verification", "outcome", "note", "note", "access ends in "+left.Round(time.Minute).String()+", at "+scope.ExpiresAt.Format(time.RFC3339))
 	}
 	buckets := bucketsOf(cfg, scope)
-	settleAll(ctx, buckets, started.Add(patience))
+	settleAll(ctx, buckets, started.Add(settling))
 	r := newReport(buckets, user, scope)
 	r.log(ctx, p.log, time.Since(started))
 	return r.err()
@@ -99,7 +99,7 @@ func unasked(scope access.Scope, now time.Time) string {
 // GetCallerIdentity needs no permission.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 func authenticates(whole context.Context, cfg aws.Config, keyID string) (user string, err error) {
-	ctx, cancel := context.WithTimeout(whole, patience)
+	ctx, cancel := context.WithTimeout(whole, settling)
 	defer cancel()
 	client := sts.NewFromConfig(cfg)
 	for inARow, wait := 0, between; ; {
@@ -112,11 +112,11 @@ func authenticates(whole context.Context, cfg aws.Config, keyID string) (user st
 		if inARow == successes {
 			return aws.ToString(out.Arn), nil
 		}
-		if sleep(ctx, wait) != nil {
+		if patience.Sleep(ctx, wait) != nil {
 			if whole.Err() != nil {
 				return "", fmt.Errorf("key %s did not authenticate before the function's time was over (%s); try again", keyID, said(err))
 			}
-			return "", fmt.Errorf("key %s did not authenticate within %d seconds (%s); try again, IAM may be slow today", keyID, int(patience.Seconds()), said(err))
+			return "", fmt.Errorf("key %s did not authenticate within %d seconds (%s); try again, IAM may be slow today", keyID, int(settling.Seconds()), said(err))
 		}
 	}
 }
@@ -150,47 +150,10 @@ func settleAll(ctx context.Context, buckets []*bucket, until time.Time) {
 	sideBySide(buckets, func(b *bucket) { b.settle(ctx, slots, until) })
 }
 
-// sideBySide raises a panic of one again, once all are through: there it is
-// caught, and the event answered, where a panic of a goroutine of its own would
-// end the process.
 func sideBySide(buckets []*bucket, do func(*bucket)) {
-	var wait sync.WaitGroup
-	raised := make(chan Panic, len(buckets))
-	for _, b := range buckets {
-		wait.Go(func() {
-			defer func() {
-				if value := recover(); value != nil {
-					raised <- Panic{Value: value, Stack: debug.Stack()}
-				}
-			}()
-			do(b)
-		})
+	all := make([]func() error, len(buckets))
+	for i, b := range buckets {
+		all[i] = func() error { do(b); return nil }
 	}
-	wait.Wait()
-	select {
-	case first := <-raised:
-		panic(first)
-	default:
-	}
-}
-
-// Panic is what a bucket's own goroutine panicked with, and where.
-type Panic struct {
-	Value any
-	Stack []byte
-}
-
-// Origin returns both.
-func (p Panic) Origin() (value any, stack []byte) { return p.Value, p.Stack }
-
-// sleep waits, or returns the context's error when that ends first.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	_ = parallel.Do(all...) // none returns one
 }

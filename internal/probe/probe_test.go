@@ -157,6 +157,37 @@ func TestDeniedForGood(t *testing.T) {
 	}
 }
 
+// A place whose last look passed gets the second one that it needs, and no
+// more: whether it works is then known.
+func TestALookThatPassesAtTheVeryEnd(t *testing.T) {
+	for label, c := range map[string]struct {
+		until time.Duration // no longer denied from then on
+		again time.Duration // denied again from then on
+		works bool
+	}{
+		"works from then on": {90 * time.Second, time.Hour, true},
+		"works once":         {90 * time.Second, 90*time.Second + 1, false},
+		"never":              {91 * time.Second, time.Hour, false},
+	} {
+		var started time.Time
+		fake := cloud{say: func(kind, _ string, n int) *answer {
+			if kind == "identity" && n == 1 {
+				started = time.Now()
+			}
+			if since := time.Since(started); kind == "list" && (since < c.until || since >= c.again) {
+				return failing(403, "AccessDenied")
+			}
+			return nil
+		}}
+		took, err := prove(t, &fake, source)
+		if (err == nil) != c.works || took < 90*time.Second || took > 91*time.Second {
+			t.Errorf("%s: %v after %v", label, err, took)
+		} else if err != nil && (!strings.Contains(err.Error(), "data: the key may not list it") || strings.Contains(err.Error(), "time was up")) {
+			t.Errorf("%s: %v", label, err)
+		}
+	}
+}
+
 func TestABucketElsewhere(t *testing.T) {
 	for _, status := range []int{301, 400} {
 		code := map[int]string{301: "PermanentRedirect", 400: "AuthorizationHeaderMalformed"}[status]

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
-	"cloney-s3-credentials/internal/probe"
+	"cloney-s3-credentials/internal/parallel"
 )
 
 // An abort that worked although its answer was lost.
@@ -89,7 +89,7 @@ func TestAPanicOverABucketIsTheCallers(t *testing.T) {
 			return nil
 		}
 		defer func() {
-			raised, ok := recover().(probe.Panic)
+			raised, ok := recover().(parallel.Panic)
 			if value, stack := raised.Origin(); !ok || value != "a bug" || !strings.Contains(string(stack), "uploads_test.go") {
 				t.Errorf("raised: %v\n%s", value, stack)
 			}

@@ -4,74 +4,75 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"sync"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/issue"
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/parallel"
+	"cloney-s3-credentials/internal/patience"
 	"cloney-s3-credentials/internal/plan"
 )
 
-// run is one plan being carried out.
-type run struct {
-	*Provisioner
-	want     plan.Desired
-	seen     plan.Observed
-	result   Result
-	user     string                   // its id; empty: there is none yet
-	policies map[string]access.Policy // by name: what the user has by now
-	justMade bool                     // IAM may not see yet what this run made
-	wrote    bool                     // it had something to do
-
-	passed   time.Time          // when the secret passed to the user; zero: it was the user's
-	minted   access.Credentials // the key that this run issued
-	version  string             // where it is stored; empty: nowhere yet
-	promoted bool               // it is AWSCURRENT
-}
-
-func (p *Provisioner) begin(want plan.Desired, seen plan.Observed) *run {
-	policies := map[string]access.Policy{}
-	for _, policy := range seen.Policies {
-		policies[policy.Name] = policy
-	}
-	run := &run{Provisioner: p, want: want, seen: seen, result: result(want, seen), user: seen.UserID(), policies: policies}
-	if seen.Secret != nil {
-		run.passed, _ = time.Parse(time.RFC3339, seen.Secret.Tags[name.TagPassed])
-	}
-	return run
-}
-
-// finished is the result once all steps are done.
-func (r *run) finished() Result {
-	r.result.PolicyARNs = policyARNs(r.want.Spec.UserName, slices.Collect(maps.Values(r.policies)))
-	return r.result
-}
-
-// apply carries the steps out in order and stops at the first that fails. A
-// key that it issued and that is not AWSCURRENT by then is deleted again: no
-// one has it.
-func (r *run) apply(ctx context.Context, steps []plan.Step) error {
-	for _, step := range steps {
-		started := time.Now()
-		r.wrote = true
-		err := r.step(ctx, step)
-		r.log(ctx, step, started, err)
-		if err != nil {
-			r.dropMinted(ctx)
-			return fmt.Errorf("%s: %w", plan.Describe(step), err)
+// apply carries the tasks out, each as soon as those are done that it needs.
+// After a failure none begins any more; those under way end first. It returns
+// the first error.
+func (r *run) apply(ctx context.Context, tasks []plan.Task) error {
+	var failed error
+	var once sync.Once
+	over := make(chan struct{}) // closed when one has failed, or panicked
+	finished := make([]chan struct{}, len(tasks))
+	all := make([]func() error, len(tasks))
+	for i, task := range tasks {
+		finished[i] = make(chan struct{})
+		all[i] = func() error {
+			through := false
+			defer func() {
+				if !through {
+					once.Do(func() { close(over) })
+				}
+			}()
+			for _, need := range task.Needs {
+				select {
+				case <-finished[need]:
+				case <-over:
+					return nil
+				}
+			}
+			err := r.task(ctx, task.Step, over)
+			if err != nil {
+				once.Do(func() { failed = err; close(over) })
+				return nil
+			}
+			through = true
+			close(finished[i])
+			return nil
 		}
 	}
-	return nil
+	_ = parallel.Do(all...) // none returns one
+	return failed
 }
 
-func (r *run) log(ctx context.Context, step plan.Step, started time.Time, err error) {
+// task carries one step out, unless the plan has failed meanwhile.
+func (r *run) task(ctx context.Context, step plan.Step, over <-chan struct{}) error {
+	select {
+	case <-over:
+		return nil
+	default:
+	}
+	started := time.Now()
+	err := r.step(ctx, step)
 	outcome := "done"
 	if err != nil {
 		outcome = err.Error()
 	}
 	verb, entity := step.Effect()
 	r.Log.InfoContext(ctx, "effect", "verb", verb, "entity", entity, "outcome", outcome, "milliseconds", time.Since(started).Milliseconds())
+	if err != nil {
+		return fmt.Errorf("%s: %w", plan.Describe(step), err)
+	}
+	return nil
 }
 
 func (r *run) step(ctx context.Context, step plan.Step) error {
@@ -82,43 +83,36 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 		// A crash within: the stack's former tags are gone, those that replace them
 		// not there yet, and whose the user is stands; the next run sets them.
 		// So it is with a policy and a secret.
-		return r.settle(ctx, func() error { return r.Users.TagUser(ctx, s.Name, s.Set, s.Unset) })
+		return r.write(ctx, func(ctx context.Context) error { return r.Users.TagUser(ctx, s.Name, s.Set, s.Unset) })
+	case plan.TakeTurn:
+		return r.hold(ctx)
 	case plan.DeleteUser:
-		// A crash after this: at most the secret is left, found by its name.
-		return r.settle(ctx, func() error { return r.Users.DeleteUser(ctx, s.Name) })
+		// A crash after this: at most a policy or the secret is left, found by name.
+		return r.write(ctx, func(ctx context.Context) error {
+			if r.gone[s.Name] {
+				return nil // and who is called so now is a later event's
+			}
+			return r.Users.DeleteUser(ctx, s.Name)
+		})
 	case plan.CreatePolicy:
 		return r.createPolicy(ctx, s)
+	case plan.AttachPolicy:
+		// A crash after this: the user may do what the policy says.
+		return r.write(ctx, func(ctx context.Context) error { return r.Attachments.AttachPolicy(ctx, s.User, s.Name) })
 	case plan.UpdatePolicy:
 		// A crash after this: this policy as desired, others as they were; no
 		// bucket is in none, by the order of policy.Documents.
-		return r.settle(ctx, func() error { return r.Policies.UpdatePolicy(ctx, s.Name, s.Text) })
+		return r.write(ctx, func(ctx context.Context) error { return r.Policies.UpdatePolicy(ctx, s.Name, s.Text) })
 	case plan.TagPolicy:
-		return r.settle(ctx, func() error { return r.Policies.TagPolicy(ctx, s.Name, s.Set, s.Unset) })
+		return r.write(ctx, func(ctx context.Context) error { return r.Attachments.TagPolicy(ctx, s.Name, s.Set, s.Unset) })
+	case plan.DetachPolicy:
+		// A crash after this: the policy is there, attached to nobody. Delete looks
+		// for it by its number.
+		return r.write(ctx, func(ctx context.Context) error { return r.Attachments.DetachPolicy(ctx, s.User, s.Name) })
 	case plan.DeletePolicy:
 		return r.deletePolicy(ctx, s)
-	case plan.CreateSecret:
-		return r.createSecret(ctx, s)
-	case plan.RestoreSecret:
-		// A crash after this: the secret is back, with its former values.
-		return r.settle(ctx, func() error { return r.Secrets.RestoreSecret(ctx, s.Name) })
-	case plan.RekeySecret:
-		// A crash after this: the tag still says the former key; done again.
-		return r.settle(ctx, func() error { return r.Secrets.RekeySecret(ctx, s.Name, s.KMSKey) })
-	case plan.TagSecret:
-		if s.Set[name.TagPhysical] != "" {
-			err := r.pass(ctx, s.Name, s.Set, s.Unset)
-			r.passed = time.Now()
-			return err
-		}
-		return r.settle(ctx, func() error { return r.Secrets.TagSecret(ctx, s.Name, s.Set, s.Unset) })
-	case plan.CopyVersions:
-		return r.copyVersions(ctx, s)
-	case plan.PutResourcePolicy:
-		return r.putResourcePolicy(ctx, s)
-	case plan.DeleteResourcePolicy:
-		return r.deleteResourcePolicy(ctx, s)
-	case plan.DeleteSecret:
-		return r.deleteSecret(ctx, s.Name)
+	case plan.DeleteKey:
+		return r.deleteKey(ctx, s)
 	case plan.Mint:
 		return r.mint(ctx, s)
 	case plan.Prove:
@@ -126,206 +120,213 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.Promote:
 		return r.promote(ctx, s)
 	case plan.Unlabel:
-		return r.settle(ctx, func() error { return r.Secrets.Unlabel(ctx, s.Secret, s.Version, s.Label) })
-	case plan.DeleteKey:
-		// A crash after this: one key fewer of those that nobody uses.
-		return r.settle(ctx, func() error { return r.Keys.DeleteKey(ctx, s.User, s.ID) })
+		return r.write(ctx, func(ctx context.Context) error { return r.Versions.Unlabel(ctx, s.Secret, s.Version, s.Label) })
 	case plan.Complete:
 		return r.complete(ctx, s)
 	}
-	return fmt.Errorf("no way to carry out a %T", step)
+	return r.secretStep(ctx, step)
 }
 
-func (r *run) settle(ctx context.Context, f func() error) error { return settle(ctx, r.justMade, f) }
+func (r *run) write(ctx context.Context, f func(context.Context) error) error {
+	return r.Write(ctx, r.wait(), f)
+}
 
 func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
+	var made access.User
+	var began time.Time
 	// A crash after this: a user that can do nothing and carries our tags.
-	err := r.settle(ctx, func() error {
-		user, err := r.Users.CreateUser(ctx, s.Name, s.Tags)
-		r.result.UserARN, r.user = user.ARN, user.ID
+	err := r.Write(ctx, patience.Nothing, func(ctx context.Context) (err error) {
+		began = time.Now()
+		made, err = r.Users.CreateUser(ctx, s.Name, s.Tags)
 		return err
 	})
-	r.justMade = true
-	r.result.reached.made = r.result.reached.made || !access.Definite(err)
+	r.noteMade()
 	if errors.Is(err, access.ErrExists) {
-		return r.lost(ctx, err, func() (map[string]string, error) {
-			user, err := r.Users.User(ctx, s.Name)
-			return user.Tags, err
-		}, fmt.Sprintf("UserName: IAM holds a user %q already (capitals do not count), which is not this resource's; choose another UserName", s.Name))
+		// Somebody was faster, or the answer of our own attempt was lost.
+		made, err = r.itself(ctx, s, err)
+		began = time.Time{}
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	r.turn <- struct{}{}
+	defer func() { <-r.turn }()
+	if len(r.users) == 0 {
+		// The user carries the run's mark from its first moment on.
+		r.until = began.Add(r.lease())
+	}
+	r.users[s.Name], r.ids[s.Name] = made.ID, made.ID
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.own = !began.IsZero()
+	r.result.UserARN = made.ARN
+	return nil
 }
 
-// lost sorts out a name that was taken since it was looked for: by another run
-// of the same event, which is no matter, or by someone else.
-func (r *run) lost(ctx context.Context, cause error, tags func() (map[string]string, error), foreign string) error {
-	var existing map[string]string
-	// What another run has just made may not be seen yet.
-	err := settle(ctx, true, func() (err error) {
-		existing, err = tags()
-		return err
-	})
+// itself sorts out a name that was taken since it was looked for: by this very
+// run, whose answer was lost; by another run of this resource; or by someone
+// else.
+func (r *run) itself(ctx context.Context, s plan.CreateUser, cause error) (access.User, error) {
+	// What was just made may not be seen yet.
+	existing, err := patience.Ask(ctx, patience.JustMade, func() (access.User, error) { return r.Users.User(ctx, s.Name) })
 	switch {
-	case err == nil && r.want.Owner.Owns(existing):
-		return errRaced
+	case err == nil && r.owner.OwnsAs(s.Name, existing.Tags) && r.event.Has(existing.Tags):
+		return existing, nil
+	case err == nil && r.owner.Owns(existing.Tags):
+		return existing, issue.ErrRaced
 	case err == nil, errors.Is(err, access.ErrNotFound), errors.Is(err, access.ErrDenied):
-		return fmt.Errorf("%w: %w", plan.Refused(foreign), cause)
+		return existing, fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("UserName: IAM holds a user %q already (capitals do not count), which is not this resource's; choose another UserName", s.Name)), cause)
 	}
-	return err
+	return existing, err
 }
 
 func (r *run) createPolicy(ctx context.Context, s plan.CreatePolicy) error {
 	// A crash after this: a policy that is attached to nobody and carries our
 	// tags. The next run finds it right here, Delete by its number.
 	var made access.Policy
-	err := r.settle(ctx, func() (err error) {
+	err := r.write(ctx, func(ctx context.Context) (err error) {
 		made, err = r.Policies.CreatePolicy(ctx, s.Name, s.Text, s.Tags)
 		return err
 	})
-	r.justMade = true
+	r.noteMade()
 	if errors.Is(err, access.ErrExists) {
 		made, err = r.adoptPolicy(ctx, s)
 	}
-	if err != nil {
-		return err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err == nil || !access.Definite(err) {
+		r.tried[s.Name] = true
 	}
-	r.policies[made.Name] = made
-	// A crash after this: the user may do what it shall, and has no key yet.
-	return r.settle(ctx, func() error { return r.Policies.AttachPolicy(ctx, s.User, s.Name) })
+	if err == nil {
+		r.policies[made.Name] = made
+	}
+	return err
+}
+
+func (r *run) noteMade() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fresh = true
 }
 
 // adoptPolicy takes over the policy of that name if it is this user's own.
 func (r *run) adoptPolicy(ctx context.Context, s plan.CreatePolicy) (access.Policy, error) {
-	var existing access.Policy
-	// What another run has just made may not be seen yet.
-	err := settle(ctx, true, func() (err error) {
-		existing, err = r.Policies.Policy(ctx, s.Name)
-		return err
-	})
+	// What was just made may not be seen yet.
+	existing, err := patience.Ask(ctx, patience.JustMade, func() (access.Policy, error) { return r.Policies.Policy(ctx, s.Name) })
 	if err != nil && !errors.Is(err, access.ErrNotFound) && !errors.Is(err, access.ErrDenied) {
 		return access.Policy{}, err
 	}
-	if err != nil || !r.want.Owner.OwnsAs(s.User, existing.Tags) {
+	if err != nil || !r.owner.OwnsAs(s.User, existing.Tags) {
 		return access.Policy{}, plan.Refused(fmt.Sprintf("a policy %q exists and does not belong to this resource; it was not touched. Choose another UserName, or delete that policy", s.Name))
 	}
-	if err := r.settle(ctx, func() error { return r.Policies.UpdatePolicy(ctx, s.Name, s.Text) }); err != nil {
-		return access.Policy{}, err
-	}
-	return existing, r.settle(ctx, func() error { return r.Policies.TagPolicy(ctx, s.Name, s.Tags, nil) })
+	return existing, parallel.Do(
+		func() error {
+			return r.write(ctx, func(ctx context.Context) error { return r.Policies.UpdatePolicy(ctx, s.Name, s.Text) })
+		},
+		func() error {
+			return r.write(ctx, func(ctx context.Context) error { return r.Attachments.TagPolicy(ctx, s.Name, s.Tags, nil) })
+		},
+	)
 }
 
 func (r *run) deletePolicy(ctx context.Context, s plan.DeletePolicy) error {
-	arn := r.policies[s.Name].ARN
+	r.mu.Lock()
 	delete(r.policies, s.Name)
-	// A crash within: detached but there. Delete looks for it by its number.
-	err := r.settle(ctx, func() error { return r.Policies.DeletePolicy(ctx, s.User, s.Name) })
+	r.mu.Unlock()
+	err := r.write(ctx, func(ctx context.Context) error { return r.Policies.DeletePolicy(ctx, s.Name) })
 	if errors.Is(err, access.ErrConflict) {
-		return fmt.Errorf("the policy is attached to someone else too, whom this provider does not touch; find them (aws iam list-entities-for-policy --policy-arn %s), detach it there, and try again: %w", arn, err)
+		return fmt.Errorf("the policy is attached to someone else too, whom this provider does not touch; find them (aws iam list-entities-for-policy --policy-arn %s), detach it there, and try again: %w", s.ARN, err)
 	}
 	return err
 }
 
-func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {
-	// A crash after this: an empty secret with our tags.
-	err := r.settle(ctx, func() error {
-		secret, err := r.Secrets.CreateSecret(ctx, s.Name, s.KMSKey, s.Tags)
-		r.result.SecretARN = secret.ARN
-		return err
-	})
-	if errors.Is(err, access.ErrExists) {
-		return r.lost(ctx, err, func() (map[string]string, error) {
-			secret, err := r.Secrets.Secret(ctx, s.Name)
-			return secret.Tags, err
-		}, fmt.Sprintf("SecretName: a secret %q exists and does not belong to this resource; choose another SecretName", s.Name))
+// deleteKey deletes a key. That a Delete has found it is enough: no event that
+// comes after that Delete has made it.
+func (r *run) deleteKey(ctx context.Context, s plan.DeleteKey) error {
+	// A crash after this: one key fewer of those that nobody uses.
+	remove := func(ctx context.Context) error { return r.Keys.DeleteKey(ctx, s.User, s.ID) }
+	if r.removing {
+		r.note()
+		return r.wait().Do(ctx, func() error { return remove(ctx) })
 	}
-	return err
+	return r.write(ctx, remove)
 }
 
-func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
-	for _, version := range s.Versions {
-		value, err := ask(ctx, func() (access.Secret, error) { return r.Secrets.Value(ctx, s.From, version.ID) })
-		if errors.Is(err, access.ErrNotFound) {
-			return errRaced // another run of the same event has moved it
-		}
-		if err != nil {
-			return fmt.Errorf("reading version %s: %w", version.ID, err)
-		}
-		labels := []string{access.Current}
-		for _, label := range version.Labels {
-			if _, _, ours := name.ParseKeyLabel(label); ours {
-				labels = append(labels, label)
+func (r *run) mint(ctx context.Context, s plan.Mint) error {
+	r.issuer.Wait = r.wait()
+	minted, err := r.issuer.Mint(ctx, issue.Order{
+		User: s.User, Secret: s.Secret, Token: s.Token, Known: r.seen.Keys,
+		Labels: func(keyID string) []string {
+			labels := []string{name.KeyLabel(s.Serial, keyID), name.LabelLatest}
+			if s.First {
+				labels = append(labels, access.Current)
 			}
-		}
-		// A crash after this: the next run copies again, which stores nothing
-		// twice, and goes on with the version that follows. Until then the
-		// former secret stands.
-		if err := r.settle(ctx, func() error { return r.Secrets.PutVersion(ctx, s.To, plan.CopiedID(s.To, version.ID), value, labels) }); err != nil {
-			return fmt.Errorf("storing version %s: %w", version.ID, err)
-		}
-		r.result.AccessKeyID = plan.KeyOf(version)
+			return labels
+		},
+	})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.minted, r.version, r.promoted = minted, s.Token, s.First
+	if s.First {
+		r.result.AccessKeyID = minted.KeyID
 	}
 	return nil
 }
 
-func (r *run) prove(ctx context.Context, s plan.Prove) error {
-	credentials := r.minted
+func (r *run) prove(ctx context.Context, s plan.Prove) (err error) {
+	key := r.minted
 	if s.Version != "" {
-		value, err := ask(ctx, func() (access.Secret, error) { return r.Secrets.Value(ctx, s.Secret, s.Version) })
-		if err != nil {
-			return fmt.Errorf("reading the stored key: %w", err)
-		}
-		if credentials, err = access.DecodeCredentials(value); err != nil {
+		if key, err = r.issuer.Stored(ctx, s.Secret, s.Version); err != nil {
 			return err
 		}
 	}
-	return r.proven(ctx, credentials)
+	return r.issuer.Prove(ctx, key, r.want.Spec.Scope)
 }
 
 func (r *run) promote(ctx context.Context, s plan.Promote) error {
-	version := s.Version
-	if version == "" {
-		version = r.version
+	if s.Version == "" {
+		s.Version, s.KeyID, r.promoting = r.version, r.minted.KeyID, true
 	}
-	// A crash after this: the former key counts as replaced though it was not;
-	// it is kept for longer than it need be.
-	now := map[string]string{name.TagPromoted: time.Now().UTC().Format(time.RFC3339)}
-	if err := r.settle(ctx, func() error { return r.Secrets.TagSecret(ctx, s.Secret, now, nil) }); err != nil {
-		return fmt.Errorf("noting when: %w", err)
+	if s.Note {
+		// A crash after this: the former key counts as replaced though it was not;
+		// it is kept for longer than it need be.
+		now := map[string]string{name.TagPromoted: time.Now().UTC().Format(time.RFC3339)}
+		if err := r.write(ctx, func(ctx context.Context) error { return r.Secrets.TagSecret(ctx, s.Secret, now, nil) }); err != nil {
+			return fmt.Errorf("noting when: %w", err)
+		}
 	}
-	// A crash after this: the new key is current, the former one lives.
-	if err := r.settle(ctx, func() error { return r.Secrets.Promote(ctx, s.Secret, version, s.From) }); err != nil {
+	if err := r.issuer.Promote(ctx, s.Secret, s.Version, s.From); err != nil {
 		return err
 	}
-	if s.Version == "" {
-		r.promoted = true
-		r.result.AccessKeyID = r.minted.KeyID
-	} else {
-		r.result.AccessKeyID = r.keyOf(version)
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.promoted = s.Version == r.version
+	r.result.AccessKeyID = s.KeyID
 	return nil
 }
 
-// keyOf returns the key that a version seen at the start holds, in this secret
-// or in the one that it was copied from.
-func (r *run) keyOf(version string) string {
-	for _, secret := range []*access.SecretInfo{r.seen.Secret, r.seen.Former} {
-		if secret == nil {
-			continue
-		}
-		i := slices.IndexFunc(secret.Versions, func(v access.Version) bool {
-			return v.ID == version || plan.CopiedID(r.want.Spec.SecretName, v.ID) == version
-		})
-		if i >= 0 {
-			return plan.KeyOf(secret.Versions[i])
+// complete marks the user as finished and the run as ended, in one call.
+func (r *run) complete(ctx context.Context, s plan.Complete) error {
+	set := r.event.Ended()
+	set[name.TagCompleted] = plan.Completed(s.Before, s.Spec, r.result.AccessKeyID)
+	// A crash before this: an unfinished user, which the next run finishes and a
+	// Delete takes away. After it: all done but the answer.
+	tag := func(user string, set map[string]string, unset []string) func() error {
+		return func() error {
+			return r.write(ctx, func(ctx context.Context) error { return r.Users.TagUser(ctx, user, set, unset) })
 		}
 	}
-	return ""
-}
-
-func (r *run) complete(ctx context.Context, s plan.Complete) error {
-	r.result.reached.completed = true
-	mark := map[string]string{name.TagCompleted: plan.Completed(s.Texts, r.result.AccessKeyID, s.Verified)}
-	// A crash before this: an unfinished user, which the next run finishes, a
-	// Delete under any id takes away. After it: all done but the answer.
-	return r.settle(ctx, func() error { return r.Users.TagUser(ctx, s.User, mark, nil) })
+	tags := []func() error{tag(s.User, set, s.Forget)}
+	if s.Other != "" {
+		tags = append(tags, tag(s.Other, r.event.Ended(), s.OtherForget))
+	}
+	err := parallel.Do(tags...)
+	if errors.Is(err, access.ErrNotFound) {
+		r.failed.Gone = true
+		return errGone
+	}
+	return err
 }

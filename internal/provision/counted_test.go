@@ -7,8 +7,9 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/issue"
 	"cloney-s3-credentials/internal/metric"
-	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/order"
 )
 
 // What the flow repeats is a retry, and the time of proving is counted, also
@@ -26,8 +27,8 @@ func TestWhatTheFlowCounts(t *testing.T) {
 		w.Lag.Prove = 1000
 		w.ExpectRemoval(user)
 		ctx, tally := metric.Start(w.Context())
-		_, err := w.provisioner.Create(ctx, stack())
-		if !errors.As(err, new(provision.Unproven)) {
+		_, err := w.provisioner.Create(ctx, stack(by(w.delivered(order.Run{}, order.Create))))
+		if !errors.As(err, new(issue.Unproven)) {
 			t.Errorf("the cause is lost: %v", err)
 		}
 		got := tally.Counts()

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
-	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/order"
+	"cloney-s3-credentials/internal/parallel"
+	"cloney-s3-credentials/internal/plan"
 )
 
 func TestDeleteAgainIsDone(t *testing.T) {
@@ -22,31 +26,90 @@ func TestDeleteAgainIsDone(t *testing.T) {
 	})
 }
 
-func TestDeleteOfAnInventedID(t *testing.T) {
-	for _, invented := range []string{
-		"stack-Credentials-INVENTED", "2026/11/02/[$LATEST]4f1c", "", strings.Repeat("x", 1024), "*", "../other",
+// CloudFormation invents an id when it took no answer of the Create: whatever
+// that has made goes, finished or not. One that no user can have is asked for
+// nowhere.
+func TestDeleteUnderAnInventedID(t *testing.T) {
+	for label, begin := range map[string]func(*world){
+		"finished":     func(w *world) { w.create(stack()) },
+		"unfinished":   func(w *world) { w.unfinished() },
+		"cut off":      func(w *world) { w.unfinished(); w.DropUser(user) },
+		"never begun":  func(*world) {},
+		"of long ago":  func(w *world) { w.create(stack()); time.Sleep(time.Hour) },
+		"then changed": func(w *world) { w.create(stack()); w.update(stack(), stack(serial(2))) },
 	} {
-		t.Run("finished, "+invented[:min(len(invented), 20)], func(t *testing.T) {
+		t.Run(label, func(t *testing.T) {
 			play(t, func(w *world) {
-				w.create(stack())
-				w.Forget()
-				w.Protect(user, user+"-1", secret)
-				if err := w.tryDelete(target(stack(), invented)); err != nil {
-					t.Error(err)
-				}
-				w.quiet()
-				w.one()
-			})
-		})
-		t.Run("unfinished, "+invented[:min(len(invented), 20)], func(t *testing.T) {
-			play(t, func(w *world) {
-				w.unfinished()
+				begin(w)
 				w.ExpectRemoval(user)
-				if err := w.tryDelete(target(stack(), invented)); err != nil {
+				if err := w.tryDelete(target(stack(), "stack-Credentials-INVENTED")); err != nil {
 					t.Error(err)
 				}
 				w.empty()
 			})
+		})
+	}
+}
+
+// The Create waits in the queue when the Delete comes that CloudFormation has
+// sent after it, under an id of its own.
+func TestADeleteUnderAnInventedIDWaitsForItsCreate(t *testing.T) {
+	for _, late := range []time.Duration{0, 10 * time.Second, 58 * time.Second} {
+		play(t, func(w *world) {
+			created, deleted := w.event(order.Create), w.event(order.Delete)
+			gone := target(stack(), "stack-Credentials-INVENTED")
+			gone.Run = deleted
+			w.ExpectRemoval(user)
+			w.Racing(true)
+			w.together(2, func(i int) error {
+				if i == 0 {
+					return w.tryDelete(gone)
+				}
+				time.Sleep(late)
+				_, err := w.tryCreate(stack(by(created)))
+				return err
+			})
+			w.empty()
+		})
+	}
+}
+
+// What a later event has made stays: the Delete came too late.
+func TestADeleteThatComesLateLeavesWhatALaterEventMade(t *testing.T) {
+	for _, id := range []string{user, "stack-Credentials-INVENTED"} {
+		play(t, func(w *world) {
+			late := target(stack(), id)
+			late.Run = w.event(order.Delete)
+			w.create(stack())
+			w.Forget()
+			w.Protect(user, user+"-1", secret)
+			if err := w.tryDelete(late); err != nil {
+				t.Error(err)
+			}
+			w.quiet()
+			w.one()
+		})
+	}
+}
+
+// The id of a Create that made nothing: no call. Any other id that is no user's is
+// one that CloudFormation has invented, however long it is.
+func TestADeleteOfNoUser(t *testing.T) {
+	for id, goes := range map[string]bool{
+		name.NotCreated(user): false, "2026/11/02/[$LATEST]4f1c": true, strings.Repeat("x", 65): true, "*": true, "a\nb": true,
+	} {
+		play(t, func(w *world) {
+			w.create(stack())
+			w.Forget()
+			w.ExpectRemoval(user)
+			if err := w.tryDelete(target(stack(), id)); err != nil || len(w.Calls()) > 0 != goes {
+				t.Errorf("%q: %v, calls %v", id, err, w.Calls())
+			}
+			if goes {
+				w.empty()
+			} else {
+				w.one()
+			}
 		})
 	}
 }
@@ -69,31 +132,12 @@ func (w *world) killAt(verb string, f func()) {
 	w.Before = before
 }
 
-// killAfter kills the process that f stands for right after its nth call that
-// succeeds, if it makes that many.
-func (w *world) killAfter(n int, f func()) {
-	w.Helper()
-	calls := 0
-	w.After = func(context.Context, string) error {
-		if calls++; calls == n {
-			panic(killed{})
-		}
-		return nil
-	}
-	dies(f)
-	w.After = nil
-}
-
-func countCalls(calls *int) func(context.Context, string) error {
-	return func(context.Context, string) error { *calls++; return nil }
-}
-
 func dies(f func()) (died bool) {
 	defer func() {
-		if r := recover(); r != nil {
-			if _, died = r.(killed); !died {
-				panic(r)
-			}
+		r := recover()
+		origin, _ := r.(parallel.Panic)
+		if _, died = origin.Value.(killed); !died && r != nil {
+			panic(r)
 		}
 	}()
 	f()
@@ -118,38 +162,29 @@ func TestACreateThatWasKilledIsFinishedByTheNext(t *testing.T) {
 }
 
 func TestWhatSomeoneHungOnTheUserDoesNotStopDelete(t *testing.T) {
-	for _, kind := range append(accesstest.Kinds(), "access key", "all") {
-		t.Run(kind, func(t *testing.T) {
-			play(t, func(w *world) {
-				w.create(stack())
-				for _, hung := range accesstest.Kinds() {
-					if hung == kind || kind == "all" {
-						w.HangOn(user, hung)
-					}
-				}
-				if kind == "access key" || kind == "all" {
-					w.AddKey(user)
-				}
-				w.remove(stack())
-				w.empty()
-			})
-		})
-	}
-}
-
-func TestAPolicyThatIsAttachedElsewhereIsWaitedForThenSaid(t *testing.T) {
 	play(t, func(w *world) {
 		w.create(stack())
+		for _, kind := range accesstest.Kinds() {
+			w.HangOn(user, kind)
+		}
+		w.AddKey(user)
+		w.remove(stack())
+		w.empty()
+	})
+}
+
+// It stays, with who it is attached to; all else goes. Once it is detached there,
+// the next Delete finishes.
+func TestAPolicyThatIsAttachedElsewhere(t *testing.T) {
+	play(t, func(w *world) {
+		arn := w.create(stack()).PolicyARNs[0]
 		w.AttachElsewhere(user+"-1", "a group")
 		err := w.tryDelete(target(stack(), user))
 		if !errors.Is(err, access.ErrConflict) {
 			t.Fatal(err)
 		}
-		saysAll(t, err, "delete policy "+user+"-1")
-		if keys := w.Inventory().Keys; len(keys) > 0 {
-			t.Errorf("keys live on: %v", keys)
-		}
-		// Once it is detached there, the Delete goes through.
+		saysAll(t, err, "delete policy "+user+"-1", "aws iam list-entities-for-policy --policy-arn "+arn, "detach it there")
+		w.left(accesstest.Inventory{Policies: []string{user + "-1"}})
 		w.DetachElsewhere(user + "-1")
 		w.remove(stack())
 		w.empty()
@@ -162,12 +197,7 @@ func TestDeleteKillsAccessFirst(t *testing.T) {
 		t.Run(verb, func(t *testing.T) {
 			play(t, func(w *world) {
 				w.create(stack())
-				w.Before = func(_ context.Context, called string) error {
-					if called == verb {
-						return access.ErrDenied
-					}
-					return nil
-				}
+				w.failAt(verb, access.ErrDenied)
 				if err := w.tryDelete(target(stack(), user)); !errors.Is(err, access.ErrDenied) {
 					t.Errorf("%v", err)
 				}
@@ -205,47 +235,9 @@ func TestAUserDeletedByHandThenDelete(t *testing.T) {
 func TestDeleteLooksUnderTheDefaultNameToo(t *testing.T) {
 	play(t, func(w *world) {
 		w.create(stack())
-		if err := w.tryDelete(provision.Target{Owner: owner, PhysicalID: user, UserName: user, SecretName: "cloney/never-was"}); err != nil {
+		if err := w.tryDelete(plan.Target{Owner: owner, PhysicalID: user, UserName: user, SecretName: "cloney/never-was"}); err != nil {
 			t.Error(err)
 		}
-		w.empty()
-	})
-}
-
-// The Delete that follows an unanswered Create ran out of time once the user
-// was gone. The next one, under the same made-up id, takes the rest.
-func TestADeleteUnderAnInventedIDThatWasCutOff(t *testing.T) {
-	play(t, func(w *world) {
-		w.unfinished()
-		w.ExpectRemoval(user)
-		w.DropUser(user)
-		if err := w.tryDelete(target(stack(), "invented")); err != nil {
-			t.Error(err)
-		}
-		w.empty()
-	})
-}
-
-// Its key is gone all the same, and the next Delete finishes.
-func TestAPolicyThatIsAttachedElsewhereSaysWhereToLook(t *testing.T) {
-	play(t, func(w *world) {
-		arn := w.create(stack()).PolicyARNs[0]
-		w.Before = func(_ context.Context, verb string) error {
-			if verb == "DeletePolicy" {
-				return access.ErrConflict
-			}
-			return nil
-		}
-		err := w.tryDelete(target(stack(), user))
-		if err == nil {
-			t.Fatal("succeeded")
-		}
-		saysAll(t, err, user+"-1", "aws iam list-entities-for-policy --policy-arn "+arn, "detach it there")
-		if live := w.LiveKeys(user); len(live) > 0 {
-			t.Errorf("live keys: %v", live)
-		}
-		w.Before = nil
-		w.remove(stack())
 		w.empty()
 	})
 }

@@ -39,6 +39,7 @@ func TestForeignEntitiesAreNeverTouched(t *testing.T) {
 			t.Run(whose+" "+what, func(t *testing.T) {
 				play(t, func(w *world) {
 					c.make(w)
+					w.ExpectRemoval(user)
 					w.Protect("STACK-credentials-USER")
 					if what == "user" || what == "policy" || what == "secret" {
 						w.Protect(map[string]string{"user": user, "policy": user + "-1", "secret": secret}[what])

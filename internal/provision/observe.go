@@ -4,214 +4,277 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/parallel"
+	"cloney-s3-credentials/internal/patience"
 	"cloney-s3-credentials/internal/plan"
 )
 
-// How long keys and secret may disagree before that is believed.
-const (
-	// listLag is for a key that AWSCURRENT names and the list of keys lacks.
-	// Taken for gone too soon, one that someone has just been given would be
-	// replaced.
-	listLag = 10 * time.Second
-	// storing is for a key that was just made and no secret records. Taken for
-	// nobody's too soon, one that another run is storing would be deleted.
-	storing = 30 * time.Second
-)
-
-// observe looks at what is there, as far as planning needs it. Keys and secret
-// have to be of one moment: a key that another run of the same event stores in
-// between would look like one that is gone, or like one that is nobody's.
+// observe looks at what is there, as far as planning needs it. Questions that
+// need nothing of each other are asked at the same time.
 //
-// id is that of the user that the run has seen before; empty: none. A Delete
-// that has taken it away since has the last word, and what is made anew after
-// it nobody would ever delete: errOvertaken.
-func (p *Provisioner) observe(ctx context.Context, want plan.Desired, id string) (plan.Observed, error) {
-	w := newWatch()
-	var seen plan.Observed
-	// What is there by one look and not by the next is looked for again.
-	err := settle(ctx, true, func() (err error) {
-		seen = plan.Observed{Policies: map[int]access.Policy{}, LastUse: map[string]access.LastUse{}}
-		if seen.Secret, err = p.findSecret(ctx, want.Spec.SecretName); err != nil {
+// known is called as soon as the users are known, while the rest is still
+// being asked.
+//
+// IAM lists a new key some seconds late. A key that AWSCURRENT names and the
+// list lacks is looked for again before it counts as gone: someone may just
+// have been given it.
+func (p *Provisioner) observe(ctx context.Context, want plan.Desired, known func(plan.Observed) error) (seen plan.Observed, err error) {
+	err = patience.Maybe.Do(ctx, func() error {
+		l := look{Provisioner: p, want: want}
+		if err := l.all(ctx, known); err != nil {
 			return err
 		}
-		if seen.Former, err = p.formerSecret(ctx, want); err != nil {
-			return err
-		}
-		if seen.ResourcePolicy, err = p.resourcePolicy(ctx, want, seen.Secret); err != nil {
-			return err
-		}
-		look := p.user
-		if id != "" {
-			look = p.sought
-		}
-		user, err := look(ctx, want.Spec.UserName)
-		if err != nil && !errors.Is(err, access.ErrNotFound) {
-			return fmt.Errorf("looking for the user: %w", err)
-		}
-		if id != "" && user.ID != id {
-			return errOvertaken
-		}
-		if err == nil {
-			seen.User = &user
-			// Someone else's user is refused by the plan, and not looked into.
-			if want.Owner.OwnsAs(user.Name, user.Tags) {
-				id = user.ID
-				if err := p.observeUser(ctx, user.Name, &seen); err != nil {
-					return err
-				}
-				if err := p.sameMoment(ctx, want, seen, w); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+		seen = l.seen
+		return unlisted(want, seen)
 	})
+	if errors.Is(err, errUnlisted) {
+		err = nil
+	}
 	return seen, err
 }
 
-// formerSecret returns the secret of the former name, or nil if there is none
-// that is ours.
-func (p *Provisioner) formerSecret(ctx context.Context, want plan.Desired) (*access.SecretInfo, error) {
-	if want.FormerSecret == "" {
-		return nil, nil
-	}
-	former, err := p.findSecret(ctx, want.FormerSecret)
-	if err != nil || former == nil || !former.Deleted.IsZero() || !want.Owner.OwnsAs(want.Spec.UserName, former.Tags) {
-		return nil, err
-	}
-	return former, nil
-}
+// errUnlisted: a key that a secret names is in no list yet.
+var errUnlisted = fmt.Errorf("a key is not listed: %w", access.ErrNotFound)
 
-// watch is how long a run has been looking.
-type watch struct {
-	started  time.Time
-	unstored map[string]time.Time // keys that no secret records: since when they are seen
-}
-
-func newWatch() watch { return watch{started: time.Now(), unstored: map[string]time.Time{}} }
-
-// storing reports whether another run may be about to store a key that no
-// secret records yet.
-func (w watch) storing(key access.Key) bool {
-	if _, known := w.unstored[key.ID]; !known {
-		w.unstored[key.ID] = time.Now()
+// unlisted returns errUnlisted if AWSCURRENT names a key that is in no list.
+func unlisted(want plan.Desired, seen plan.Observed) error {
+	if seen.User == nil && seen.Other == nil {
+		return nil
 	}
-	// By our own clock too: AWS's may be ahead.
-	return time.Since(w.unstored[key.ID]) < storing && time.Since(key.Created) < storing
-}
-
-// sameMoment returns access.ErrBusy if the secret has changed since it was
-// seen, or if keys and secret may yet come to agree.
-func (p *Provisioner) sameMoment(ctx context.Context, want plan.Desired, seen plan.Observed, w watch) error {
-	secret, err := p.findSecret(ctx, want.Spec.SecretName)
-	if err != nil {
-		return err
-	}
-	if secret == nil {
-		secret = &access.SecretInfo{}
-	}
-	var before []access.Version
-	if seen.Secret != nil {
-		before = seen.Secret.Versions
-	}
-	if !slices.EqualFunc(secret.Versions, before, sameVersion) {
-		return fmt.Errorf("secret %s is being changed: %w", want.Spec.SecretName, access.ErrBusy)
-	}
-	for _, key := range seen.Keys {
-		recorded := slices.ContainsFunc(secret.Versions, func(v access.Version) bool { return plan.KeyOf(v) == key.ID })
-		if !recorded && w.storing(key) {
-			return fmt.Errorf("key %s is not stored: %w", key.ID, access.ErrBusy)
+	lists := keyring.Ring{Keys: append(append([]access.Key{}, seen.Keys...), seen.OtherKeys...)}
+	for _, secret := range []*access.SecretInfo{seen.Secret, seen.Former} {
+		if secret == nil || !want.Owner.Owns(secret.Tags) {
+			continue
 		}
-	}
-	if time.Since(w.started) >= listLag {
-		return nil
-	}
-	// A secret that two users share in turn names a key of the other one: then
-	// this waits in vain, once, in the rollback of a replacement.
-	if key := current(*secret); want.Owner.Owns(secret.Tags) && key != "" && !listed(key, seen.Keys) {
-		return fmt.Errorf("key %s is not listed: %w", key, access.ErrBusy)
-	}
-	if seen.Former == nil {
-		return nil
-	}
-	// This one goes. A key of it that is not AWSCURRENT goes with it, if only it
-	// is known: a rotation that was killed may just have stored it.
-	for _, version := range seen.Former.Versions {
-		if key := plan.KeyOf(version); key != "" && !listed(key, seen.Keys) {
-			return fmt.Errorf("key %s is not listed: %w", key, access.ErrBusy)
+		current, _ := secret.Labelled(access.Current)
+		if _, listed := lists.Find(keyring.KeyID(current)); !listed && keyring.KeyID(current) != "" {
+			return errUnlisted
 		}
 	}
 	return nil
 }
 
-// current returns the key that AWSCURRENT names; empty: none.
-func current(secret access.SecretInfo) string {
-	version, _ := secret.Labelled(access.Current)
-	return plan.KeyOf(version)
+// look is one look at the account.
+type look struct {
+	*Provisioner
+	want plan.Desired
+	seen plan.Observed
+	late bool       // a list does not know the user yet
+	mu   sync.Mutex // guards the maps of seen, and late
 }
 
-func sameVersion(a, b access.Version) bool {
-	return a.ID == b.ID && len(a.Labels) == len(b.Labels) && !slices.ContainsFunc(a.Labels, func(label string) bool { return !b.Has(label) })
+func (l *look) all(ctx context.Context, known func(plan.Observed) error) error {
+	l.seen = plan.Observed{Policies: map[int]access.Policy{}, LastUse: map[string]access.LastUse{}}
+	var attached []string
+	var guessed *access.Policy
+	var ofUser error
+	user := l.want.Spec.UserName
+	details := func() error {
+		ofUser = parallel.Do(
+			func() (err error) { l.seen.Keys, err = l.keys(ctx, user); return l.lags(err) },
+			func() (err error) { attached, err = l.attached(ctx, user); return l.lags(err) },
+			// Most users have one policy: it is read before the list says so.
+			func() (err error) { guessed, err = l.findPolicy(ctx, name.Policy(user, 1)); return err },
+		)
+		return nil
+	}
+	// A user that is to be made is not there, as a rule, and IAM denies what is asked
+	// about it: the function's role reaches users of its own path alone.
+	toBeMade := l.want.PhysicalID == "" || l.want.Replaces()
+	early := []func() error{
+		func() error { return l.users(ctx, known) },
+		func() (err error) { l.seen.Secret, err = l.findSecret(ctx, l.want.Spec.SecretName); return err },
+		func() error { return l.formerSecret(ctx) },
+	}
+	if !toBeMade {
+		early = append(early, details)
+	}
+	if err := parallel.Do(early...); err != nil {
+		return err
+	}
+	// Someone else's user is refused by the plan, and not looked into.
+	if l.seen.User == nil || !l.want.Owner.OwnsAs(user, l.seen.User.Tags) {
+		l.seen.Keys = nil
+		return l.resourcePolicy(ctx)
+	}
+	if toBeMade {
+		_ = details()
+	}
+	if ofUser != nil {
+		return ofUser
+	}
+	if l.late {
+		return fmt.Errorf("looking into user %s: %w", user, access.ErrNotFound)
+	}
+	return parallel.Do(
+		func() error { return l.policies(ctx, attached, guessed) },
+		func() error { return l.lastUse(ctx) },
+		func() error { return l.resourcePolicy(ctx) },
+	)
 }
 
-func (p *Provisioner) observeUser(ctx context.Context, user string, seen *plan.Observed) (err error) {
-	if seen.Keys, err = p.keys(ctx, user); err != nil {
-		return fmt.Errorf("listing the user's keys: %w", err)
+// lags notes that a list does not know the user: there is none, or IAM lags behind.
+func (l *look) lags(err error) error {
+	if !errors.Is(err, access.ErrNotFound) {
+		return err
 	}
-	if len(seen.Keys) > 1 {
-		for _, key := range seen.Keys {
-			seen.LastUse[key.ID], err = ask(ctx, func() (access.LastUse, error) { return p.Keys.LastUse(ctx, key.ID) })
-			if errors.Is(err, access.ErrDenied) {
-				// IAM denies it for a key that is gone and still listed. What is
-				// not known counts as used just now.
-				seen.LastUse[key.ID], err = access.LastUse{Time: time.Now(), Service: "an unknown service", Region: "an unknown region"}, nil
-			}
-			if err != nil {
-				return fmt.Errorf("asking when key %s was last used: %w", key.ID, err)
-			}
-		}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late = true
+	return nil
+}
+
+// users looks for the user, and the other one that the event is about.
+func (l *look) users(ctx context.Context, known func(plan.Observed) error) error {
+	err := parallel.Do(
+		func() (err error) { l.seen.User, err = l.findUser(ctx, l.want.Spec.UserName); return err },
+		func() error { return l.other(ctx) },
+	)
+	if err != nil || known == nil {
+		return err
 	}
-	attached, err := ask(ctx, func() ([]string, error) { return p.Policies.Attached(ctx, user) })
-	if err != nil {
-		return fmt.Errorf("listing the user's policies: %w", err)
+	return known(plan.Observed{User: l.seen.User, Other: l.seen.Other})
+}
+
+func (l *look) other(ctx context.Context) error {
+	other := l.want.Other()
+	if other == "" {
+		return nil
 	}
+	// It may not be there, and then IAM denies what is asked about its keys.
+	user, err := l.findUser(ctx, other)
+	if err != nil || user == nil || !l.want.Owner.OwnsAs(other, user.Tags) {
+		return err
+	}
+	l.seen.Other = user
+	l.seen.OtherKeys, err = l.keys(ctx, other)
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// formerSecret looks for the secret of the former name, if it is ours.
+func (l *look) formerSecret(ctx context.Context) error {
+	if l.want.FormerSecret() == "" {
+		return nil
+	}
+	former, err := l.findSecret(ctx, l.want.FormerSecret())
+	if err == nil && former != nil && former.Deleted.IsZero() && l.want.Owner.OwnsAs(l.want.Spec.UserName, former.Tags) {
+		l.seen.Former = former
+	}
+	return err
+}
+
+// policies reads the attached policies that are ours.
+func (l *look) policies(ctx context.Context, attached []string, guessed *access.Policy) error {
+	var reads []func() error
 	for _, policy := range attached {
-		number, ours := name.PolicyNumber(user, policy)
+		number, ours := name.PolicyNumber(l.want.Spec.UserName, policy)
 		if !ours {
 			continue
 		}
-		if seen.Policies[number], err = p.policy(ctx, policy); err != nil {
-			return fmt.Errorf("reading policy %s: %w", policy, err)
-		}
+		reads = append(reads, func() error {
+			read := guessed
+			if number != 1 || read == nil {
+				var err error
+				if read, err = l.findPolicy(ctx, policy); err != nil || read == nil {
+					return err
+				}
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.seen.Policies[number] = *read
+			return nil
+		})
 	}
-	return nil
+	return parallel.Do(reads...)
 }
 
-func (p *Provisioner) user(ctx context.Context, name string) (access.User, error) {
-	return ask(ctx, func() (access.User, error) { return p.Users.User(ctx, name) })
+// lastUse asks when the keys were last used of which that decides.
+func (l *look) lastUse(ctx context.Context) error {
+	var current access.Version
+	if l.seen.Secret != nil {
+		current, _ = l.seen.Secret.Labelled(access.Current)
+	}
+	var asks []func() error
+	for _, key := range l.seen.Keys {
+		if key.ID == keyring.KeyID(current) {
+			continue
+		}
+		asks = append(asks, func() error {
+			use, err := ask(ctx, "asking when key "+key.ID+" was last used", func() (access.LastUse, error) { return l.Keys.LastUse(ctx, key.ID) })
+			if errors.Is(err, access.ErrDenied) || errors.Is(err, access.ErrNotFound) {
+				// IAM denies it for a key that is gone and still listed. What is
+				// not known counts as used just now.
+				use, err = access.LastUse{Time: time.Now(), Service: "an unknown service", Region: "an unknown region"}, nil
+			}
+			if err != nil {
+				return err
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.seen.LastUse[key.ID] = use
+			return nil
+		})
+	}
+	return parallel.Do(asks...)
 }
 
-func (p *Provisioner) keys(ctx context.Context, user string) ([]access.Key, error) {
-	return ask(ctx, func() ([]access.Key, error) { return p.Keys.Keys(ctx, user) })
+// resourcePolicy reads who may read a secret of ours, where somebody may. In its
+// recovery window a secret does not show it.
+func (l *look) resourcePolicy(ctx context.Context) error {
+	secret := l.seen.Secret
+	if secret == nil || !l.want.Owner.Owns(secret.Tags) || !secret.Deleted.IsZero() {
+		return nil
+	}
+	if secret.Tags[name.TagReaders] == "" && len(l.want.Spec.Readers)+len(l.want.Former.Readers) == 0 {
+		return nil
+	}
+	var err error
+	l.seen.ResourcePolicy, err = ask(ctx, "asking who may read secret "+secret.Name, func() (string, error) { return l.Readers.ResourcePolicy(ctx, secret.Name) })
+	return err
 }
 
-func (p *Provisioner) policy(ctx context.Context, name string) (access.Policy, error) {
-	return ask(ctx, func() (access.Policy, error) { return p.Policies.Policy(ctx, name) })
+func (p *Provisioner) findUser(ctx context.Context, user string) (*access.User, error) {
+	return find(ctx, "looking for user "+user, func() (access.User, error) { return p.Users.User(ctx, user) })
 }
 
-// findSecret returns the secret, or nil if there is none.
+func (p *Provisioner) findPolicy(ctx context.Context, policy string) (*access.Policy, error) {
+	return find(ctx, "reading policy "+policy, func() (access.Policy, error) { return p.Policies.Policy(ctx, policy) })
+}
+
 func (p *Provisioner) findSecret(ctx context.Context, secret string) (*access.SecretInfo, error) {
-	info, err := ask(ctx, func() (access.SecretInfo, error) { return p.Secrets.Secret(ctx, secret) })
+	return find(ctx, "looking for secret "+secret, func() (access.SecretInfo, error) { return p.Secrets.Secret(ctx, secret) })
+}
+
+// find returns what there is, or nil if there is nothing.
+func find[T any](ctx context.Context, what string, look func() (T, error)) (*T, error) {
+	found, err := ask(ctx, what, look)
 	if errors.Is(err, access.ErrNotFound) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for secret %s: %w", secret, err)
+	return &found, err
+}
+
+func (p *Provisioner) keys(ctx context.Context, user string) ([]access.Key, error) {
+	return ask(ctx, "listing the user's keys", func() ([]access.Key, error) { return p.Keys.Keys(ctx, user) })
+}
+
+func (p *Provisioner) attached(ctx context.Context, user string) ([]string, error) {
+	return ask(ctx, "listing the user's policies", func() ([]string, error) { return p.Attachments.Attached(ctx, user) })
+}
+
+// ask asks until there is an answer. An error says what was asked.
+func ask[T any](ctx context.Context, what string, question func() (T, error)) (answer T, err error) {
+	if answer, err = patience.Ask(ctx, patience.Nothing, question); err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
 	}
-	return &info, nil
+	return answer, err
 }

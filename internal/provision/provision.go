@@ -5,237 +5,312 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
-	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/issue"
+	"cloney-s3-credentials/internal/patience"
 	"cloney-s3-credentials/internal/plan"
 )
 
-// Provisioner makes the account as desired. All fields are required.
+// Provisioner makes the account as desired. All fields but the last three are
+// required.
 type Provisioner struct {
-	Users    Users
-	Keys     Keys
-	Policies Policies
-	Secrets  Secrets
-	Prober   Prober
-	Log      *slog.Logger
-}
+	Users       Users
+	Keys        issue.Keys
+	Policies    Policies
+	Attachments Attachments
+	Secrets     Secrets
+	Keeping     Keeping
+	Versions    issue.Versions
+	Readers     Readers
+	Prober      issue.Prober
+	Log         *slog.Logger
 
-// Result is what stands once everything is as desired.
-type Result struct {
-	UserName    string
-	UserARN     string
-	PolicyARNs  []string // in the order of their numbers
-	AccessKeyID string
-	SecretARN   string
-	SecretName  string
-	// Unanswered: no answer that CloudFormation accepted has named the user yet.
-	// See Acknowledge.
-	Unanswered bool
-
-	reached reached
-}
-
-// reached is what a run has come to, for its undoing. A call whose answer was
-// lost counts: it may have happened.
-type reached struct {
-	made      bool // the user
-	completed bool // the mark that says so
-}
-
-// Target is what a Delete names.
-type Target struct {
-	Owner      name.Owner
-	PhysicalID string
-	UserName   string // that the properties lead to
-	SecretName string // that the properties lead to
-	Keep       string // a secret to leave alone, whosever it is just now
+	// Lease, InFlight and Queue are order.Lease, order.InFlight and order.Queue
+	// where they are not set. Local runs set them: their AWS and their queue are
+	// quicker. InFlight is always longer than Lease and a call.
+	Lease, InFlight, Queue time.Duration
 }
 
 // Create converges. If it fails, what it made is taken away again, the key
 // first; CloudFormation sends a Delete all the same, which finishes the rest.
 func (p *Provisioner) Create(ctx context.Context, want plan.Desired) (Result, error) {
-	work, cancel := working(ctx)
-	defer cancel()
-	seen, err := p.observe(work, want, "")
-	if err != nil {
-		return Result{}, err
-	}
-	if plan.Settled(want, seen) {
-		p.Log.InfoContext(ctx, "delivered again: finished already")
-		return result(want, seen), nil
-	}
-	done, err := p.converge(work, want, seen)
-	if err != nil && unfinished(seen) {
-		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want, errors.Is(err, errOvertaken)) })
-	}
-	return done, err
-}
-
-// unfinished reports whether the user that a run began with was half-made, or
-// not there: then a run that fails may take it away.
-func unfinished(seen plan.Observed) bool {
-	return seen.User == nil || seen.User.Tags[name.TagCompleted] == ""
-}
-
-// Acknowledge notes that CloudFormation knows of the user: it has accepted an
-// answer that names it. Only then is a user safe from the Delete that follows a
-// Create that was never answered.
-func (p *Provisioner) Acknowledge(ctx context.Context, user string) error {
-	// A crash before this: the next Update notes it. Until then a Delete under
-	// another id would take the user away, and there is none: CloudFormation
-	// invents an id only if no answer came.
-	mark := map[string]string{name.TagAnswered: time.Now().UTC().Format(time.RFC3339)}
-	err := settle(ctx, false, func() error { return p.Users.TagUser(ctx, user, mark, nil) })
-	if errors.Is(err, access.ErrNotFound) {
-		return nil // a Delete was faster
-	}
-	return err
+	return p.carryOut(ctx, want)
 }
 
 // Update converges, from whatever an earlier Update or its rollback left. A
 // replacement that fails takes its half-made user away again; any other failed
-// Update is put right by the rollback Update that CloudFormation sends. So is
-// the failed rollback of a replacement: the user that it goes back to is
-// finished, and stays.
-//
-// former names the user and secret that OldResourceProperties lead to.
-func (p *Provisioner) Update(ctx context.Context, want plan.Desired, former Target) (Result, error) {
+// Update is put right by the rollback Update that CloudFormation sends.
+func (p *Provisioner) Update(ctx context.Context, want plan.Desired) (Result, error) {
+	if plan.InCapitalsOnly(want.Spec.UserName, want.PhysicalID) {
+		return Result{}, plan.Refused(fmt.Sprintf("UserName: %q and %q differ in capitals only, and IAM cannot hold both; choose another name", want.PhysicalID, want.Spec.UserName))
+	}
+	return p.carryOut(ctx, want)
+}
+
+// carryOut carries a Create or Update out, and undoes it where it fails.
+func (p *Provisioner) carryOut(ctx context.Context, want plan.Desired) (Result, error) {
 	work, cancel := working(ctx)
 	defer cancel()
-	if plan.InCapitalsOnly(want.Spec.UserName, former.PhysicalID) {
-		return Result{}, plan.Refused(fmt.Sprintf("UserName: %q and %q differ in capitals only, and IAM cannot hold both; choose another name", former.PhysicalID, want.Spec.UserName))
+	r := p.begin(want.Run, want.Owner)
+	began, err := r.converge(work, want)
+	if err == nil {
+		err = r.removeHalf(work)
 	}
-	replacing := want.Spec.UserName != former.PhysicalID
-	if !replacing && former.SecretName != want.Spec.SecretName {
-		want.FormerSecret = former.SecretName
+	if err == nil {
+		return r.done(), nil
 	}
-	seen, err := p.observe(work, want, "")
-	if err == nil && !replacing && losing(want, seen) {
-		seen, err = p.afterADelete(work, want)
+	left := r.undo(ctx, began, work.Err() == nil && certain(err))
+	return Result{Left: left}, err
+}
+
+// certain reports whether a run that has failed with err knows what it has done.
+// If not, it leaves its mark as begun, and the event that follows looks closely.
+func certain(err error) bool {
+	var refused plan.Refused
+	var unproven issue.Unproven
+	return access.Definite(err) || errors.As(err, &refused) || errors.As(err, &unproven)
+}
+
+// keepForUndo is how much of the time that is left work leaves for undoing: at
+// most this, and a quarter where there is less of it.
+const keepForUndo = 20 * time.Second
+
+// working returns a context that ends early enough to undo afterwards.
+func working(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
 	}
+	return context.WithDeadline(ctx, deadline.Add(-min(keepForUndo, time.Until(deadline)/4)))
+}
+
+// most is how often a run looks again because something else was faster.
+const most = 5
+
+// converge observes, plans and applies, once it is the run's turn. It returns
+// what the run began with; nil: it does not know.
+func (r *run) converge(ctx context.Context, want plan.Desired) (began *plan.Observed, err error) {
+	r.want = want
+	for raced := 0; ; {
+		seen, verdict, err := r.ready(ctx, want)
+		if began == nil && r.result.UserName != "" {
+			began = &seen
+		}
+		if err != nil {
+			return began, err
+		}
+		switch verdict {
+		case plan.Stands:
+			r.Log.InfoContext(ctx, "delivered again: what a later event has made stands")
+			return began, nil
+		case plan.Work:
+			r.failed.By = nil // the delivery that it has yielded to is over
+			err = r.attempt(ctx, want, seen)
+		case plan.Wait:
+			err = errWait
+		case plan.Yield:
+			err = errYield
+		}
+		switch {
+		case errors.Is(err, errWait):
+			err = r.letThemEnd(ctx)
+		case errors.Is(err, errYield):
+			r.stop = nil
+			err = patience.Sleep(ctx, yielding)
+		case errors.Is(err, issue.ErrRaced) && raced < most:
+			raced++
+			err = patience.Sleep(ctx, yielding)
+		default:
+			return began, err
+		}
+		if err != nil {
+			return began, err
+		}
+	}
+}
+
+// yielding is how often a run looks whether another one has ended.
+const yielding = time.Second
+
+// ready observes, leaves the run's mark, and says whether it may work.
+func (r *run) ready(ctx context.Context, want plan.Desired) (plan.Observed, plan.Verdict, error) {
+	r.seenAt = time.Now()
+	seen, err := r.observe(ctx, want, func(known plan.Observed) error {
+		r.know(known)
+		if r.changed(known) {
+			return nil
+		}
+		// As early as that, because the rest is still being asked.
+		verdict, last, err := plan.Admit(want, known, r.waited)
+		if err != nil || verdict != plan.Wait && (verdict != plan.Work || !plan.Marks(want, last)) {
+			return nil
+		}
+		return r.mark(ctx, known.User, known.Other)
+	})
 	if err != nil {
-		return Result{}, err
+		return seen, 0, err
 	}
-	done, err := p.converge(work, want, seen)
+	r.look(seen)
+	verdict, mark, err := plan.Admit(want, seen, r.waited)
 	switch {
-	case err != nil && replacing && unfinished(seen):
-		own := done.reached.completed || errors.Is(err, errOvertaken)
-		p.undo(ctx, want, func() error { return p.undoReplacement(ctx, want, former.PhysicalID, own) })
-	case err != nil && !replacing && (seen.User != nil || done.reached.made):
-		// If a Delete took the user away, it does not know what this made since.
-		p.undo(ctx, want, func() error { return p.removeUnfinished(ctx, want, errors.Is(err, errOvertaken)) })
-	case err == nil && !replacing && former.UserName != want.Spec.UserName:
-		// The rollback of a replacement whose answer never came: CloudFormation
-		// does not know of that user, and will send no Delete for it.
-		half := Target{Owner: want.Owner, PhysicalID: former.UserName, SecretName: former.SecretName, Keep: want.Spec.SecretName}
-		if err = p.remove(work, half); err != nil {
-			return done, err
+	case err != nil:
+	case verdict == plan.Overtaken:
+		err = r.overtaken(mark)
+	case verdict == plan.Wait:
+		err = r.mark(ctx, seen.User, seen.Other)
+	case verdict != plan.Stands && r.changed(seen):
+		r.failed.Gone = true
+		err = errGone
+	}
+	return seen, verdict, err
+}
+
+// know notes the users that the run has seen, and needs.
+func (r *run) know(seen plan.Observed) {
+	for _, user := range []*access.User{seen.User, seen.Other} {
+		if user != nil && r.needs(user.Name) && r.ids[user.Name] == "" && r.owner.OwnsAs(user.Name, user.Tags) {
+			r.ids[user.Name] = user.ID
 		}
-		// That replacement may still have been at work, and have passed the
-		// secret on after it was seen.
-		if seen, err = p.observe(work, want, seen.UserID()); err != nil {
-			return done, err
+	}
+}
+
+// needs reports whether the run needs the user to stay. One that a rollback takes
+// away may be gone.
+func (r *run) needs(user string) bool {
+	return !r.removing && (user == r.want.Spec.UserName || r.want.Replaces())
+}
+
+// changed reports whether a user that the run has seen and needs is another one by
+// now, or gone.
+func (r *run) changed(seen plan.Observed) bool {
+	ids := map[string]string{}
+	for _, user := range []*access.User{seen.User, seen.Other} {
+		if user != nil {
+			ids[user.Name] = user.ID
 		}
-		return p.converge(work, want, seen)
 	}
-	return done, err
+	for user, id := range r.ids {
+		if ids[user] != id {
+			return true
+		}
+	}
+	return false
 }
 
-// losing reports whether a Delete may be at work: it takes the user first and
-// the secret last.
-func losing(want plan.Desired, seen plan.Observed) bool {
-	return seen.User == nil && (seen.Former != nil || seen.Secret != nil && want.Owner.OwnsAs(want.Spec.UserName, seen.Secret.Tags))
-}
-
-// afterADelete tells a user that someone deleted by hand, which is made anew,
-// from one that a Delete has just taken: the secret follows it then.
-func (p *Provisioner) afterADelete(ctx context.Context, want plan.Desired) (plan.Observed, error) {
-	if err := sleep(ctx, passing); err != nil {
-		return plan.Observed{}, err
-	}
-	seen, err := p.observe(ctx, want, "")
-	if err == nil && seen.User == nil && !losing(want, seen) {
-		err = errOvertaken
-	}
-	return seen, err
-}
-
-// Delete takes everything of the physical id away. An id that no answer ever
-// gave owns nothing, and is no error. What a Create of the same resource made
-// and no answer told of goes too, finished or not: CloudFormation invents the
-// id that it sends then.
-func (p *Provisioner) Delete(ctx context.Context, target Target) error {
-	if err := p.remove(ctx, target); err != nil || target.UserName == target.PhysicalID {
+// attempt plans and applies once.
+func (r *run) attempt(ctx context.Context, want plan.Desired, seen plan.Observed) error {
+	tasks, err := plan.Converge(want, seen, time.Now())
+	if err != nil {
 		return err
 	}
-	user, err := p.sought(ctx, target.UserName)
-	if err != nil && !errors.Is(err, access.ErrNotFound) {
-		return fmt.Errorf("looking for what a Create left unanswered: %w", err)
-	}
-	// Without its user nothing is finished: what is left then is what a Delete
-	// before this one did not come to.
-	if err == nil && (user.Tags[name.TagAnswered] != "" || !target.Owner.OwnsAs(target.UserName, user.Tags)) {
+	if len(tasks) == 0 {
+		// Where it has left a mark: that nobody was at work who did not see it.
+		if err := r.hold(ctx); err != nil {
+			return err
+		}
+		r.end(ctx)
 		return nil
 	}
-	target.PhysicalID = target.UserName
-	return p.remove(ctx, target)
+	if err := r.mark(ctx, seen.User, seen.Other); err != nil {
+		return err
+	}
+	if err = r.apply(ctx, tasks); err != nil {
+		r.dropMinted(ctx, err)
+	}
+	return err
 }
 
-// errRaced: another run of the same event was faster at one step. Look again.
-var errRaced = errors.New("another run of the same event was faster")
-
-// converge plans and applies, and looks again where another run of the same
-// event got in between.
-func (p *Provisioner) converge(ctx context.Context, want plan.Desired, seen plan.Observed) (Result, error) {
-	var far reached
-	for attempt := 1; ; attempt++ {
-		steps, err := plan.Converge(want, seen, time.Now())
-		if err != nil {
-			return Result{reached: far}, err
-		}
-		run := p.begin(want, seen)
-		run.result.reached = far
-		if err = run.apply(ctx, steps); err == nil {
-			err = run.lastLook(ctx)
-		}
-		if !errors.Is(err, errRaced) || attempt == 5 || sleep(ctx, firstWait) != nil {
-			return run.finished(), err
-		}
-		far = run.result.reached
-		if seen, err = p.observe(ctx, want, run.user); err != nil {
-			return Result{reached: far}, err
-		}
+// dropMinted deletes the key that a failed plan issued and stored, unless it
+// became current, or may become it: AWS may carry out late what had no answer.
+// A later run sees it, and decides about it.
+func (r *run) dropMinted(ctx context.Context, err error) {
+	promoting := r.promoting && !certain(err)
+	if r.minted.KeyID != "" && !r.promoted && r.failed.By == nil && !promoting {
+		r.issuer.DropStored(ctx, r.want.Spec.UserName, r.want.Spec.SecretName, r.minted.KeyID)
 	}
 }
 
-// result tells what stands, from what was seen.
-func result(want plan.Desired, seen plan.Observed) Result {
-	done := Result{UserName: want.Spec.UserName, SecretName: want.Spec.SecretName, Unanswered: true}
-	if seen.User != nil {
-		done.UserARN = seen.User.ARN
-		done.Unanswered = seen.User.Tags[name.TagAnswered] == ""
+// removeHalf takes away what a replacement has made whose answer never came:
+// this is its rollback, and CloudFormation does not know of that user.
+func (r *run) removeHalf(ctx context.Context) error {
+	half := r.want.Other()
+	if half == "" || r.want.Replaces() {
+		return nil
 	}
-	done.PolicyARNs = policyARNs(want.Spec.UserName, slices.Collect(maps.Values(seen.Policies)))
-	if seen.Secret != nil {
-		done.SecretARN = seen.Secret.ARN
-		if current, ok := seen.Secret.Labelled(access.Current); ok {
-			done.AccessKeyID = plan.KeyOf(current)
-		}
-	}
-	return done
+	rest := r.removal(plan.Target{Owner: r.owner, Run: r.event, SecretName: r.want.Former.SecretName}, half)
+	rest.waited = r.waited
+	return rest.remove(ctx)
 }
 
-// policyARNs returns the ARNs in the order of the policies' numbers.
-func policyARNs(user string, policies []access.Policy) []string {
-	number := func(p access.Policy) int { n, _ := name.PolicyNumber(user, p.Name); return n }
-	slices.SortFunc(policies, func(a, b access.Policy) int { return number(a) - number(b) })
-	arns := make([]string, len(policies))
-	for i, policy := range policies {
-		arns[i] = policy.ARN
+// undo takes back what a failed run has done, and reports what may be left. Its
+// own failure is logged and not answered: the stack owner needs the first cause,
+// and the Delete or rollback that follows takes the same way again.
+//
+// began is what the run began with; nil: it does not know. over says that no call
+// of it can be under way.
+func (r *run) undo(ctx context.Context, began *plan.Observed, over bool) Left {
+	if began == nil {
+		return Unknown
 	}
-	return arns
+	r.failed.Wrote = r.wrote
+	what := plan.Undo(r.want, *began, r.failed)
+	if what == plan.Nothing {
+		if over && r.failed.By == nil && !r.failed.Gone {
+			r.end(ctx)
+		}
+		if r.failed.Wrote || began.User != nil && plan.HalfMade(r.want, *began) {
+			return Something
+		}
+		return Nothing
+	}
+	if err := r.takeBack(ctx, what); err != nil {
+		r.Log.WarnContext(ctx, "undoing did not finish; the Delete or rollback that follows does", "user", r.want.Spec.UserName, "error", err.Error())
+		return Something
+	}
+	return Nothing
+}
+
+func (r *run) takeBack(ctx context.Context, what plan.Undoing) error {
+	user := r.want.Spec.UserName
+	rest := r.removal(plan.Target{Owner: r.owner, Run: r.event, SecretName: r.want.Spec.SecretName, Undo: true}, user)
+	rest.waited = true
+	if r.own {
+		rest.made = r.tried // and no other run has made one
+	}
+	if what == plan.HandBack {
+		there, err := r.findUser(ctx, user)
+		if err != nil || plan.ClaimOn(rest.Target, user, there, true) == plan.Later {
+			return err // another delivery has finished it
+		}
+		if err := r.handBack(ctx); err != nil {
+			return err
+		}
+	}
+	return rest.remove(ctx)
+}
+
+// handBack gives a secret that both users share back to the former one, before
+// the new user goes. In that order: AWSCURRENT names a live key at every moment.
+func (r *run) handBack(ctx context.Context) error {
+	former := r.want.PhysicalID
+	secret, err := r.findSecret(ctx, r.want.Spec.SecretName)
+	if err != nil || secret == nil {
+		return err
+	}
+	user, err := r.findUser(ctx, former)
+	if err != nil || user == nil {
+		return err
+	}
+	// Those that were seen: a list of now may lack what one of before had.
+	keys := r.seen.OtherKeys
+	if len(keys) == 0 {
+		if keys, err = r.keys(ctx, former); err != nil && !errors.Is(err, access.ErrNotFound) {
+			return err
+		}
+	}
+	// A crash after this: the new user is left, which the rollback Update finds
+	// by OldResourceProperties.
+	return r.apply(ctx, plan.GiveBack(r.want, *secret, *user, keys))
 }

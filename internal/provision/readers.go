@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/patience"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/policy"
 )
@@ -16,56 +18,70 @@ import (
 // https://github.com/boto/boto3/issues/3206
 const readerLag = 30 * time.Second
 
-// resourcePolicy returns that of a secret of ours. In its recovery window a
-// secret does not show it.
-func (p *Provisioner) resourcePolicy(ctx context.Context, want plan.Desired, secret *access.SecretInfo) (string, error) {
-	if secret == nil || !want.Owner.Owns(secret.Tags) || !secret.Deleted.IsZero() {
-		return "", nil
-	}
-	text, err := ask(ctx, func() (string, error) { return p.Secrets.ResourcePolicy(ctx, secret.Name) })
-	if err != nil {
-		return "", fmt.Errorf("asking who may read secret %s: %w", secret.Name, err)
-	}
-	return text, nil
-}
-
 func (r *run) putResourcePolicy(ctx context.Context, s plan.PutResourcePolicy) error {
-	started := time.Now()
+	lag := readerLag
+	if s.Tolerant {
+		lag = 0
+	}
 	// A crash after this: those of this step may read, and the next run sees
 	// who. They were readers before, or are declared to be now.
-	err := r.settle(ctx, func() error {
-		err := r.Secrets.PutResourcePolicy(ctx, s.Secret, s.Policy)
-		if errors.Is(err, access.ErrPrincipal) && !s.Gone && time.Since(started) < readerLag {
-			return fmt.Errorf("%w: %w", access.ErrBusy, err)
-		}
-		return err
-	})
+	err := r.letRead(ctx, s.Secret, s.Readers, lag)
 	switch {
-	case errors.Is(err, access.ErrPrincipal) && s.Gone:
-		// Someone deleted a reader's user or role. That is no reason to fail an
-		// update of something else, least of all a rollback.
-		r.Log.WarnContext(ctx, "a reader of the secret is gone; remove it from SecretReaders, or make its user or role again", "secret", s.Secret)
-		return nil
+	case errors.Is(err, access.ErrPrincipal) && s.Tolerant:
+		return r.letThoseRead(ctx, s)
 	case errors.Is(err, access.ErrPrincipal):
-		return fmt.Errorf("SecretReaders: AWS does not know %s, also not %v later; correct it or take it out, or let the stack make its user or role first (DependsOn): %w", r.readers(), readerLag, err)
+		return fmt.Errorf("SecretReaders: AWS does not know %s, also not %v later; correct it or take it out, or let the stack make its user or role first (DependsOn): %w", whom(s.Readers), readerLag, err)
 	case errors.Is(err, access.ErrPublic):
 		return fmt.Errorf("SecretReaders: Secrets Manager takes these readers for the public; name single users and roles: %w", err)
 	}
 	return err
 }
 
-// readers names the readers in a message.
-func (r *run) readers() string {
-	if readers := r.want.Spec.Readers; len(readers) > 1 {
+func (r *run) letRead(ctx context.Context, secret string, readers []string, lag time.Duration) error {
+	started := time.Now()
+	return r.write(ctx, func(ctx context.Context) error {
+		err := r.Readers.PutResourcePolicy(ctx, secret, policy.Readers(readers))
+		if errors.Is(err, access.ErrPrincipal) && time.Since(started) < lag {
+			return fmt.Errorf("%w: %w", access.ErrBusy, err)
+		}
+		return err
+	})
+}
+
+// letThoseRead lets read whom AWS knows. Someone deleted a reader's user or
+// role: that is no reason to fail an update of something else, least of all a
+// rollback.
+func (r *run) letThoseRead(ctx context.Context, s plan.PutResourcePolicy) error {
+	known := slices.Clone(s.Kept)
+	for _, reader := range s.Readers {
+		if slices.Contains(known, reader) {
+			continue
+		}
+		err := r.letRead(ctx, s.Secret, append(slices.Clone(known), reader), 0)
+		switch {
+		case errors.Is(err, access.ErrPrincipal):
+			r.Log.WarnContext(ctx, "a reader of the secret is gone; remove it from SecretReaders, or make its user or role again", "secret", s.Secret, "reader", reader)
+		case err != nil:
+			return err
+		default:
+			known = append(known, reader)
+		}
+	}
+	return nil
+}
+
+// whom names the readers in a message.
+func whom(readers []string) string {
+	if len(readers) > 1 {
 		return fmt.Sprintf("one of the %d readers", len(readers))
 	}
-	return r.want.Spec.Readers[0]
+	return readers[0]
 }
 
 // deleteResourcePolicy looks first: the secret may be back from its recovery
 // window, with a policy that someone else attached.
 func (r *run) deleteResourcePolicy(ctx context.Context, s plan.DeleteResourcePolicy) error {
-	text, err := ask(ctx, func() (string, error) { return r.Secrets.ResourcePolicy(ctx, s.Secret) })
+	text, err := patience.Ask(ctx, patience.Nothing, func() (string, error) { return r.Readers.ResourcePolicy(ctx, s.Secret) })
 	if err != nil {
 		return fmt.Errorf("asking who may: %w", err)
 	}
@@ -74,5 +90,5 @@ func (r *run) deleteResourcePolicy(ctx context.Context, s plan.DeleteResourcePol
 	}
 	// A crash after this: nobody else may read. Readers that stay so were not
 	// among those that this step takes the right from.
-	return r.settle(ctx, func() error { return r.Secrets.DeleteResourcePolicy(ctx, s.Secret) })
+	return r.write(ctx, func(ctx context.Context) error { return r.Readers.DeleteResourcePolicy(ctx, s.Secret) })
 }

@@ -2,9 +2,8 @@ package provision_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,9 +45,7 @@ func TestReadersComeChangeAndGo(t *testing.T) {
 			if len(w.Proofs()) > 0 {
 				t.Errorf("proven: %v", w.Proofs())
 			}
-			w.Forget()
-			w.update(stack(readers(next...)), stack(readers(next...)))
-			w.quiet()
+			w.still(stack(readers(next...)))
 			former = next
 		}
 		w.remove(stack())
@@ -61,16 +58,18 @@ func TestReadersComeChangeAndGo(t *testing.T) {
 func TestReadersChangeWithTheKey(t *testing.T) {
 	play(t, func(w *world) {
 		w.create(stack(readers(alice, bob)))
-		proven := false
+		var proven atomic.Bool
 		w.After = func(_ context.Context, verb string) error {
-			proven = proven || verb == "Prove"
+			if verb == "Prove" {
+				proven.Store(true)
+			}
 			now := w.Readers(secret)
 			switch {
 			case !slices.Contains(now, bob):
 				t.Errorf("after %s %v read", verb, now)
 			case slices.Contains(now, alice) && len(w.LiveKeys(user)) > 1:
 				t.Errorf("there is a new key, and %v read", now)
-			case slices.Contains(now, carol) && !proven:
+			case slices.Contains(now, carol) && !proven.Load():
 				t.Errorf("the new key is not proven, and %v read", now)
 			}
 			return nil
@@ -86,9 +85,7 @@ func TestReadersFollowTheSecret(t *testing.T) {
 		moved := stack(readers(alice), secretName("cloney/moved"))
 		w.update(stack(readers(alice)), moved)
 		w.read("cloney/moved", alice)
-		w.Forget()
-		w.update(moved, moved)
-		w.quiet()
+		w.still(moved)
 		// In the other direction with other readers.
 		back := stack(readers(bob))
 		w.update(moved, back)
@@ -98,42 +95,17 @@ func TestReadersFollowTheSecret(t *testing.T) {
 	})
 }
 
-func TestReadersOfAReplacement(t *testing.T) {
-	former, next := stack(readers(alice)), stack(readers(bob), userName(second))
+func TestReadersOfAReplacementThatFails(t *testing.T) {
 	play(t, func(w *world) {
+		former, shared := stack(readers(alice)), stack(readers(bob, carol), userName(second), secretName(secret))
 		w.create(former)
-		w.update(former, next)
+		w.SetReader(carol, false)
+		w.ExpectRemoval(second)
+		_, err := w.tryUpdate(former, shared)
+		w.refused(err, "SecretReaders", "one of the 2 readers")
+		w.rollback(shared, former)
 		w.read(secret, alice)
-		w.read(secondSecret, bob)
-		w.remove(former)
-		w.remove(next)
-		w.empty()
-	})
-	shared := stack(readers(bob, carol), userName(second), secretName(secret))
-	t.Run("with the same secret, rolled back", func(t *testing.T) {
-		play(t, func(w *world) {
-			first := w.create(former).AccessKeyID
-			w.update(former, shared)
-			w.read(secret, bob, carol)
-			w.ExpectRemoval(second)
-			if result := w.rollback(shared, former); result.AccessKeyID != first {
-				t.Errorf("key %s became %s", first, result.AccessKeyID)
-			}
-			w.read(secret, alice)
-			w.one()
-		})
-	})
-	t.Run("with the same secret, failed", func(t *testing.T) {
-		play(t, func(w *world) {
-			w.create(former)
-			w.SetReader(carol, false)
-			w.ExpectRemoval(second)
-			_, err := w.tryUpdate(former, shared)
-			w.refused(err, "SecretReaders", "one of the 2 readers")
-			w.rollback(shared, former)
-			w.read(secret, alice)
-			w.one()
-		})
+		w.one()
 	})
 }
 
@@ -254,53 +226,9 @@ func TestReadersOfARestoredSecret(t *testing.T) {
 	}
 }
 
-// The put fails, or happened though it failed: the same event again, or the
-// rollback, finds its way.
-func TestReadersThatFailToBePut(t *testing.T) {
-	broken := errors.New("connection reset")
-	for what, hook := range map[string]func(*world, func(context.Context, string) error){
-		"not done": func(w *world, f func(context.Context, string) error) { w.Before = f },
-		"done":     func(w *world, f func(context.Context, string) error) { w.After = f },
-	} {
-		for verb, to := range map[string][]string{"PutResourcePolicy": {bob, carol}, "DeleteResourcePolicy": nil} {
-			for nth := 1; nth <= 1+len(to)/2; nth++ {
-				t.Run(fmt.Sprint(what, ", ", verb, " ", nth), func(t *testing.T) {
-					play(t, func(w *world) {
-						former, next := stack(readers(alice, bob)), stack(readers(to...), serial(2))
-						first := w.create(former).AccessKeyID
-						calls := 0
-						hook(w, func(_ context.Context, called string) error {
-							if called != verb {
-								return nil
-							}
-							if calls++; calls == nth {
-								return broken
-							}
-							return nil
-						})
-						_, err := w.tryUpdate(former, next)
-						w.refused(err, "connection reset")
-						if result := w.update(next, former); result.AccessKeyID != first {
-							t.Errorf("key %s became %s", first, result.AccessKeyID)
-						}
-						w.read(secret, alice, bob)
-						w.update(former, next)
-						w.read(secret, to...)
-					})
-				})
-			}
-		}
-	}
-}
-
 func TestReadersThatSecretsManagerTakesForThePublic(t *testing.T) {
 	play(t, func(w *world) {
-		w.Before = func(_ context.Context, verb string) error {
-			if verb == "PutResourcePolicy" {
-				return access.ErrPublic
-			}
-			return nil
-		}
+		w.failAt("PutResourcePolicy", access.ErrPublic)
 		w.ExpectRemoval(user)
 		_, err := w.tryCreate(stack(readers(carol)))
 		w.refused(err, "SecretReaders", "for the public; name single users and roles")

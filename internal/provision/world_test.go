@@ -3,8 +3,10 @@ package provision_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +19,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/spec"
@@ -29,9 +32,6 @@ type world struct {
 	*accesstest.Account
 	provisioner *provision.Provisioner
 	log         *syncBuffer
-	unheard     bool   // no answer arrives
-	run         int    // which of those at the same moment, from 0
-	restore     func() // ends interleave's chance
 }
 
 type syncBuffer struct {
@@ -67,23 +67,12 @@ func play(t *testing.T, f func(*world)) {
 	})
 }
 
-// playSeeds plays a test with each of the first n seeds, and names the first
-// that fails.
-func playSeeds(t *testing.T, n int64, f func(w *world, seed int64)) {
-	t.Helper()
-	for seed := int64(0); seed < n; seed += int64(accesstest.OneIn(10)) {
-		play(t, func(w *world) { f(w, seed) })
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
-	}
-}
-
 func newWorld(t *testing.T) *world {
 	account := accesstest.New(t, "one", "two", "three")
 	log := &syncBuffer{}
 	return &world{T: t, Account: account, log: log, provisioner: &provision.Provisioner{
-		Users: account, Keys: account, Policies: account, Secrets: account, Prober: account,
+		Users: account, Keys: account, Policies: account, Attachments: account, Secrets: account, Keeping: account,
+		Versions: account, Readers: account, Prober: account,
 		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}}
 }
@@ -117,7 +106,8 @@ func tags(pairs map[string]string) change { return func(d *plan.Desired) { d.Spe
 
 func secretName(secret string) change { return func(d *plan.Desired) { d.Spec.SecretName = secret } }
 
-func request(id string) change { return func(d *plan.Desired) { d.RequestID = id } }
+// by says which event it is, so that it can be delivered more than once.
+func by(event order.Run) change { return func(d *plan.Desired) { d.Run = event } }
 
 func verify(verify bool) change { return func(d *plan.Desired) { d.Spec.Verify = verify } }
 
@@ -132,7 +122,7 @@ func userName(user string) change {
 
 // stack returns what the usual stack declares, with changes.
 func stack(changes ...change) plan.Desired {
-	d := plan.Desired{Owner: owner, RequestID: "request-1", Spec: spec.Spec{
+	d := plan.Desired{Owner: owner, Spec: spec.Spec{
 		Scope:    access.Scope{Source: true, Places: []access.Place{"one"}},
 		UserName: user, SecretName: secret, Serial: 1, Verify: true,
 	}}
@@ -143,20 +133,45 @@ func stack(changes ...change) plan.Desired {
 }
 
 // target is what the properties lead to under a physical id.
-func target(d plan.Desired, physicalID string) provision.Target {
-	return provision.Target{Owner: d.Owner, PhysicalID: physicalID, UserName: d.Spec.UserName, SecretName: d.Spec.SecretName}
+func target(d plan.Desired, physicalID string) plan.Target {
+	return plan.Target{Owner: d.Owner, PhysicalID: physicalID, UserName: d.Spec.UserName, SecretName: d.Spec.SecretName}
 }
+
+// An event is sent so long after what has happened so far, and so long under way:
+// no two deliveries begin at the very same moment. All of it is synctest's time.
+const (
+	apart    = time.Second
+	delivery = time.Millisecond
+)
+
+// event is a new one.
+func (w *world) event(kind order.Type) order.Run {
+	time.Sleep(apart)
+	return order.Run{Type: kind, Request: fmt.Sprint(kind, " at ", time.Now()), Sent: time.Now()}
+}
+
+// delivered is an event as it arrives now: a new one, if none is given.
+func (w *world) delivered(event order.Run, kind order.Type) order.Run {
+	if event.Request == "" {
+		event = w.event(kind)
+	}
+	time.Sleep(delivery)
+	event.Began = time.Now()
+	return event
+}
+
+type result = provision.Result
 
 // lambda is the time that the function has.
 const lambda = 5 * time.Minute
 
 func (w *world) tryCreate(want plan.Desired) (provision.Result, error) {
 	w.Helper()
+	want.Run = w.delivered(want.Run, order.Create)
 	ctx, cancel := context.WithTimeout(w.Context(), lambda)
 	defer cancel()
 	result, err := w.provisioner.Create(ctx, want)
 	w.discreet(err)
-	w.answered(ctx, result, err)
 	return result, err
 }
 
@@ -170,29 +185,27 @@ func (w *world) tryUpdate(from, to plan.Desired) (provision.Result, error) {
 // OldResourceProperties lead to.
 func (w *world) tryRollback(from, to plan.Desired, physicalID string) (provision.Result, error) {
 	w.Helper()
+	to = updated(from, to, physicalID)
+	to.Run = w.delivered(to.Run, order.Update)
 	ctx, cancel := context.WithTimeout(w.Context(), lambda)
 	defer cancel()
-	to.FormerTags = slices.Sorted(maps.Keys(from.Spec.Tags))
-	to.FormerReaders = from.Spec.Readers
-	result, err := w.provisioner.Update(ctx, to, target(from, physicalID))
+	result, err := w.provisioner.Update(ctx, to)
 	w.discreet(err)
-	w.answered(ctx, result, err)
 	return result, err
 }
 
-// answered is what follows on an answer that CloudFormation accepts.
-func (w *world) answered(ctx context.Context, result provision.Result, err error) {
-	w.Helper()
-	if err != nil || !result.Unanswered || w.unheard {
-		return
+// updated is what an Update from one to the other wants.
+func updated(from, to plan.Desired, physicalID string) plan.Desired {
+	to.PhysicalID, to.Unchanged = physicalID, reflect.DeepEqual(from.Spec, to.Spec)
+	to.Former = plan.Former{
+		UserName: from.Spec.UserName, SecretName: from.Spec.SecretName, TagKeys: slices.Sorted(maps.Keys(from.Spec.Tags)), Readers: from.Spec.Readers,
 	}
-	if err := w.provisioner.Acknowledge(ctx, result.UserName); err != nil {
-		w.Errorf("noting the answer: %v", err)
-	}
+	return to
 }
 
-func (w *world) tryDelete(t provision.Target) error {
+func (w *world) tryDelete(t plan.Target) error {
 	w.Helper()
+	t.Run = w.delivered(t.Run, order.Delete)
 	ctx, cancel := context.WithTimeout(w.Context(), lambda)
 	defer cancel()
 	w.ExpectRemoval(t.PhysicalID)
@@ -290,6 +303,14 @@ func (w *world) quiet() {
 	}
 	if proofs := w.Proofs(); len(proofs) > 0 {
 		w.Errorf("proven: %v", proofs)
+	}
+}
+
+// marks asks that nothing was written since Forget but so many marks of events.
+func (w *world) marks(n int) {
+	w.Helper()
+	if diff := cmp.Diff(map[string]int{"TagUser": n}, w.Writes()); diff != "" {
+		w.Errorf("written (-want +got):\n%s", diff)
 	}
 }
 

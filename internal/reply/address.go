@@ -5,7 +5,9 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"cloney-s3-credentials/internal/name"
 )
@@ -39,6 +41,26 @@ func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address
 		}
 	}
 	return Address{}, ErrAddress
+}
+
+// validFor is how long CloudFormation signs a ResponseURL for.
+const validFor = 2 * time.Hour
+
+// Signed returns when CloudFormation signed the ResponseURL. That is the time
+// of the event, however late it is delivered. The URL says it in X-Amz-Date; a
+// URL of the older form says when it expires. ok is false when it says neither.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
+// https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html#RESTAuthenticationQueryStringAuth
+func (a Address) Signed() (at time.Time, ok bool) {
+	query := a.url.Query()
+	if at, err := time.Parse("20060102T150405Z", query.Get("X-Amz-Date")); err == nil {
+		return at, true
+	}
+	expires, err := strconv.ParseUint(query.Get("Expires"), 10, 32)
+	if err != nil {
+		return time.Time{}, false
+	}
+	return time.Unix(int64(expires), 0).Add(-validFor).UTC(), true
 }
 
 // hosts are the forms in which CloudFormation writes the host of the bucket,

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/reply"
@@ -117,6 +118,42 @@ func TestNearMissesAreRefused(t *testing.T) {
 	for label, other := range map[string]name.Stack{"no stack": {}, "no region": {Partition: "aws"}, "new partition": {Partition: "aws-moon", Region: "eu-west-1"}} {
 		if _, err := reply.ParseAddress(bucket+host+signed, other, nil); err == nil {
 			t.Errorf("%s: accepted", label)
+		}
+	}
+}
+
+// CloudFormation signs for two hours, in the older form with the end of them.
+func TestWhenAnAddressWasSigned(t *testing.T) {
+	at := time.Date(2026, 11, 24, 13, 5, 9, 0, time.UTC)
+	for query, want := range map[string]time.Time{
+		"?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20261124T130509Z&X-Amz-Expires=7200": at,
+		"?X-Amz-Date=20261124T130509%5A":                      at,
+		"?AWSAccessKeyId=AKIA&Expires=1795532709&Signature=x": at,
+		"?X-Amz-Date=20261124T130509Z&Expires=1":              at,
+		"?X-Amz-Date=24.11.2026&Expires=1795532709":           at,
+		"?Expires=7200":                    time.Unix(0, 0).UTC(),
+		"":                                 {},
+		"?":                                {},
+		"?X-Amz-Signature=5167a7":          {},
+		"?X-Amz-Date=":                     {},
+		"?X-Amz-Date=20261124T130509":      {},
+		"?X-Amz-Date=20261124T130509+0100": {},
+		"?X-Amz-Date=20261324T130509Z":     {},
+		"?X-Amz-Date=2026-11-24T13:05:09Z": {},
+		"?x-amz-date=20261124T130509Z":     {},
+		"?Expires=":                        {},
+		"?Expires=1795532709.5":            {},
+		"?Expires=-1795532709":             {},
+		"?Expires=+1795532709":             {},
+		"?Expires=9223372036854775807":     {},
+		"?Expires=0x6b054b05":              {},
+		"?Expires=99999999999999999999":    {},
+		"?Expires=1795532709;X-Amz-Date=20261124T130509Z": {},
+		"?X-Amz-Date=%zz": {},
+	} {
+		got, ok := address(t, "https://responses.test/x"+query, "responses.test").Signed()
+		if ok == want.IsZero() || !got.Equal(want) || got.Location() != time.UTC {
+			t.Errorf("%s: %v, %v", query, got, ok)
 		}
 	}
 }

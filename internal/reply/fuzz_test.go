@@ -18,6 +18,7 @@ func FuzzParseAddress(f *testing.F) {
 	for _, url := range []string{
 		bucket + "euwest1.s3.eu-west-1.amazonaws.com" + signed,
 		bucket + "euwest1.s3-eu-west-1.amazonaws.com" + signed,
+		bucket + "euwest1.s3.eu-west-1.amazonaws.com/x?X-Amz-Date=20261124T130509Z", bucket + "euwest1.s3.eu-west-1.amazonaws.com/x?Expires=1795532709",
 		bucket + "euwest1.s3.eu-west-1.amazonaws.com.evil.example" + signed,
 		bucket + "euwest1.s3.eu-west-1.amazonaws.com@evil.example" + signed,
 		bucket + "euwest1.s3.eu-west-1.amazonaws.com\\@evil.example" + signed,
@@ -32,7 +33,7 @@ func FuzzParseAddress(f *testing.F) {
 	f.Fuzz(func(t *testing.T, url, stackID string) {
 		// The zero stack of an id that is none is what the handler passes on.
 		stack, _ := name.ParseStackID(stackID)
-		_, err := reply.ParseAddress(url, stack, nil)
+		to, err := reply.ParseAddress(url, stack, nil)
 		if err == nil && !addresses(url, cloudFormations(stack)) {
 			t.Errorf("of stack %q: %q is accepted", stackID, url)
 		}
@@ -42,6 +43,9 @@ func FuzzParseAddress(f *testing.F) {
 		}
 		if err == nil && errLocal != nil {
 			t.Errorf("a local run refuses %q", url)
+		}
+		if at, ok := to.Signed(); ok && (at.Year() < 0 || at.Year() > 9999) || !ok && !at.IsZero() {
+			t.Errorf("%q was signed at %v, %v", url, at, ok)
 		}
 		for _, err := range []error{err, errLocal} {
 			if err != nil && !errors.Is(err, reply.ErrAddress) {

@@ -18,6 +18,8 @@ import (
 	"net/url"
 	"time"
 	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/patience"
 )
 
 // MaxBytes is the most that CloudFormation takes as a response.
@@ -48,17 +50,16 @@ type Response struct {
 // cause.
 func (r Response) Encode() []byte {
 	r.bound()
-	reason := cut(r.Reason, MaxBytes)
-	r.Reason = reason + r.Where
-	body := r.marshal()
-	for len(body) > MaxBytes && reason != "" {
+	for reason := cut(r.Reason, MaxBytes); ; {
+		r.Reason = reason + r.Where
+		body := r.marshal()
+		if len(body) <= MaxBytes || reason == "" {
+			return body
+		}
 		// Escapes make a character up to twelve bytes long: cut by what is too
 		// much, at least one character, and measure again.
 		reason = cut(reason, max(0, len(reason)-max(1, (len(body)-MaxBytes)/12)))
-		r.Reason = reason + r.Where
-		body = r.marshal()
 	}
-	return body
 }
 
 // bound cuts the ids that leave no room for a Reason. CloudFormation's own are
@@ -114,21 +115,15 @@ func New() *Sender {
 }
 
 // Send puts the response, and repeats that while the way there fails or S3
-// answers 5xx, until the context ends. A refusal (4xx) is final: the URL has
-// expired, or the body is not what was signed.
+// answers 5xx, or that it waited in vain for the body, until the context ends.
+// Any other refusal (4xx) is final: the URL has expired, or the body is not
+// what was signed.
 func (s *Sender) Send(ctx context.Context, to Address, response Response) error {
 	body := response.Encode()
 	for wait := firstWait; ; wait = min(wait*2, mostWait) {
 		again, err := s.put(ctx, to, body)
-		if err == nil || !again {
+		if err == nil || !again || patience.Sleep(ctx, wait) != nil {
 			return err
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return err
-		case <-timer.C:
 		}
 	}
 }
@@ -144,12 +139,19 @@ func (s *Sender) put(ctx context.Context, to Address, body []byte) (again bool, 
 		return true, fmt.Errorf("sending the response: %w", withoutURL(err))
 	}
 	defer response.Body.Close()
-	// Read on a little, so that the connection can be used again.
-	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
+	// To its end, so that the connection can be used again, but never much.
+	answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if response.StatusCode == http.StatusOK {
 		return false, nil
 	}
-	return response.StatusCode >= 500, fmt.Errorf("the response bucket answered %d", response.StatusCode)
+	return passing(response.StatusCode, answer), fmt.Errorf("the response bucket answered %d", response.StatusCode)
+}
+
+// passing reports whether what S3 answered may be otherwise soon.
+// RequestTimeout: the body did not arrive in time.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+func passing(status int, answer []byte) bool {
+	return status >= 500 || status == http.StatusBadRequest && bytes.Contains(answer, []byte("<Code>RequestTimeout</Code>"))
 }
 
 // withoutURL drops the URL that every error of net/http begins with.

@@ -220,6 +220,30 @@ func TestAFailingBucketIsAskedAgain(t *testing.T) {
 	})
 }
 
+// S3 gave up waiting for the body: a refusal by its status, but a passing one.
+// Anything else that says so is not S3's code.
+func TestATimeoutOfS3IsRepeated(t *testing.T) {
+	for body, again := range map[string]bool{
+		"<?xml version=\"1.0\"?>\n<Error><Code>RequestTimeout</Code><Message>x</Message></Error>":          true,
+		"<Error><Code>RequestTimeTooSkewed</Code><Message>RequestTimeout</Message></Error>":                false,
+		"<Error><Message>" + strings.Repeat("x", 64<<10) + "</Message><Code>RequestTimeout</Code></Error>": false,
+		"<Error><Code>AccessDenied</Code></Error>":                                                         false,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			attempts := 0
+			to := network(t, func(*http.Request) (*http.Response, error) {
+				if attempts++; attempts > 1 {
+					return answer(200)
+				}
+				return &http.Response{StatusCode: 400, Body: io.NopCloser(strings.NewReader(body)), Header: http.Header{}}, nil
+			})
+			if err := reply.New().Send(t.Context(), to, failed("x")); (err == nil) != again || (attempts == 2) != again {
+				t.Errorf("%.80s: %v after %d attempts", body, err, attempts)
+			}
+		})
+	}
+}
+
 // An attempt that hangs does not eat the time of the others.
 func TestABucketThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

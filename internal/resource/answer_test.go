@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
 	"cloney-s3-credentials/internal/spec"
@@ -63,33 +67,32 @@ func TestADeleteEchoesItsID(t *testing.T) {
 	}
 }
 
-// CloudFormation sends no bucket list that an owner may have narrowed since
-// into a Delete's way.
-func TestADeleteOfABucketNoLongerAllowed(t *testing.T) {
-	w := world{allow: []string{"other-*"}}
-	if got := w.answered(t, t.Context(), event(t, "Delete", nil)); got.Status != "SUCCESS" {
-		t.Error(got.Reason)
-	}
-	for _, requestType := range []string{"Create", "Update"} {
-		w := world{allow: []string{"other-*"}}
-		if got := w.answered(t, t.Context(), event(t, requestType, nil)); got.Status != "FAILED" || !strings.Contains(got.Reason, "AllowedBuckets: other-*") || len(w.did) > 0 {
-			t.Errorf("%s: did %v: %s", requestType, w.did, got.Reason)
+// What the account's owner does not allow no Create gets. The plan judges an
+// Update, which may go back to what was allowed before; a Delete takes away.
+func TestWhatTheOwnerDoesNotAllow(t *testing.T) {
+	reader := map[string]any{"ResourceProperties": properties(map[string]any{"SecretReaders": "arn:aws:iam::123456789012:role/Reader"})}
+	for word, c := range map[string]struct {
+		allow, readers []string
+		fields         map[string]any
+	}{
+		"AllowedBuckets: other-*": {[]string{"other-*"}, nil, nil},
+		"AllowedReaders: none":    {nil, []string{"none"}, reader},
+	} {
+		w := world{allow: c.allow, readers: c.readers}
+		isFailed(t, w.answered(t, t.Context(), event(t, "Create", c.fields)), notCreated, word)
+		w.sent = nil
+		w.update = func(_ context.Context, want plan.Desired) (provision.Result, error) {
+			if said := want.Spec.NotAllowed; len(said) != 1 || !strings.Contains(said[0].Problem, word) {
+				t.Errorf("the plan is told %+v", said)
+			}
+			return stands(want), nil
 		}
-	}
-}
-
-// Whom the owner lets no stack name does not get to read.
-func TestAReaderThatIsNotAllowed(t *testing.T) {
-	readers := map[string]any{"ResourceProperties": properties(map[string]any{"SecretReaders": "arn:aws:iam::123456789012:role/Reader"})}
-	for _, requestType := range []string{"Create", "Update"} {
-		w := world{readers: []string{"none"}}
-		if got := w.answered(t, t.Context(), event(t, requestType, readers)); got.Status != "FAILED" || !strings.Contains(got.Reason, "AllowedReaders: none") || len(w.did) > 0 {
-			t.Errorf("%s: did %v: %s", requestType, w.did, got.Reason)
+		w.answered(t, t.Context(), event(t, "Update", c.fields))
+		w.sent = nil
+		w.answered(t, t.Context(), event(t, "Delete", c.fields))
+		if diff := cmp.Diff([]string{"Update", "Delete"}, w.did); diff != "" {
+			t.Errorf("%s: %s", word, diff)
 		}
-	}
-	w := world{readers: []string{"none"}}
-	if got := w.answered(t, t.Context(), event(t, "Delete", readers)); got.Status != "SUCCESS" {
-		t.Error(got.Reason)
 	}
 }
 
@@ -100,39 +103,79 @@ func TestWhatTheProvisionerIsAskedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	owner := name.Owner{Stack: stack, Logical: "Source"}
-	old := properties(map[string]any{"UserName": "former", "SecretName": "cloney/old", "Tags": []any{map[string]string{"Key": "team", "Value": "x"}}, "Gone": "x"})
-	fields := map[string]any{
-		"PhysicalResourceId":    "former",
-		"ResourceProperties":    properties(map[string]any{"Access": "Destination", "UserName": "new", "Serial": "2"}),
-		"OldResourceProperties": old,
-	}
-	want := plan.Desired{
-		Owner: owner, RequestID: requestID, FormerTags: []string{"team"},
-		Spec: spec.Spec{Scope: access.Scope{Destination: true, Places: []access.Place{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Verify: true},
-	}
-	former := provision.Target{Owner: owner, PhysicalID: "former", UserName: "former", SecretName: "cloney/old"}
-	w := world{update: func(_ context.Context, gotWant plan.Desired, gotFormer provision.Target) (provision.Result, error) {
-		if diff := cmp.Diff(want, gotWant, cmpopts.EquateEmpty()) + cmp.Diff(former, gotFormer); diff != "" {
-			t.Error(diff)
+	const reader = "arn:aws:iam::123456789012:role/Reader"
+	old := properties(map[string]any{"UserName": "former", "SecretName": "cloney/old", "Tags": []any{map[string]string{"Key": "team", "Value": "x"}}, "SecretReaders": reader, "Gone": "x"})
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		fields := map[string]any{
+			"ResponseURL":           signed(now.Add(-4 * time.Second)),
+			"PhysicalResourceId":    "former",
+			"ResourceProperties":    properties(map[string]any{"Access": "Destination", "UserName": "new", "Serial": "2"}),
+			"OldResourceProperties": old,
 		}
-		return stands(gotWant), nil
-	}}
-	if got := w.answered(t, t.Context(), event(t, "Update", fields)); got.PhysicalResourceID != "new" {
-		t.Errorf("%+v", got)
-	}
-	w = world{delete: func(_ context.Context, got provision.Target) error {
-		if diff := cmp.Diff(provision.Target{Owner: owner, PhysicalID: "the-id-that-came-in", UserName: "former", SecretName: "cloney/old"}, got); diff != "" {
-			t.Error(diff)
+		run := order.Run{Type: order.Update, Request: requestID, Sent: now.Add(-4 * time.Second), Began: now}
+		want := plan.Desired{
+			Owner: owner, Run: run, PhysicalID: "former",
+			Former: plan.Former{UserName: "former", SecretName: "cloney/old", TagKeys: []string{"team"}, Readers: []string{reader}},
+			Spec:   spec.Spec{Scope: access.Scope{Destination: true, Places: []access.Place{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Verify: true},
 		}
-		return nil
-	}}
-	w.answered(t, t.Context(), event(t, "Delete", map[string]any{"ResourceProperties": old}))
+		w := world{update: func(_ context.Context, got plan.Desired) (provision.Result, error) {
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+				t.Error(diff)
+			}
+			return stands(got), nil
+		}}
+		if got := w.answered(t, t.Context(), event(t, "Update", fields)); got.PhysicalResourceID != "new" {
+			t.Errorf("%+v", got)
+		}
+		run.Type = order.Delete
+		for id, want := range map[string]plan.Target{
+			"the-id-that-came-in":     {PhysicalID: "the-id-that-came-in", UserName: "former"},
+			"not-created:former":      {PhysicalID: "not-created:former", UserName: "former"},
+			"not-finished:0d0c:other": {PhysicalID: "other", UserName: "other", Of: "0d0c"},
+		} {
+			want.Owner, want.Run, want.SecretName = owner, run, "cloney/old"
+			w := world{delete: func(_ context.Context, got plan.Target) error {
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("%s: %s", id, diff)
+				}
+				return nil
+			}}
+			w.answered(t, t.Context(), event(t, "Delete", map[string]any{"ResponseURL": fields["ResponseURL"], "ResourceProperties": old, "PhysicalResourceId": id}))
+		}
+	})
+}
+
+// An Update whose two sets of properties mean the same changes nothing.
+func TestUnchanged(t *testing.T) {
+	for label, c := range map[string]struct {
+		old, now  map[string]any
+		unchanged bool
+	}{
+		"the same":           {nil, nil, true},
+		"written otherwise":  {map[string]any{"Serial": 1, "Verify": "TRUE", "Buckets": "data"}, map[string]any{"Serial": "1"}, true},
+		"in another order":   {map[string]any{"Buckets": "data,logs"}, map[string]any{"Buckets": "logs,data"}, true},
+		"to wait longer":     {map[string]any{"ServiceTimeout": "60"}, nil, true},
+		"another Serial":     {nil, map[string]any{"Serial": 2}, false},
+		"another bucket":     {nil, map[string]any{"Buckets": "logs"}, false},
+		"another tag":        {nil, map[string]any{"Tags": []any{map[string]string{"Key": "a", "Value": "b"}}}, false},
+		"to be proven":       {map[string]any{"Verify": false}, nil, false},
+		"it was never valid": {map[string]any{"Acess": "Source"}, nil, false},
+	} {
+		w := world{update: func(_ context.Context, want plan.Desired) (provision.Result, error) {
+			if want.Unchanged != c.unchanged {
+				t.Errorf("%s: unchanged: %t", label, want.Unchanged)
+			}
+			return stands(want), nil
+		}}
+		w.answered(t, t.Context(), event(t, "Update", map[string]any{"OldResourceProperties": properties(c.old), "ResourceProperties": properties(c.now)}))
+	}
 }
 
 func TestBadInputDoesNothing(t *testing.T) {
 	bad := map[string]any{"ResourceProperties": map[string]any{"Acess": "Source", "Buckets": "My"}}
 	var w world
-	isFailed(t, w.answered(t, t.Context(), event(t, "Create", bad)), physicalID, "3 problems", "Access: is missing", `Buckets: "My"`, "did you mean Access?")
+	isFailed(t, w.answered(t, t.Context(), event(t, "Create", bad)), notCreated, "3 problems", "Access: is missing", `Buckets: "My"`, "did you mean Access?")
 	var u world
 	isFailed(t, u.answered(t, t.Context(), event(t, "Update", bad)), "the-id-that-came-in", "3 problems")
 	if len(w.did)+len(u.did) > 0 {
@@ -140,38 +183,54 @@ func TestBadInputDoesNothing(t *testing.T) {
 	}
 }
 
-// The Delete that follows a failed Create must find what is left; a failed
-// Update must not look like a replacement.
+// The Delete that follows a failed Create takes what that has made, and nothing
+// else: the id says what it may find.
+func TestTheIDOfACreateThatFailed(t *testing.T) {
+	refused, denied := plan.Refused("the name is taken"), errors.New("creating the user: access denied")
+	for _, c := range []struct {
+		left provision.Left
+		err  error
+		id   string
+	}{
+		{provision.Nothing, refused, notCreated},
+		{provision.Nothing, fmt.Errorf("planning: %w", policy.TooManyError{Places: 900, Fit: 780}), notCreated},
+		{provision.Nothing, denied, physicalID}, // the same again may make something
+		{provision.Something, denied, physicalID},
+		{provision.Something, refused, physicalID},
+		{provision.Unknown, denied, notFinished},
+		{provision.Unknown, refused, notFinished},
+	} {
+		w := world{create: func(context.Context, plan.Desired) (provision.Result, error) {
+			return provision.Result{Left: c.left}, c.err
+		}}
+		isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), c.id, c.err.Error())
+	}
+}
+
+// A failed Update must not look like a replacement.
 func TestTheIDOfAFailure(t *testing.T) {
 	refused := errors.New("creating the user: access denied")
 	w := world{
 		create: func(context.Context, plan.Desired) (provision.Result, error) {
+			return provision.Result{Left: provision.Something}, refused
+		},
+		update: func(context.Context, plan.Desired) (provision.Result, error) {
 			return provision.Result{UserName: "half"}, refused
 		},
-		update: func(context.Context, plan.Desired, provision.Target) (provision.Result, error) {
-			return provision.Result{UserName: "half"}, refused
-		},
-		delete: func(context.Context, provision.Target) error { return refused },
+		delete: func(context.Context, plan.Target) error { return refused },
 	}
 	for _, c := range []struct {
 		requestType, id string
 		fields          map[string]any
 	}{
-		{"Create", physicalID, nil},
 		{"Create", physicalID, map[string]any{"PhysicalResourceId": "not-of-a-create"}},
 		{"Create", "mine", map[string]any{"ResourceProperties": properties(map[string]any{"UserName": "mine"})}},
-		{"Create", physicalID, map[string]any{"ResourceProperties": properties(map[string]any{"UserName": "no name"})}},
+		{"Create", notCreated, map[string]any{"ResourceProperties": properties(map[string]any{"UserName": "no name"})}},
 		{"Update", "the-id-that-came-in", map[string]any{"ResourceProperties": properties(map[string]any{"UserName": "other"})}},
 		{"Delete", "the-id-that-came-in", nil},
 	} {
 		w.sent = nil
-		got := w.answered(t, t.Context(), event(t, c.requestType, c.fields))
-		if got.Status != "FAILED" || got.PhysicalResourceID != c.id || got.Data != nil {
-			t.Errorf("%s: %+v", c.requestType, got)
-		}
-		if c.requestType == "Delete" {
-			isFailed(t, got, c.id, "creating the user: access denied")
-		}
+		isFailed(t, w.answered(t, t.Context(), event(t, c.requestType, c.fields)), c.id)
 	}
 }
 
@@ -200,5 +259,5 @@ func TestALongReason(t *testing.T) {
 	w := world{create: func(context.Context, plan.Desired) (provision.Result, error) {
 		return provision.Result{}, fmt.Errorf("creating policy x: %s", strings.Repeat(`"é" `, 5000))
 	}}
-	isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), physicalID, "creating policy x: ")
+	isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), notFinished, "creating policy x: ")
 }

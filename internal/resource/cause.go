@@ -5,10 +5,10 @@ import (
 	"errors"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/issue"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/policy"
-	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/spec"
 )
 
@@ -31,6 +31,7 @@ var outcomes = []struct {
 }{
 	{errInternal, metric.Internal},
 	{errTime, metric.Deadline},
+	{errLate, metric.Deadline},
 	{access.ErrThrottled, metric.Throttled}, // before Deadline: what it waited for
 	{context.DeadlineExceeded, metric.Deadline},
 	{access.ErrDenied, metric.Denied},
@@ -53,7 +54,7 @@ func cause(err error) metric.Cause {
 		return metric.Properties
 	case is[plan.Refused](err):
 		return metric.Refused
-	case is[provision.Unproven](err):
+	case is[issue.Unproven](err):
 		return metric.Verification
 	}
 	for _, known := range outcomes {
@@ -62,6 +63,11 @@ func cause(err error) metric.Cause {
 		}
 	}
 	return metric.Unclear
+}
+
+// refused reports whether the same event would fail in the same way again.
+func refused(err error) bool {
+	return is[malformed](err) || is[foreign](err) || is[spec.Problems](err) || is[policy.TooManyError](err) || is[plan.Refused](err)
 }
 
 func is[T error](err error) bool {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/issue"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/policy"
@@ -70,7 +71,7 @@ func TestCauses(t *testing.T) {
 		"properties":   {&world{}, map[string]any{"ResourceProperties": map[string]any{}}, metric.Properties},
 		"account":      {&world{home: resource.Home{Accounts: []string{"111122223333"}}}, nil, metric.Account},
 		"name taken":   {failing(fmt.Errorf("creating user x: %w: %w", plan.Refused("taken"), access.ErrExists)), nil, metric.Refused},
-		"unproven":     {failing(fmt.Errorf("proving: %w", provision.Unproven{Cause: context.DeadlineExceeded})), nil, metric.Verification},
+		"unproven":     {failing(fmt.Errorf("proving: %w", issue.Unproven{Cause: context.DeadlineExceeded})), nil, metric.Verification},
 		"denied":       {failing(step(access.ErrDenied)), nil, metric.Denied},
 		"limit":        {failing(step(access.ErrLimit)), nil, metric.Limit},
 		"too many":     {failing(fmt.Errorf("planning: %w", policy.TooManyError{Places: 900, Fit: 780})), nil, metric.Properties},

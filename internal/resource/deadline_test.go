@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"cloney-s3-credentials/internal/metric"
+	"cloney-s3-credentials/internal/parallel"
 	"cloney-s3-credentials/internal/plan"
-	"cloney-s3-credentials/internal/probe"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
 )
@@ -33,9 +32,9 @@ func TestAPanicIsAnswered(t *testing.T) {
 				explode()
 				return provision.Result{}, nil
 			},
-			delete: func(context.Context, provision.Target) error { explode(); return nil },
+			delete: func(context.Context, plan.Target) error { explode(); return nil },
 		}
-		isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), physicalID, "the provider failed inside")
+		isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), notFinished, "the provider failed inside")
 		w.sent = nil
 		isFailed(t, w.answered(t, t.Context(), event(t, "Delete", nil)), "the-id-that-came-in", "the provider failed inside")
 		log := w.log.String()
@@ -51,9 +50,9 @@ func TestAPanicIsAnswered(t *testing.T) {
 // A panic on another goroutine, raised again here, is told from where it was.
 func TestAPanicOfAnotherGoroutineIsToldFromThere(t *testing.T) {
 	w := world{create: func(context.Context, plan.Desired) (provision.Result, error) {
-		panic(probe.Panic{Value: secret, Stack: []byte("where it was")})
+		panic(parallel.Panic{Value: secret, Stack: []byte("where it was")})
 	}}
-	isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), physicalID, "the provider failed inside")
+	isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), notFinished, "the provider failed inside")
 	if log := w.log.String(); !strings.Contains(log, `"type":"string","stack":"where it was"`) || strings.Contains(log, secret) {
 		t.Error(log)
 	}
@@ -78,43 +77,6 @@ type broken struct{}
 
 func (broken) Write([]byte) (int, error) { panic(secret) }
 
-// The answer is out: whatever happens afterwards is for the log. Raised again,
-// it would have Lambda deliver the event once more.
-func TestAnAnswerIsNotedOnceItIsAccepted(t *testing.T) {
-	lost := errors.New("not accepted")
-	for label, c := range map[string]struct {
-		acknowledge func() error
-		send        error
-		log         string
-	}{
-		"noted":    {func() error { return nil }, nil, ""},
-		"refused":  {func() error { return errors.New("access denied") }, nil, "could not be marked as answered"},
-		"a panic":  {func() error { panic(secret) }, nil, `"msg":"panic"`},
-		"not sent": {func() error { t.Error("noted an answer that nobody has"); return nil }, lost, "not accepted"},
-	} {
-		t.Run(label, func(t *testing.T) {
-			w := world{
-				create: func(_ context.Context, want plan.Desired) (provision.Result, error) {
-					made := stands(want)
-					made.Unanswered = true
-					return made, nil
-				},
-				send:        func(context.Context, reply.Response) error { return c.send },
-				acknowledge: c.acknowledge,
-			}
-			if err := w.handle(t.Context(), event(t, "Create", nil)); !errors.Is(err, c.send) {
-				t.Errorf("the invocation ended with %v", err)
-			}
-			if noted := slices.Contains(w.did, "Acknowledge "+w.sent[0].PhysicalResourceID); noted != (c.send == nil) {
-				t.Errorf("did %v", w.did)
-			}
-			if log := w.log.String(); !strings.Contains(log, c.log) || strings.Contains(log, secret) {
-				t.Errorf("the log says:\n%s", log)
-			}
-		})
-	}
-}
-
 // The answer leaves early enough to be sent again and again, however little
 // time there was.
 func TestAProvisionerThatHangsIsLeftBehind(t *testing.T) {
@@ -134,11 +96,11 @@ func TestAProvisionerThatHangsIsLeftBehind(t *testing.T) {
 						<-released
 						return provision.Result{}, nil
 					},
-					update: func(context.Context, plan.Desired, provision.Target) (provision.Result, error) {
+					update: func(context.Context, plan.Desired) (provision.Result, error) {
 						<-released
 						return provision.Result{}, nil
 					},
-					delete: func(context.Context, provision.Target) error { <-released; return nil },
+					delete: func(context.Context, plan.Target) error { <-released; return nil },
 					send: func(ctx context.Context, _ reply.Response) error {
 						if took := time.Since(started); took > most || ctx.Err() != nil {
 							t.Errorf("%v of %v: answered after %v, context %v", requestType, total, took, ctx.Err())
@@ -167,7 +129,7 @@ func TestWhatTheTimeWentInto(t *testing.T) {
 		}}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		isFailed(t, w.answered(t, ctx, event(t, "Create", nil)), physicalID, "the provider ran out of time: creating the user")
+		isFailed(t, w.answered(t, ctx, event(t, "Create", nil)), notFinished, "the provider ran out of time: creating the user")
 	})
 }
 

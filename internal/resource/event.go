@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/reply"
 )
 
@@ -100,6 +101,7 @@ type request struct {
 	event
 	owner   name.Owner
 	address reply.Address
+	run     order.Run
 	// problems that decoding found; nil: none
 	problems error
 }

@@ -89,8 +89,11 @@ func newAccount(t *testing.T, logical, properties string) *account {
 	w.ExpectRemoval(spec.Peek(read, name.Owner{Stack: stack, Logical: logical}).UserName)
 	log := slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.handler = resource.Handler{
-		Provisioner: &provision.Provisioner{Users: w.Account, Keys: w.Account, Policies: w.Account, Secrets: w.Account, Prober: w.Account, Log: log},
-		Sender:      &w.recorder, Log: log, LogStream: logStream,
+		Provisioner: &provision.Provisioner{
+			Users: w.Account, Keys: w.Account, Policies: w.Account, Attachments: w.Account, Secrets: w.Account,
+			Keeping: w.Account, Versions: w.Account, Readers: w.Account, Prober: w.Account, Log: log,
+		},
+		Sender: &w.recorder, Log: log, LogStream: logStream,
 	}
 	return w
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"time"
 
@@ -26,9 +27,8 @@ import (
 // Provisioner does what a request asks for.
 type Provisioner interface {
 	Create(ctx context.Context, want plan.Desired) (provision.Result, error)
-	Update(ctx context.Context, want plan.Desired, former provision.Target) (provision.Result, error)
-	Delete(ctx context.Context, target provision.Target) error
-	Acknowledge(ctx context.Context, user string) error
+	Update(ctx context.Context, want plan.Desired) (provision.Result, error)
+	Delete(ctx context.Context, target plan.Target) error
 }
 
 // Sender sends an answer.
@@ -73,32 +73,19 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 		h.Metrics.Tell(metric.Told{Cause: metric.Unanswerable, Took: time.Since(started)})
 		return err
 	}
-	work, cancel := beforeAnswer(ctx)
+	r.run = runOf(r, started)
+	end, cancel := r.end(ctx)
+	defer cancel()
+	work, cancel := ending(end, keepForAnswer)
 	defer cancel()
 	a := h.respond(work, r)
-	err = h.Sender.Send(ctx, r.address, a.Response)
+	// Given up early enough to note that nobody took the answer.
+	sending, cancel := ending(ctx, keepForRecord)
+	defer cancel()
+	err = h.Sender.Send(sending, r.address, a.Response)
 	accepted = err == nil
 	h.record(ctx, r, a, tally.Counts(), time.Since(started), err)
-	if err == nil && a.unanswered {
-		h.acknowledge(ctx, a.PhysicalResourceID)
-	}
 	return err
-}
-
-// acknowledge notes that CloudFormation knows of the user. The answer is out:
-// whatever happens here is for the log, and nobody waits for it, so that it has
-// all the time that is left. Among many stacks at once it may be throttled.
-func (h *Handler) acknowledge(ctx context.Context, user string) {
-	defer func() {
-		if panicked := recover(); panicked != nil {
-			h.panicked(ctx, panicked)
-		}
-	}()
-	ctx, cancel := beforeAnswer(ctx)
-	defer cancel()
-	if err := h.Provisioner.Acknowledge(ctx, user); err != nil {
-		h.Log.WarnContext(ctx, "the user could not be marked as answered; the next Update does", "user", user, "error", err.Error())
-	}
 }
 
 // receive decodes an event as far as it takes to know whether it can be
@@ -131,8 +118,7 @@ func (h *Handler) receive(raw json.RawMessage) (request, error) {
 // answer is a response, and what CloudFormation is not told.
 type answer struct {
 	reply.Response
-	cause      metric.Cause
-	unanswered bool // it is the first to tell CloudFormation of the user
+	cause metric.Cause
 }
 
 // respond does what is asked and returns the answer, at the latest when ctx
@@ -168,6 +154,9 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 		got.err = errTime
 	}
 	if got.err != nil {
+		if r.RequestType == Create {
+			a.PhysicalResourceID = idOf(r, a.PhysicalResourceID, got.err, got.result.Left)
+		}
 		a.Status, a.Reason, a.cause = reply.Failed, reason(got.err), cause(got.err)
 		if h.LogStream != "" {
 			a.Where = " (log stream " + h.LogStream + ")"
@@ -180,8 +169,19 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 	}
 	a.PhysicalResourceID = got.result.UserName
 	a.Data = attributes(got.result)
-	a.unanswered = got.result.Unanswered
 	return a
+}
+
+// idOf is the id of a Create that has failed: the Delete that follows takes away
+// what this event has made, on whichever delivery, and nothing else.
+func idOf(r request, user string, err error, left provision.Left) string {
+	switch {
+	case left == provision.Unknown: // also when it ran out of time, or panicked
+		return name.NotFinished(r.run.Event(), user)
+	case left == provision.Nothing && refused(err):
+		return name.NotCreated(user)
+	}
+	return user
 }
 
 // physicalID is the id of an answer that fails: the one that came in, or for a
@@ -220,49 +220,57 @@ func attributes(result provision.Result) map[string]string {
 	}
 }
 
+// nothing comes of an event that is refused before anything is asked of AWS.
+var nothing = provision.Result{Left: provision.Nothing}
+
 // work does what the request asks for.
 func (h *Handler) work(ctx context.Context, r request) (provision.Result, error) {
 	if err := together(r.problems, r.validate()); err != nil {
-		return provision.Result{}, malformed{fmt.Errorf("the event is malformed: %w", err)}
+		return nothing, malformed{fmt.Errorf("the event is malformed: %w", err)}
 	}
 	if r.RequestType == Delete {
 		// Properties that are no longer valid, or never were, do not stop it.
-		return provision.Result{}, h.Provisioner.Delete(ctx, r.target(r.ResourceProperties))
+		return provision.Result{}, h.Provisioner.Delete(ctx, r.target())
+	}
+	if r.over() {
+		return provision.Result{}, r.late(ctx)
 	}
 	if err := h.Home.serves(r.owner.Stack); err != nil {
-		return provision.Result{}, foreign{err}
+		return nothing, foreign{err}
 	}
 	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, AllowedReaders: h.AllowedReaders, Account: h.Home.account()}
 	if r.RequestType == Create {
 		rules.Now = time.Now()
+	} else {
+		rules.Update = true
 	}
 	declared, err := spec.Parse(r.ResourceProperties, rules)
 	if err != nil {
-		return provision.Result{}, err
+		return nothing, err
 	}
-	want := plan.Desired{Owner: r.owner, RequestID: r.RequestID, Spec: declared}
+	want := plan.Desired{Owner: r.owner, Run: r.run, Spec: declared}
 	if r.RequestType == Create {
 		return h.Provisioner.Create(ctx, want)
 	}
 	former := spec.Peek(r.OldResourceProperties, r.owner)
-	want.FormerTags, want.FormerReaders = former.TagKeys, former.Readers
-	return h.Provisioner.Update(ctx, want, r.target(r.OldResourceProperties))
+	want.PhysicalID = r.PhysicalResourceID
+	want.Former = plan.Former{UserName: former.UserName, SecretName: former.SecretName, TagKeys: former.TagKeys, Readers: former.Readers}
+	want.Unchanged = h.unchanged(r, declared, rules)
+	return h.Provisioner.Update(ctx, want)
 }
 
-// target is what properties lead to that need not be valid.
-func (r request) target(properties map[string]any) provision.Target {
-	names := spec.Peek(properties, r.owner)
-	return provision.Target{Owner: r.owner, PhysicalID: r.PhysicalResourceID, UserName: names.UserName, SecretName: names.SecretName}
+// unchanged reports whether the former properties say the same as those of now.
+func (h *Handler) unchanged(r request, declared spec.Spec, rules spec.Rules) bool {
+	former, err := spec.Parse(r.OldResourceProperties, rules)
+	return err == nil && reflect.DeepEqual(former, declared)
 }
 
-// keepForAnswer is how much of the time that is left is kept for sending the
-// answer: at most this, and a quarter where there is less of it.
-const keepForAnswer = 10 * time.Second
-
-func beforeAnswer(ctx context.Context) (context.Context, context.CancelFunc) {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return context.WithCancel(ctx)
+// target is what a Delete names. Its properties need not be valid.
+func (r request) target() plan.Target {
+	names := spec.Peek(r.ResourceProperties, r.owner)
+	t := plan.Target{Owner: r.owner, Run: r.run, PhysicalID: r.PhysicalResourceID, UserName: names.UserName, SecretName: names.SecretName}
+	if event, user, ok := name.ParseNotFinished(r.PhysicalResourceID); ok {
+		t.PhysicalID, t.UserName, t.Of = user, user, event
 	}
-	return context.WithDeadline(ctx, deadline.Add(-min(keepForAnswer, time.Until(deadline)/4)))
+	return t
 }

@@ -23,19 +23,18 @@ const (
 	stackID     = "arn:aws:cloudformation:eu-west-1:123456789012:stack/migration/51af3dc0-da77-11e4-872e-1234567db123"
 	requestID   = "0c8ec1a3-1d8b-4a8a-b5c1-51f8c3a40cf5"
 	responseURL = "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com/arn%3Aaws%7CSource?X-Amz-Signature=5167a7"
-	// What a Create of this resource answers with, whether it works or not.
-	physicalID = "migration-Source-4kqgyhwxv6wn"
-	logStream  = "2026/11/24/[$LATEST]4459c970"
+	physicalID  = "migration-Source-4kqgyhwxv6wn"         // what a Create of this resource answers with
+	notCreated  = "not-created:" + physicalID             // where it has failed and made nothing
+	notFinished = "not-finished:1c19bb0b72:" + physicalID // where nobody knows what it has made
+	logStream   = "2026/11/24/[$LATEST]4459c970"
 )
 
 // world is a provisioner and a sender that write down what they are asked.
 type world struct {
 	create func(context.Context, plan.Desired) (provision.Result, error)
-	update func(context.Context, plan.Desired, provision.Target) (provision.Result, error)
-	delete func(context.Context, provision.Target) error
+	update func(context.Context, plan.Desired) (provision.Result, error)
+	delete func(context.Context, plan.Target) error
 	send   func(context.Context, reply.Response) error
-
-	acknowledge func() error
 
 	mu      sync.Mutex
 	did     []string
@@ -63,26 +62,18 @@ func (w *world) Create(ctx context.Context, want plan.Desired) (provision.Result
 	return stands(want), nil
 }
 
-func (w *world) Update(ctx context.Context, want plan.Desired, former provision.Target) (provision.Result, error) {
+func (w *world) Update(ctx context.Context, want plan.Desired) (provision.Result, error) {
 	w.do("Update")
 	if w.update != nil {
-		return w.update(ctx, want, former)
+		return w.update(ctx, want)
 	}
 	return stands(want), nil
 }
 
-func (w *world) Delete(ctx context.Context, target provision.Target) error {
+func (w *world) Delete(ctx context.Context, target plan.Target) error {
 	w.do("Delete")
 	if w.delete != nil {
 		return w.delete(ctx, target)
-	}
-	return nil
-}
-
-func (w *world) Acknowledge(_ context.Context, user string) error {
-	w.do("Acknowledge " + user)
-	if w.acknowledge != nil {
-		return w.acknowledge()
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package secrets_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,7 +20,7 @@ func TestAPromotionWhoseAnswerIsLost(t *testing.T) {
 		manager(t, func(call edgetest.Call, n int) edgetest.Answer {
 			switch {
 			case call.Operation == "DescribeSecret":
-				return edgetest.JSON(`{"VersionIdsToStages": {"` + current + `": ["AWSCURRENT"], "v0": ["AWSPREVIOUS"]}}`)
+				return edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x", "VersionIdsToStages": {"` + current + `": ["AWSCURRENT"], "v0": ["AWSPREVIOUS"]}}`)
 			case n == 1:
 				current = "v2"
 				return lost
@@ -37,21 +38,49 @@ func TestAPromotionWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
-// Refused because it is somewhere else altogether: that is an error.
+// Refused because AWSCURRENT is neither where the call said nor where it is to
+// go: someone else moved it, and the flow looks at everything again.
 func TestAPromotionFromElsewhere(t *testing.T) {
-	for _, describe := range []edgetest.Answer{
-		edgetest.JSON(`{"VersionIdsToStages": {"v3": ["AWSCURRENT"], "v2": ["AWSPENDING"]}}`),
-		edgetest.JSON(`{"VersionIdsToStages": {"v2": ["AWSPENDING"]}}`),
-		edgetest.JSONError(400, "AccessDeniedException", "x"),
+	for _, from := range []string{"v1", ""} {
+		manager(t, func(call edgetest.Call, _ int) edgetest.Answer {
+			if call.Operation == "DescribeSecret" {
+				return edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x", "VersionIdsToStages": {"v3": ["AWSCURRENT"], "v2": ["AWSPENDING"]}}`)
+			}
+			return edgetest.JSONError(400, "InvalidParameterException", "AWS says why.")
+		}, func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
+			err := s.Promote(t.Context(), "cloney/x", "v2", from)
+			if !errors.Is(err, access.ErrMoved) || errors.Is(err, access.ErrInvalid) || !access.Definite(err) {
+				t.Error(err)
+			} else if !strings.Contains(err.Error(), "AWS says why.") {
+				t.Errorf("the sentence is lost: %v", err)
+			}
+		})
+	}
+}
+
+// Refused for anything else, or one cannot see for what: that is an error.
+func TestAPromotionThatIsRefused(t *testing.T) {
+	const parameter, request = "InvalidParameterException", "InvalidRequestException"
+	for _, c := range []struct {
+		code string
+		look edgetest.Answer
+	}{
+		{parameter, edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x", "VersionIdsToStages": {"v1": ["AWSCURRENT"], "v2": ["AWSPENDING"]}}`)},
+		{parameter, edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x", "VersionIdsToStages": {"v2": ["AWSPENDING"]}}`)},
+		{parameter, edgetest.JSON(`{}`)},
+		{parameter, edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x"}`)},
+		{parameter, edgetest.JSONError(400, "AccessDeniedException", "x")},
+		{parameter, edgetest.JSONError(400, "ResourceNotFoundException", "x")},
+		{request, edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x", "VersionIdsToStages": {"v3": ["AWSCURRENT"], "v2": ["AWSPENDING"]}}`)},
 	} {
 		manager(t, func(call edgetest.Call, _ int) edgetest.Answer {
 			if call.Operation == "DescribeSecret" {
-				return describe
+				return c.look
 			}
-			return edgetest.JSONError(400, "InvalidParameterException", "x")
+			return edgetest.JSONError(400, c.code, "x")
 		}, func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
-			if err := s.Promote(t.Context(), "cloney/x", "v2", "v1"); !errors.Is(err, access.ErrInvalid) {
-				t.Error(err)
+			if err := s.Promote(t.Context(), "cloney/x", "v2", "v1"); !errors.Is(err, access.ErrInvalid) || errors.Is(err, access.ErrMoved) {
+				t.Errorf("%s, %s: %v", c.code, c.look.Body, err)
 			}
 		})
 	}

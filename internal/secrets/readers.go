@@ -2,12 +2,11 @@ package secrets
 
 import (
 	"context"
-	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
-	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge"
 )
 
 // ResourcePolicy returns the secret's resource policy; empty: it has none.
@@ -34,9 +33,5 @@ func (c *Client) PutResourcePolicy(ctx context.Context, name, policy string) err
 // gone is no error.
 func (c *Client) DeleteResourcePolicy(ctx context.Context, name string) error {
 	_, err := c.api.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &name})
-	err = outcome(err)
-	if errors.Is(err, access.ErrNotFound) {
-		return nil
-	}
-	return err
+	return edge.Gone(outcome(err))
 }

@@ -28,7 +28,7 @@ func New(cfg aws.Config) *Client {
 	// A secret that does not exist has no tags, and the function's role asks for one.
 	absence := edge.Absence{
 		Field:   "SecretId",
-		Besides: func(input any) bool { _, looking := input.(*secretsmanager.DescribeSecretInput); return looking },
+		Besides: []string{"DescribeSecret"},
 		Look: func(ctx context.Context, name *string) error {
 			_, err := c.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: name})
 			return err
@@ -39,29 +39,22 @@ func New(cfg aws.Config) *Client {
 	return c
 }
 
-// outcome maps Secrets Manager's own error types.
+// outcomes of Secrets Manager's own errors.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html#API_PutSecretValue_Errors
-func outcome(err error) error {
-	return edge.Outcome(err, func(err error) error {
-		switch {
-		case edge.As[*types.ResourceNotFoundException](err):
-			return access.ErrNotFound
-		case edge.As[*types.ResourceExistsException](err):
-			return access.ErrExists
-		case edge.As[*types.LimitExceededException](err):
-			return access.ErrLimit
-		case edge.As[*types.InvalidParameterException](err), edge.As[*types.InvalidRequestException](err),
-			edge.As[*types.EncryptionFailure](err), edge.As[*types.DecryptionFailure](err):
-			return access.ErrInvalid
-		case edge.As[*types.MalformedPolicyDocumentException](err):
-			// What we write is well-formed: it names someone who is not there.
-			return access.ErrPrincipal
-		case edge.As[*types.PublicPolicyException](err):
-			return access.ErrPublic
-		}
-		return nil
-	})
+var outcomes = map[string]error{
+	"ResourceNotFoundException": access.ErrNotFound,
+	"ResourceExistsException":   access.ErrExists,
+	"LimitExceededException":    access.ErrLimit,
+	"InvalidParameterException": access.ErrInvalid,
+	"InvalidRequestException":   access.ErrInvalid,
+	"EncryptionFailure":         access.ErrInvalid,
+	"DecryptionFailure":         access.ErrInvalid,
+	// What we write is well-formed: it names someone who is not there.
+	"MalformedPolicyDocumentException": access.ErrPrincipal,
+	"PublicPolicyException":            access.ErrPublic,
 }
+
+func outcome(err error) error { return edge.Outcome(err, outcomes) }
 
 func toTags(tags map[string]string) []types.Tag {
 	out := make([]types.Tag, 0, len(tags))
@@ -78,8 +71,8 @@ func (c *Client) Secret(ctx context.Context, name string) (access.SecretInfo, er
 		return access.SecretInfo{}, outcome(err)
 	}
 	info := access.SecretInfo{
-		Name:    aws.ToString(out.Name),
-		ARN:     aws.ToString(out.ARN),
+		Name:    *out.Name,
+		ARN:     *out.ARN,
 		Tags:    map[string]string{},
 		Deleted: aws.ToTime(out.DeletedDate),
 	}
@@ -108,12 +101,12 @@ func (c *Client) CreateSecret(ctx context.Context, name, kmsKey string, tags map
 		// The name is still held by a secret that is being deleted: a forced
 		// deletion takes effect after a short delay.
 		// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
-		return access.SecretInfo{}, edge.Outcome(err, func(error) error { return access.ErrBusy })
+		return access.SecretInfo{}, edge.Outcome(err, map[string]error{"InvalidRequestException": access.ErrBusy})
 	}
 	if err != nil {
 		return access.SecretInfo{}, outcome(err)
 	}
-	return access.SecretInfo{Name: name, ARN: aws.ToString(out.ARN), Tags: tags}, nil
+	return access.SecretInfo{Name: name, ARN: *out.ARN, Tags: tags}, nil
 }
 
 // RestoreSecret takes the secret out of its recovery window.
@@ -166,10 +159,12 @@ func (c *Client) Value(ctx context.Context, name, version string) (access.Secret
 	if err != nil {
 		return access.Secret{}, outcome(err)
 	}
+	// A value of bytes is none that this provider stores.
 	return access.NewSecret(aws.ToString(out.SecretString)), nil
 }
 
-// Promote moves AWSCURRENT. Secrets Manager moves AWSPREVIOUS along.
+// Promote moves AWSCURRENT. Secrets Manager moves AWSPREVIOUS along. ErrMoved:
+// AWSCURRENT is at a version that is neither of the two.
 func (c *Client) Promote(ctx context.Context, name, version, from string) error {
 	in := &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId:        &name,
@@ -180,20 +175,29 @@ func (c *Client) Promote(ctx context.Context, name, version, from string) error 
 		in.RemoveFromVersionId = &from
 	}
 	_, err := c.api.UpdateSecretVersionStage(ctx, in)
-	err = outcome(err)
-	if !errors.Is(err, access.ErrInvalid) {
+	if err := outcome(err); !errors.Is(err, access.ErrInvalid) {
 		return err
 	}
-	// Refused because it is not where we said: an attempt whose answer was lost
-	// may have moved it already.
+	return c.refused(ctx, err, name, version, from)
+}
+
+// refused says what the refusal of a promotion means, by a look at where
+// AWSCURRENT is. It may be at the version already: an attempt moved it, and its
+// answer was lost.
+func (c *Client) refused(ctx context.Context, err error, name, version, from string) error {
 	info, look := c.Secret(ctx, name)
-	if errors.Is(look, access.ErrThrottled) {
+	current, ok := info.Labelled(access.Current)
+	switch {
+	case errors.Is(look, access.ErrThrottled):
 		return look // promoting again is refused again, and looked at again
-	}
-	if current, ok := info.Labelled(access.Current); look == nil && ok && current.ID == version {
+	case look != nil || !ok || current.ID == from:
+		return outcome(err)
+	case current.ID == version:
 		return nil
+	case edge.As[*types.InvalidParameterException](err):
+		return edge.Outcome(err, map[string]error{"InvalidParameterException": access.ErrMoved})
 	}
-	return err
+	return outcome(err)
 }
 
 // Unlabel takes a label from a version; one that is gone is no error.
@@ -213,9 +217,5 @@ func (c *Client) Unlabel(ctx context.Context, name, version, label string) error
 // DeleteSecret deletes the secret and all its versions at once.
 func (c *Client) DeleteSecret(ctx context.Context, name string) error {
 	_, err := c.api.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)})
-	err = outcome(err)
-	if errors.Is(err, access.ErrNotFound) {
-		return nil
-	}
-	return err
+	return edge.Gone(outcome(err))
 }

@@ -159,7 +159,7 @@ func TestWhatIsSent(t *testing.T) {
 		"restore": {func(t *testing.T, s *secrets.Client) error { return s.RestoreSecret(t.Context(), "cloney/x") },
 			"RestoreSecret", map[string]any{"SecretId": "cloney/x"}},
 	} {
-		manager(t, always(edgetest.JSON("{}")), func(t *testing.T, s *secrets.Client, aws *edgetest.AWS) {
+		manager(t, always(edgetest.JSON(`{"ARN": "arn:x"}`)), func(t *testing.T, s *secrets.Client, aws *edgetest.AWS) {
 			if err := c.call(t, s); err != nil {
 				t.Errorf("%s: %v", label, err)
 			}

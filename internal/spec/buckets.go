@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/access"
@@ -19,11 +20,11 @@ func (r *reader) places() []access.Place {
 	var places []access.Place
 	for _, item := range items {
 		place, problem := parsePlace(item.text, r.rules.Owner.Stack.Partition)
-		if problem == "" && !allowed(place.Bucket(), r.rules.AllowedBuckets) {
-			problem = "is not among the buckets that this provider may give access to (its AllowedBuckets: " + short(strings.Join(r.rules.AllowedBuckets, ", ")) + "); ask the owner of the provider's stack"
-		}
 		if problem != "" {
 			r.refuse(item.property, "%s %s", quote(item.text), problem)
+			continue
+		}
+		if !allowed(place.Bucket(), r.rules.AllowedBuckets) && r.disallow(NotAllowed{Place: place}, item, "the buckets that this provider may give access to (its AllowedBuckets", r.rules.AllowedBuckets) {
 			continue
 		}
 		places = append(places, place)
@@ -50,13 +51,20 @@ func parsePlace(entry, partition string) (place access.Place, problem string) {
 	case strings.ContainsAny(bucket, "*?"):
 		return "", "has a wildcard; name each bucket, without one"
 	}
+	if prefix == "*" {
+		prefix = "" // so people copy it out of other policies: all of the bucket
+	}
 	if problem = bucketProblem(bucket); problem == "" {
-		problem = prefixProblem(prefix)
+		problem = prefixProblem(bucket, prefix)
 	}
+	return placeOf(bucket, prefix), problem
+}
+
+func placeOf(bucket, prefix string) access.Place {
 	if prefix == "" {
-		return access.Place(bucket), problem
+		return access.Place(bucket)
 	}
-	return access.Place(bucket + "/" + prefix), problem
+	return access.Place(bucket + "/" + prefix)
 }
 
 // cutARN returns what the ARN of a bucket, or of a prefix in it, names.
@@ -81,11 +89,22 @@ func cutARN(arn, partition string) (bucket, prefix, problem string) {
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 const mostPrefix = 978
 
-// prefixProblem says why a prefix cannot stand in a policy, or nothing. IAM
-// takes U+0020 to U+00FF.
+// prefixProblem says what is wrong with a prefix, or nothing. Some could stand
+// in a policy, but would reach no key that anyone has: * at the end is meant as
+// a wildcard, / at the beginning and white space are slips. IAM takes U+0020 to
+// U+00FF.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
-func prefixProblem(prefix string) string {
+func prefixProblem(bucket, prefix string) string {
+	begin := func(c rune) bool { return c == '/' || unicode.IsSpace(c) }
+	end := func(c rune) bool { return c == '*' || unicode.IsSpace(c) }
+	meant := quote(string(placeOf(bucket, strings.TrimRightFunc(strings.TrimLeftFunc(prefix, begin), end))))
 	switch {
+	case strings.TrimSpace(prefix) != prefix:
+		return "has a prefix that begins or ends with white space; write " + meant + ", which stands for itself"
+	case strings.HasSuffix(prefix, "*"):
+		return "has a prefix that ends in *, which is no wildcard here; write " + meant + ", which covers every key that begins so"
+	case strings.HasPrefix(prefix, "/"):
+		return "has a prefix that begins with /, which is no part of it; write " + meant + ", with one slash after the bucket"
 	case len(prefix) > mostPrefix:
 		return fmt.Sprintf("has a prefix of %d bytes; with more than %d no key is left to verify it with, for S3's have at most 1024", len(prefix), mostPrefix)
 	case !utf8.ValidString(prefix):
@@ -147,22 +166,22 @@ func allowed(bucket string, patterns []string) bool {
 }
 
 // Match reports whether s matches a pattern in which * stands for any
-// characters, none included. Everything else stands for itself.
+// characters, none included. Everything else stands for itself. It takes what
+// stands between two stars where it comes first: no other place of it leaves
+// more for the rest. So it goes through s once, however many stars there are.
 func Match(pattern, s string) bool {
-	before, after, star := strings.Cut(pattern, "*")
-	if !star {
+	parts := strings.Split(pattern, "*")
+	last := len(parts) - 1
+	if last == 0 {
 		return pattern == s
 	}
-	rest, ok := strings.CutPrefix(s, before)
-	if !ok {
-		return false
-	}
-	for i := 0; i <= len(rest); i++ {
-		if Match(after, rest[i:]) {
-			return true
+	rest, ok := strings.CutPrefix(s, parts[0])
+	for _, part := range parts[1:last] {
+		if ok {
+			_, rest, ok = strings.Cut(rest, part)
 		}
 	}
-	return false
+	return ok && strings.HasSuffix(rest, parts[last])
 }
 
 // Patterns reads ALLOWED_BUCKETS and its likes: comma-separated, spaces around

@@ -1,6 +1,7 @@
 package spec_test
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -44,5 +45,21 @@ func TestPeekReadsNamesFromAnything(t *testing.T) {
 	}
 	if diff := cmp.Diff(usual, spec.Peek(nil, owner(t, "aws", "eu-west-1"))); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// How long CloudFormation waits is asked of properties of any kind: an event
+// that is refused has an end too.
+func TestServiceTimeout(t *testing.T) {
+	for _, c := range []struct {
+		written any
+		seconds int
+	}{
+		{"330", 330}, {json.Number("330"), 330}, {float64(330), 330}, {"1", 1}, {"3600", 3600},
+		{nil, 3600}, {"", 3600}, {"0", 3600}, {"-5", 3600}, {"3601", 3600}, {"soon", 3600}, {"1.5", 3600}, {[]any{"60"}, 3600}, {map[string]any{}, 3600},
+	} {
+		if got := spec.ServiceTimeout(map[string]any{"ServiceTimeout": c.written}); got != c.seconds {
+			t.Errorf("%v: %d seconds", c.written, got)
+		}
 	}
 }

@@ -12,6 +12,8 @@ type Problem struct {
 	Text     string
 }
 
+func (p Problem) String() string { return p.Property + ": " + p.Text }
+
 // Problems is the error of Parse: all that is wrong, in the order of the
 // contract's table of properties.
 type Problems []Problem
@@ -27,7 +29,7 @@ func (p Problems) Error() string {
 		fmt.Fprintf(&text, "%d problems: ", len(p))
 	}
 	for i, problem := range p {
-		next := problem.Property + ": " + problem.Text
+		next := problem.String()
 		if i > 0 && text.Len()+len(next) > mostBytes {
 			fmt.Fprintf(&text, " … and %d more", len(p)-i)
 			break
@@ -43,27 +45,25 @@ func (p Problems) Error() string {
 // quote shows what was written, cut to a length that leaves room for the
 // other problems, with control characters made visible.
 func quote(s string) string {
-	const most = 80
-	if len(s) <= most {
-		return fmt.Sprintf("%q", s)
-	}
-	return fmt.Sprintf("%q…", cut(s, most))
+	shown, more := cut(s, 80)
+	return fmt.Sprintf("%q%s", shown, more)
 }
 
 // short shows what the provider's owner wrote, cut to a length that leaves
 // room for the problem itself.
 func short(s string) string {
-	const most = 800
-	if len(s) <= most {
-		return s
-	}
-	return cut(s, most) + "…"
+	shown, more := cut(s, 800)
+	return shown + more
 }
 
-// cut returns at most that many bytes of s, ending between characters.
-func cut(s string, most int) string {
+// cut returns at most that many bytes of s, ending between characters, and "…"
+// where there are more.
+func cut(s string, most int) (shown, more string) {
+	if len(s) <= most {
+		return s, ""
+	}
 	for most > 0 && !utf8.RuneStart(s[most]) {
 		most--
 	}
-	return s[:most]
+	return s[:most], "…"
 }

@@ -65,13 +65,23 @@ func (r *reader) secretName(user string) string {
 }
 
 // kmsKey takes what CreateSecret takes: a key's ARN, id or alias. 256
-// characters at most, because it is kept as a tag, to see when it changes.
-var kmsKey = regexp.MustCompile(`^(arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]+|alias/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
+// characters at most, because it is kept as a tag, to see when it changes. An
+// ARN has to be of the region where the secret is: AWS may notice only when a
+// value is stored, and the key would have to be made before.
+var kmsKey = regexp.MustCompile(`^(arn:(aws(?:-[a-z]+)*):kms:([a-z0-9-]+):[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+|alias/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
 
 func (r *reader) kmsKey() string {
 	key, given := r.scalar("SecretKmsKeyId")
-	if given && (!kmsKey.MatchString(key) || len(key) > 256) {
+	m := kmsKey.FindStringSubmatch(key)
+	stack := r.rules.Owner.Stack
+	switch {
+	case !given:
+	case m == nil || len(key) > 256:
 		r.refuse("SecretKmsKeyId", "%s is no KMS key; write its ARN, its id or alias/NAME", quote(key))
+	case m[2] != "" && m[2] != stack.Partition:
+		r.refuse("SecretKmsKeyId", "%s is of another partition than the stack; write arn:%s:kms:%s:…", quote(key), stack.Partition, stack.Region)
+	case m[3] != "" && m[3] != stack.Region:
+		r.refuse("SecretKmsKeyId", "%s is of another region than the stack, where the secret is; write arn:%s:kms:%s:…", quote(key), stack.Partition, stack.Region)
 	}
 	return key
 }

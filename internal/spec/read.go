@@ -3,8 +3,8 @@ package spec
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 
@@ -16,11 +16,26 @@ type reader struct {
 	properties map[string]any
 	rules      Rules
 	problems   Problems
+	notAllowed []NotAllowed
 	peeking    bool // what was valid by other rules is still told
 }
 
 func (r *reader) refuse(property, format string, args ...any) {
 	r.problems = append(r.problems, Problem{property, fmt.Sprintf(format, args...)})
+}
+
+// disallow tells what is not among those that a list of the provider's owner
+// allows: as a problem, or in an Update to the plan. It reports whether that
+// refuses it.
+func (r *reader) disallow(what NotAllowed, item item, among string, list []string) (refused bool) {
+	problem := Problem{item.property, fmt.Sprintf("%s is not among %s: %s); ask the owner of the provider's stack", quote(item.text), among, short(strings.Join(list, ", ")))}
+	if !r.rules.Update {
+		r.problems = append(r.problems, problem)
+		return true
+	}
+	what.Problem = problem.String()
+	r.notAllowed = append(r.notAllowed, what)
+	return false
 }
 
 // text reads any scalar: CloudFormation sends strings, people who test by hand
@@ -117,19 +132,14 @@ var (
 // unknown refuses every property that is not known. A property that would
 // narrow the credential must never be ignored.
 func (r *reader) unknown() {
-	var names []string
-	for property := range r.properties {
-		if !slices.Contains(known, property) {
-			names = append(names, property)
-		}
-	}
-	sort.Strings(names)
-	for _, property := range names {
-		if slices.Contains(later, property) {
+	for _, property := range slices.Sorted(maps.Keys(r.properties)) {
+		switch {
+		case slices.Contains(known, property):
+		case slices.Contains(later, property):
 			r.refuse(property, "is not supported by this version of the provider; leave it out, or update the provider")
-			continue
+		default:
+			r.refuse(quote(property), "is no property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, slices.Concat(known, later)))
 		}
-		r.refuse(quote(property), "is no property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, slices.Concat(known, later)))
 	}
 }
 

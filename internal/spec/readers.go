@@ -2,6 +2,7 @@ package spec
 
 import (
 	"cmp"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,8 +26,8 @@ func (r *reader) readers(kmsKey string) []string {
 		switch {
 		case problem != "":
 			r.refuse(item.property, "%s %s", quote(item.text), problem)
-		case !mayRead(arn, account, r.rules.AllowedReaders):
-			r.refuse(item.property, "%s is not among those whom this provider may let read (its AllowedReaders: %s); ask the owner of the provider's stack", quote(item.text), short(strings.Join(r.rules.AllowedReaders, ", ")))
+		// In an Update the plan judges this; the rest is judged here all the same.
+		case !mayRead(arn, account, r.rules.AllowedReaders) && r.disallow(NotAllowed{Reader: arn}, item, "those whom this provider may let read (its AllowedReaders", r.rules.AllowedReaders):
 		case account != cmp.Or(r.rules.Account, stack.Account) && !shared:
 			r.refuse(item.property, "%s is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, no alias), and let the reader use it in that key's policy", quote(item.text), stack.Partition)
 		default:
@@ -44,9 +45,16 @@ func mayRead(arn, account string, allowedReaders []string) bool {
 	})
 }
 
+// mostARN is how long AWS's ARNs can be.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html
+const mostARN = 2048
+
 // readerOf returns the ARN and the account of a reader, or what is wrong. An
 // account id is the account's own ARN.
 func readerOf(text, partition string) (arn, account, problem string) {
+	if len(text) > mostARN {
+		return "", "", fmt.Sprintf("is longer than %d characters, as no ARN is", mostARN)
+	}
 	if accountID.MatchString(text) {
 		return "arn:" + partition + ":iam::" + text + ":root", text, ""
 	}

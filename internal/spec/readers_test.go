@@ -2,6 +2,7 @@ package spec_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +25,7 @@ func TestReadersAreARNs(t *testing.T) {
 		with(`"SecretReaders": ["` + role + `", "arn:aws:iam::123456789012:user/a/b!/c,d@e", "` + role + `"]`):               {role, "arn:aws:iam::123456789012:user/a/b!/c,d@e"},
 		with(shared + `"SecretReaders": ["` + sso + `", "012345678901", "123456789012"]`):                                    {"arn:aws:iam::012345678901:root", "arn:aws:iam::123456789012:root", sso},
 		with(`"SecretKmsKeyId": "alias/k", "SecretReaders": "` + role + `"`):                                                 {role},
-		with(`"SecretKmsKeyId": "arn:aws:kms:us-east-1:210987654321:alias/k", "SecretReaders": "` + role + `", "Serial": 1`): {role},
+		with(`"SecretKmsKeyId": "arn:aws:kms:eu-west-1:210987654321:alias/k", "SecretReaders": "` + role + `", "Serial": 1`): {role},
 	} {
 		got, err := spec.Parse(properties(t, text), rules(t))
 		if diff := cmp.Diff(want, got.Readers); err != nil || diff != "" {
@@ -68,6 +69,12 @@ func TestEveryRefusedReaderSaysWhatToWrite(t *testing.T) {
 	} {
 		only(t, with(fmt.Sprintf(`"SecretReaders": ["123456789012", %q]`, reader)), "SecretReaders[1]", advice, rules(t))
 	}
+	// AWS's longest, and one more.
+	longest := "arn:aws:iam::123456789012:role/" + strings.Repeat("a", 2048-len("arn:aws:iam::123456789012:role/")-len("/Reader")) + "/Reader"
+	if found := problems(t, with(fmt.Sprintf(`"SecretReaders": [%q]`, longest)), rules(t)); found != nil {
+		t.Errorf("%d characters: %v", len(longest), found)
+	}
+	only(t, with(fmt.Sprintf(`"SecretReaders": [%q]`, strings.Replace(longest, "a/", "aa/", 1))), "SecretReaders[0]", "is longer than 2048 characters, as no ARN is", rules(t))
 	only(t, with(`"SecretReaders": [""]`), "SecretReaders[0]", "is empty; leave it out", rules(t))
 	only(t, with(`"SecretReaders": {"AWS": "123456789012"}`), "SecretReaders", "is a map; write a list", rules(t))
 }

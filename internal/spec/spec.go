@@ -12,6 +12,7 @@
 package spec
 
 import (
+	"strconv"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
@@ -28,6 +29,20 @@ type Spec struct {
 	Serial     int               // from 1
 	Tags       map[string]string // the stack owner's own, at most MaxTags
 	Verify     bool
+	// NotAllowed is what an Update declares and the provider's owner does not
+	// allow. The plan refuses what of it would be added. It takes what stands
+	// already: what was in force before the owner narrowed a list must be in reach
+	// of a rollback.
+	NotAllowed []NotAllowed
+}
+
+// NotAllowed is a place or a reader that is not in the provider's lists. One of
+// Place and Reader is set, as it stands in Scope.Places (unless it lies within
+// another place) or in Readers.
+type NotAllowed struct {
+	Place   access.Place
+	Reader  string
+	Problem string // the complete sentence, as a Create is refused with
 }
 
 // MaxTags is how many tags a stack may set: AWS takes 50 on a user, and the
@@ -43,6 +58,9 @@ type Rules struct {
 	AllowedReaders []string
 	// Account is where the secret is: the provider's; empty: the stack's own.
 	Account string
+	// Update says that what the two lists do not allow is not refused, but told in
+	// Spec.NotAllowed.
+	Update bool
 	// Now is the time of a Create, which takes no ExpiresAt that is past; zero:
 	// any goes, for in an Update a past one ends access at once.
 	Now time.Time
@@ -62,6 +80,7 @@ func Parse(properties map[string]any, rules Rules) (Spec, error) {
 	spec.Serial = r.serial()
 	spec.Verify = r.verify()
 	spec.Tags = r.tags()
+	spec.NotAllowed = r.notAllowed
 	r.unknown()
 	if len(r.problems) > 0 {
 		return Spec{}, r.problems
@@ -95,4 +114,19 @@ func Peek(properties map[string]any, owner name.Owner) Names {
 	}
 	names.Readers = r.readers(r.kmsKey())
 	return names
+}
+
+// mostServiceTimeout is how many seconds CloudFormation waits for an answer
+// where the stack does not say: its most, too.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
+const mostServiceTimeout = 3600
+
+// ServiceTimeout is how many seconds CloudFormation waits, 1 to 3,600. The
+// properties need not be valid.
+func ServiceTimeout(properties map[string]any) int {
+	written, _ := text(properties["ServiceTimeout"])
+	if seconds, err := strconv.Atoi(written); err == nil && seconds >= 1 {
+		return min(seconds, mostServiceTimeout)
+	}
+	return mostServiceTimeout
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge"
 )
 
 // DeleteUser deletes the user. IAM refuses while anything of nine kinds hangs
@@ -17,14 +18,14 @@ import (
 func (c *Client) DeleteUser(ctx context.Context, name string) error {
 	err := c.deleteUser(ctx, name)
 	if !errors.Is(err, access.ErrConflict) {
-		return gone(err)
+		return edge.Gone(err)
 	}
 	// A crash anywhere in here: less hangs on the user than before, and no key
 	// of ours; the next Delete goes on.
 	if err := c.strip(ctx, name); err != nil {
-		return gone(err)
+		return edge.Gone(err)
 	}
-	return gone(c.deleteUser(ctx, name))
+	return edge.Gone(c.deleteUser(ctx, name))
 }
 
 func (c *Client) deleteUser(ctx context.Context, name string) error {
@@ -58,7 +59,7 @@ func (c *Client) stripKeys(ctx context.Context, user *string) error {
 
 func (c *Client) stripLogin(ctx context.Context, user *string) error {
 	_, err := c.api.DeleteLoginProfile(ctx, &iam.DeleteLoginProfileInput{UserName: user})
-	return gone(outcome(err))
+	return edge.Gone(outcome(err))
 }
 
 func (c *Client) stripServiceCredentials(ctx context.Context, user *string) error {
@@ -68,7 +69,7 @@ func (c *Client) stripServiceCredentials(ctx context.Context, user *string) erro
 	}
 	for _, credential := range out.ServiceSpecificCredentials {
 		_, err := c.api.DeleteServiceSpecificCredential(ctx, &iam.DeleteServiceSpecificCredentialInput{UserName: user, ServiceSpecificCredentialId: credential.ServiceSpecificCredentialId})
-		if err := gone(outcome(err)); err != nil {
+		if err := edge.Gone(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -82,7 +83,7 @@ func (c *Client) stripCertificates(ctx context.Context, user *string) error {
 	}
 	for _, certificate := range out.Certificates {
 		_, err := c.api.DeleteSigningCertificate(ctx, &iam.DeleteSigningCertificateInput{UserName: user, CertificateId: certificate.CertificateId})
-		if err := gone(outcome(err)); err != nil {
+		if err := edge.Gone(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -96,7 +97,7 @@ func (c *Client) stripSSHKeys(ctx context.Context, user *string) error {
 	}
 	for _, key := range out.SSHPublicKeys {
 		_, err := c.api.DeleteSSHPublicKey(ctx, &iam.DeleteSSHPublicKeyInput{UserName: user, SSHPublicKeyId: key.SSHPublicKeyId})
-		if err := gone(outcome(err)); err != nil {
+		if err := edge.Gone(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -108,7 +109,7 @@ func (c *Client) stripAttached(ctx context.Context, user *string) error {
 	err := c.attached(ctx, *user, func(arn string) { arns = append(arns, arn) })
 	for _, arn := range arns {
 		_, err := c.api.DetachUserPolicy(ctx, &iam.DetachUserPolicyInput{UserName: user, PolicyArn: &arn})
-		if err := gone(outcome(err)); err != nil {
+		if err := edge.Gone(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -124,7 +125,7 @@ func (c *Client) stripInline(ctx context.Context, user *string) error {
 		}
 		for _, policy := range page.PolicyNames {
 			_, err := c.api.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: aws.String(policy)})
-			if err := gone(outcome(err)); err != nil {
+			if err := edge.Gone(outcome(err)); err != nil {
 				return err
 			}
 		}
@@ -139,7 +140,7 @@ func (c *Client) stripGroups(ctx context.Context, user *string) error {
 	}
 	for _, group := range out.Groups {
 		_, err := c.api.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{UserName: user, GroupName: group.GroupName})
-		if err := gone(outcome(err)); err != nil {
+		if err := edge.Gone(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -153,7 +154,7 @@ func (c *Client) stripMFA(ctx context.Context, user *string) error {
 	}
 	for _, device := range out.MFADevices {
 		_, err := c.api.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{UserName: user, SerialNumber: device.SerialNumber})
-		if err := gone(outcome(err)); err != nil {
+		if err := edge.Gone(outcome(err)); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge"
 )
 
 // Keys lists all keys of the user.
@@ -21,11 +22,7 @@ func (c *Client) Keys(ctx context.Context, user string) ([]access.Key, error) {
 			return nil, outcome(err)
 		}
 		for _, key := range page.AccessKeyMetadata {
-			keys = append(keys, access.Key{
-				ID:      aws.ToString(key.AccessKeyId),
-				Active:  key.Status == types.StatusTypeActive,
-				Created: aws.ToTime(key.CreateDate),
-			})
+			keys = append(keys, access.Key{ID: *key.AccessKeyId, Active: key.Status == types.StatusTypeActive, Created: *key.CreateDate})
 		}
 	}
 	return keys, nil
@@ -40,32 +37,28 @@ func (c *Client) CreateKey(ctx context.Context, user string) (access.Credentials
 	if err != nil {
 		return access.Credentials{}, outcome(err)
 	}
-	return access.Credentials{
-		KeyID:  aws.ToString(out.AccessKey.AccessKeyId),
-		Secret: access.NewSecret(aws.ToString(out.AccessKey.SecretAccessKey)),
-	}, nil
+	return access.Credentials{KeyID: *out.AccessKey.AccessKeyId, Secret: access.NewSecret(*out.AccessKey.SecretAccessKey)}, nil
 }
 
 // DeleteKey deletes a key; one that is gone is no error.
 func (c *Client) DeleteKey(ctx context.Context, user, keyID string) error {
 	_, err := c.api.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &user, AccessKeyId: &keyID})
-	return gone(outcome(err))
+	return edge.Gone(outcome(err))
 }
 
 // LastUse returns when the key was last used, the zero time if never.
 func (c *Client) LastUse(ctx context.Context, keyID string) (access.LastUse, error) {
 	out, err := c.api.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &keyID})
-	if err != nil || out.AccessKeyLastUsed == nil {
+	if err != nil {
 		return access.LastUse{}, outcome(err)
 	}
 	used := out.AccessKeyLastUsed
-	return access.LastUse{Time: aws.ToTime(used.LastUsedDate), Service: aws.ToString(used.ServiceName), Region: aws.ToString(used.Region)}, nil
+	if used.LastUsedDate == nil && *used.ServiceName != neverUsed {
+		return access.LastUse{}, errors.New("no clear answer from AWS: it does not say when the key was last used")
+	}
+	return access.LastUse{Time: aws.ToTime(used.LastUsedDate), Service: *used.ServiceName, Region: *used.Region}, nil
 }
 
-// gone takes "not found" for done.
-func gone(err error) error {
-	if errors.Is(err, access.ErrNotFound) {
-		return nil
-	}
-	return err
-}
+// neverUsed stands in the place of the service that a key was used for.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html
+const neverUsed = "N/A"

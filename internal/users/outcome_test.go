@@ -60,7 +60,7 @@ func TestWhatIAMsErrorsMean(t *testing.T) {
 			"CreatePolicyVersion": func(ctx context.Context, u *users.Client) error { return u.UpdatePolicy(ctx, "x", "{}") },
 			"AttachUserPolicy":    func(ctx context.Context, u *users.Client) error { return u.AttachPolicy(ctx, "x", "x-1") },
 			"DeleteUser":          func(ctx context.Context, u *users.Client) error { return u.DeleteUser(ctx, "x") },
-			"DetachUserPolicy":    func(ctx context.Context, u *users.Client) error { return u.DeletePolicy(ctx, "x", "x-1") },
+			"DetachUserPolicy":    func(ctx context.Context, u *users.Client) error { return u.DetachPolicy(ctx, "x", "x-1") },
 		}
 		among := map[string][]string{
 			"NoSuchEntity":            {"CreateUser", "AttachUserPolicy", "CreatePolicyVersion"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge"
 )
 
 // policyARN returns the ARN of the policy of that name under our path.
@@ -72,12 +74,7 @@ func (c *Client) Policy(ctx context.Context, name string) (access.Policy, error)
 	if err != nil {
 		return access.Policy{}, outcome(err)
 	}
-	return access.Policy{
-		Name:     name,
-		ARN:      arn,
-		Document: plain(aws.ToString(version.PolicyVersion.Document)),
-		Tags:     fromTags(got.Policy.Tags),
-	}, nil
+	return access.Policy{Name: name, ARN: arn, Document: plain(*version.PolicyVersion.Document), Tags: fromTags(got.Policy.Tags)}, nil
 }
 
 // plain decodes the document, which AWS sends URL-encoded (RFC 3986). One that
@@ -106,7 +103,7 @@ func (c *Client) CreatePolicy(ctx context.Context, name, text string, tags map[s
 	if err != nil {
 		return access.Policy{}, outcome(err)
 	}
-	return access.Policy{Name: name, ARN: aws.ToString(out.Policy.Arn), Document: text, Tags: tags}, nil
+	return access.Policy{Name: name, ARN: *out.Policy.Arn, Document: text, Tags: tags}, nil
 }
 
 // UpdatePolicy makes a new default version. AWS keeps five: only when it holds
@@ -140,7 +137,7 @@ func (c *Client) deleteVersions(ctx context.Context, arn string, most int) error
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return gone(outcome(err))
+			return edge.Gone(outcome(err))
 		}
 		for _, version := range page.Versions {
 			if !version.IsDefaultVersion {
@@ -149,18 +146,12 @@ func (c *Client) deleteVersions(ctx context.Context, arn string, most int) error
 		}
 	}
 	// AWS lists the youngest first, but promises no order.
-	for range min(most, len(old)) {
-		oldest := 0
-		for i := range old {
-			if aws.ToTime(old[i].CreateDate).Before(aws.ToTime(old[oldest].CreateDate)) {
-				oldest = i
-			}
-		}
-		_, err := c.api.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &arn, VersionId: old[oldest].VersionId})
-		if err := gone(outcome(err)); err != nil {
+	slices.SortFunc(old, func(a, b types.PolicyVersion) int { return aws.ToTime(a.CreateDate).Compare(aws.ToTime(b.CreateDate)) })
+	for _, version := range old[:min(most, len(old))] {
+		_, err := c.api.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &arn, VersionId: version.VersionId})
+		if err := edge.Gone(outcome(err)); err != nil {
 			return err
 		}
-		old = append(old[:oldest], old[oldest+1:]...)
 	}
 	return nil
 }
@@ -193,20 +184,35 @@ func (c *Client) AttachPolicy(ctx context.Context, user, name string) error {
 	return outcome(err)
 }
 
-// DeletePolicy detaches the policy, deletes its old versions, then itself.
-func (c *Client) DeletePolicy(ctx context.Context, user, name string) error {
+// DetachPolicy detaches the policy from the user.
+func (c *Client) DetachPolicy(ctx context.Context, user, name string) error {
 	arn, err := c.policyARN(ctx, name)
 	if err != nil {
 		return err
 	}
 	_, err = c.api.DetachUserPolicy(ctx, &iam.DetachUserPolicyInput{UserName: &user, PolicyArn: &arn})
-	if err := gone(outcome(err)); err != nil {
+	return edge.Gone(outcome(err))
+}
+
+// DeletePolicy deletes the policy. IAM refuses while it has old versions; those
+// are deleted then, and the policy once more.
+func (c *Client) DeletePolicy(ctx context.Context, name string) error {
+	arn, err := c.policyARN(ctx, name)
+	if err != nil {
 		return err
 	}
+	if err = c.deletePolicy(ctx, arn); !errors.Is(err, access.ErrConflict) {
+		return edge.Gone(err)
+	}
 	const all = 100 // AWS keeps five
+	// A crash after this: the version in force alone.
 	if err := c.deleteVersions(ctx, arn, all); err != nil {
 		return err
 	}
-	_, err = c.api.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: &arn})
-	return gone(outcome(err))
+	return edge.Gone(c.deletePolicy(ctx, arn))
+}
+
+func (c *Client) deletePolicy(ctx context.Context, arn string) error {
+	_, err := c.api.DeletePolicy(ctx, &iam.DeletePolicyInput{PolicyArn: &arn})
+	return outcome(err)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,14 +142,35 @@ func TestTheSixthVersionTakesTheOldestsPlace(t *testing.T) {
 	}
 }
 
+// Most policies have one version: nothing is listed before IAM refuses.
 func TestAPolicyIsDeletedWithItsVersions(t *testing.T) {
-	have := versions{ids: []string{"v3", "v4", "v5", "v6", "v7"}, force: "v5", next: 7}
-	iam(t, have.answer, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
-		if err := u.DeletePolicy(t.Context(), "x", "x-1"); err != nil || len(have.ids) > 0 {
-			t.Errorf("%v, %v are left", err, have.ids)
+	versionless := []string{"DeletePolicy"}
+	for label, c := range map[string]struct {
+		have  versions
+		asked []string
+	}{
+		"one version": {versions{ids: []string{"v5"}, force: "v5"}, versionless},
+		"five": {versions{ids: []string{"v3", "v4", "v5", "v6", "v7"}, force: "v5", next: 7}, slices.Concat(versionless,
+			slices.Repeat([]string{"ListPolicyVersions"}, 3), slices.Repeat([]string{"DeletePolicyVersion"}, 4), versionless)},
+	} {
+		iam(t, c.have.answer, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
+			if err := u.DeletePolicy(t.Context(), "x-1"); err != nil || len(c.have.ids) > 0 {
+				t.Errorf("%s: %v, %v are left", label, err, c.have.ids)
+			}
+			if diff := cmp.Diff(c.asked, aws.Operations()); diff != "" {
+				t.Errorf("%s: %s", label, diff)
+			}
+		})
+	}
+}
+
+func TestAPolicyIsDetached(t *testing.T) {
+	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return listing(call) }, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
+		if err := u.DetachPolicy(t.Context(), "x", "x-1"); err != nil {
+			t.Error(err)
 		}
-		if first := aws.Calls()[0]; first.Operation != "DetachUserPolicy" || first.Form.Get("UserName") != "x" || first.Form.Get("PolicyArn") != ours+"x-1" {
-			t.Errorf("%v", first)
+		if only := aws.Calls()[0]; len(aws.Calls()) != 1 || only.Operation != "DetachUserPolicy" || only.Form.Get("UserName") != "x" || only.Form.Get("PolicyArn") != ours+"x-1" {
+			t.Errorf("%v", aws.Calls())
 		}
 	})
 }
@@ -161,7 +183,7 @@ func TestAPolicyThatIsInUseElsewhere(t *testing.T) {
 		}
 		return listing(call)
 	}, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
-		if err := u.DeletePolicy(t.Context(), "x", "x-1"); !errors.Is(err, access.ErrConflict) {
+		if err := u.DeletePolicy(t.Context(), "x-1"); !errors.Is(err, access.ErrConflict) {
 			t.Error(err)
 		}
 	})

@@ -8,13 +8,11 @@ package users
 
 import (
 	"context"
-	"errors"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/aws/smithy-go"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/edge"
@@ -44,14 +42,8 @@ func New(cfg aws.Config, options Options) *Client {
 	// For a user that does not exist IAM asks for the right on an ARN without our
 	// path. One that was just made is denied so too, until IAM knows it everywhere.
 	absence := edge.Absence{
-		Field: "UserName",
-		Besides: func(input any) bool {
-			switch input.(type) {
-			case *iam.CreateUserInput, *iam.GetUserInput:
-				return true
-			}
-			return false
-		},
+		Field:   "UserName",
+		Besides: []string{"CreateUser", "GetUser"},
 		Look: func(ctx context.Context, name *string) error {
 			_, err := c.api.GetUser(ctx, &iam.GetUserInput{UserName: name})
 			return err
@@ -62,36 +54,21 @@ func New(cfg aws.Config, options Options) *Client {
 	return c
 }
 
-// outcome maps IAM's own error types.
+// outcomes of IAM's own errors.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html#API_CreateUser_Errors
-func outcome(err error) error {
-	return edge.Outcome(err, func(err error) error {
-		switch {
-		case edge.As[*types.NoSuchEntityException](err):
-			return access.ErrNotFound
-		case edge.As[*types.EntityAlreadyExistsException](err):
-			return access.ErrExists
-		case edge.As[*types.LimitExceededException](err):
-			return access.ErrLimit
-		case edge.As[*types.DeleteConflictException](err):
-			return access.ErrConflict
-		case edge.As[*types.ConcurrentModificationException](err), edge.As[*types.EntityTemporarilyUnmodifiableException](err):
-			return access.ErrBusy
-		case edge.As[*types.InvalidInputException](err), edge.As[*types.MalformedPolicyDocumentException](err),
-			edge.As[*types.PolicyNotAttachableException](err), edge.As[*types.UnmodifiableEntityException](err):
-			return access.ErrInvalid
-		}
-		// Also from operations that do not list them among their errors.
-		var api smithy.APIError
-		if errors.As(err, &api) {
-			switch api.ErrorCode() {
-			case "ConcurrentModification", "EntityTemporarilyUnmodifiable":
-				return access.ErrBusy
-			}
-		}
-		return nil
-	})
+var outcomes = map[string]error{
+	"NoSuchEntity":                  access.ErrNotFound,
+	"EntityAlreadyExists":           access.ErrExists,
+	"LimitExceeded":                 access.ErrLimit,
+	"DeleteConflict":                access.ErrConflict,
+	"ConcurrentModification":        access.ErrBusy,
+	"EntityTemporarilyUnmodifiable": access.ErrBusy,
+	"InvalidInput":                  access.ErrInvalid,
+	"PolicyNotAttachable":           access.ErrInvalid,
+	"UnmodifiableEntity":            access.ErrInvalid,
 }
+
+func outcome(err error) error { return edge.Outcome(err, outcomes) }
 
 func toTags(tags map[string]string) []types.Tag {
 	out := make([]types.Tag, 0, len(tags))
@@ -109,8 +86,13 @@ func fromTags(tags []types.Tag) map[string]string {
 	return out
 }
 
-func toUser(user *types.User) access.User {
-	return access.User{ID: aws.ToString(user.UserId), Name: aws.ToString(user.UserName), ARN: aws.ToString(user.Arn), Tags: fromTags(user.Tags)}
+func (c *Client) toUser(user *types.User) access.User {
+	return access.User{ID: *user.UserId, Name: *user.UserName, ARN: *user.Arn, Tags: fromTags(user.Tags), Bounded: c.bounds(user.PermissionsBoundary)}
+}
+
+// bounds reports whether that is our boundary.
+func (c *Client) bounds(boundary *types.AttachedPermissionsBoundary) bool {
+	return c.options.Boundary == "" || boundary != nil && aws.ToString(boundary.PermissionsBoundaryArn) == c.options.Boundary
 }
 
 // User returns the user, whatever its path, so that a foreign one is seen.
@@ -119,7 +101,7 @@ func (c *Client) User(ctx context.Context, name string) (access.User, error) {
 	if err != nil {
 		return access.User{}, outcome(err)
 	}
-	return toUser(out.User), nil
+	return c.toUser(out.User), nil
 }
 
 // CreateUser makes the user, its tags and its boundary in one call: there is
@@ -133,7 +115,9 @@ func (c *Client) CreateUser(ctx context.Context, name string, tags map[string]st
 	if err != nil {
 		return access.User{}, outcome(err)
 	}
-	return toUser(out.User), nil
+	made := c.toUser(out.User)
+	made.Bounded = true // by this call, whatever its answer shows
+	return made, nil
 }
 
 // TagUser removes tags, then sets others: that leaves room for those, and IAM

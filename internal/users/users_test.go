@@ -23,7 +23,12 @@ const (
 )
 
 // listing answers every list with nothing, and every other call with success.
-func listing(call edgetest.Call) edgetest.Answer { return edgetest.Query(call.Operation, "") }
+func listing(call edgetest.Call) edgetest.Answer {
+	if call.Operation == "ListAccessKeys" {
+		return edgetest.Query(call.Operation, "<AccessKeyMetadata/>")
+	}
+	return edgetest.Query(call.Operation, "")
+}
 
 func TestAUserOfAnyPathIsSeen(t *testing.T) {
 	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query("GetUser", aUser) }, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
@@ -33,6 +38,38 @@ func TestAUserOfAnyPathIsSeen(t *testing.T) {
 			t.Errorf("%v\n%s", err, diff)
 		}
 	})
+}
+
+// A user whose boundary someone took off, or replaced, may get more than ours.
+func TestWhetherAUserIsBounded(t *testing.T) {
+	bounded := func(arn string) string {
+		return strings.Replace(aUser, "</User>", "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType><PermissionsBoundaryArn>"+arn+"</PermissionsBoundaryArn></PermissionsBoundary></User>", 1)
+	}
+	const boundary = "arn:aws:iam::123456789012:policy/boundary"
+	for _, c := range []struct {
+		boundary, user string
+		want           bool
+	}{
+		{boundary, bounded(boundary), true},
+		{boundary, aUser, false},
+		{boundary, strings.Replace(aUser, "</User>", "<PermissionsBoundary/></User>", 1), false},
+		{boundary, bounded(boundary + "2"), false},
+		{boundary, bounded(""), false},
+		{"", aUser, true},
+		{"", bounded(boundary), true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			aws := &edgetest.AWS{Answer: func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query(call.Operation, c.user) }}
+			u := users.New(aws.Config(t), users.Options{Path: "/p/", Boundary: c.boundary})
+			if got, err := u.User(t.Context(), "x"); err != nil || got.Bounded != c.want {
+				t.Errorf("of %q, %s: %v, %v", c.boundary, c.user, got.Bounded, err)
+			}
+			// One that is made has it by the same call, whether its answer shows it or not.
+			if got, err := u.CreateUser(t.Context(), "x", nil); err != nil || !got.Bounded {
+				t.Errorf("just made: %v, %v", got.Bounded, err)
+			}
+		})
+	}
 }
 
 // There is no moment without tags, path or boundary.
@@ -109,7 +146,7 @@ func TestDeletingWhatIsGone(t *testing.T) {
 		return edgetest.QueryError(404, "NoSuchEntity", "x")
 	}, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
 		for label, err := range map[string]error{
-			"key": u.DeleteKey(t.Context(), "x", "AKIA1"), "user": u.DeleteUser(t.Context(), "x"), "policy": u.DeletePolicy(t.Context(), "x", "x-1"),
+			"key": u.DeleteKey(t.Context(), "x", "AKIA1"), "user": u.DeleteUser(t.Context(), "x"), "policy": u.DeletePolicy(t.Context(), "x-1"), "attachment": u.DetachPolicy(t.Context(), "x", "x-1"),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", label, err)
@@ -118,10 +155,14 @@ func TestDeletingWhatIsGone(t *testing.T) {
 	})
 }
 
+func aKey(id string) string {
+	return `<member><AccessKeyId>` + id + `</AccessKeyId><Status>Active</Status><CreateDate>2026-01-01T00:00:00Z</CreateDate></member>`
+}
+
 // leftovers are the nine kinds of things that keep a user from being deleted:
 // how each is listed, and what takes it away.
 var leftovers = []struct{ list, members, remove, parameter, id string }{
-	{"ListAccessKeys", `<AccessKeyMetadata><member><AccessKeyId>AKIA1</AccessKeyId></member><member><AccessKeyId>AKIA2</AccessKeyId></member></AccessKeyMetadata>`, "DeleteAccessKey", "AccessKeyId", "AKIA1 AKIA2"},
+	{"ListAccessKeys", `<AccessKeyMetadata>` + aKey("AKIA1") + aKey("AKIA2") + `</AccessKeyMetadata>`, "DeleteAccessKey", "AccessKeyId", "AKIA1 AKIA2"},
 	{"", "", "DeleteLoginProfile", "UserName", "x"},
 	{"ListServiceSpecificCredentials", `<ServiceSpecificCredentials><member><ServiceSpecificCredentialId>ACCA1</ServiceSpecificCredentialId></member></ServiceSpecificCredentials>`, "DeleteServiceSpecificCredential", "ServiceSpecificCredentialId", "ACCA1"},
 	{"ListSigningCertificates", `<Certificates><member><CertificateId>CERT1</CertificateId></member></Certificates>`, "DeleteSigningCertificate", "CertificateId", "CERT1"},

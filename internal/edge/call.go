@@ -1,0 +1,99 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go/middleware"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/metric"
+)
+
+// watched has every call of every service counted, each attempt once its turn
+// has come and the call once AWS has acknowledged it, and its error say what the
+// SDK's does not.
+func watched(stack *middleware.Stack) error {
+	call := middleware.InitializeMiddlewareFunc("WatchCall", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleInitialize(ctx, in)
+		attempts, _ := retry.GetAttemptResults(metadata)
+		for range len(attempts.Results) - 1 {
+			metric.Retry(ctx)
+		}
+		switch operation := awsmiddleware.GetOperationName(ctx); {
+		case err == nil:
+			metric.Done(ctx, operation)
+			err = complete(operation, out.Result)
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			// Go's HTTP client calls the end of callTimeout that too, but the event has
+			// time left.
+			err = fmt.Errorf("there was none within %v", callTimeout)
+		case len(attempts.Results) > 1:
+			// An attempt whose answer was lost may have been carried out, and then
+			// "exists already" is what the next one meets.
+			err = doubt(err)
+		}
+		return out, metadata, err
+	})
+	attempt := middleware.FinalizeMiddlewareFunc("WatchAttempt", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		metric.Request(ctx)
+		return next.HandleFinalize(ctx, in)
+	})
+	if err := stack.Initialize.Add(call, middleware.After); err != nil {
+		return err
+	}
+	return stack.Finalize.Insert(attempt, "Retry", middleware.After)
+}
+
+func doubt(err error) error { return fmt.Errorf("%w; %w", err, access.ErrDoubt) }
+
+// required is what a success has to say, by operation; of a list each element.
+// AWS was seen to answer 200 with nothing in it, and a key without a date would
+// pass for one as old as can be.
+var required = map[string][]string{
+	"GetUser":              {"User.UserId", "User.UserName", "User.Arn"},
+	"CreateUser":           {"User.UserId", "User.UserName", "User.Arn"},
+	"CreateAccessKey":      {"AccessKey.AccessKeyId", "AccessKey.SecretAccessKey"},
+	"ListAccessKeys":       {"AccessKeyMetadata.AccessKeyId", "AccessKeyMetadata.Status", "AccessKeyMetadata.CreateDate"},
+	"GetAccessKeyLastUsed": {"AccessKeyLastUsed.ServiceName", "AccessKeyLastUsed.Region"},
+	"GetPolicy":            {"Policy.DefaultVersionId"},
+	"GetPolicyVersion":     {"PolicyVersion.Document"},
+	"CreatePolicy":         {"Policy.Arn"},
+	"DescribeSecret":       {"Name", "ARN"},
+	"CreateSecret":         {"ARN"},
+	"GetSecretValue":       {"ARN"},
+	"GetResourcePolicy":    {"Name"},
+}
+
+// complete returns an error when the answer lacks what it has to say: what was
+// asked for may have happened.
+func complete(operation string, answer any) error {
+	for _, path := range required[operation] {
+		if lacks(reflect.ValueOf(answer), strings.Split(path, ".")) {
+			return fmt.Errorf("its answer lacks %s", path)
+		}
+	}
+	return nil
+}
+
+func lacks(value reflect.Value, path []string) bool {
+	switch value = reflect.Indirect(value); {
+	case !value.IsValid():
+		return true
+	case len(path) == 0:
+		return value.IsZero()
+	case value.Kind() == reflect.Slice:
+		for i := range value.Len() {
+			if lacks(value.Index(i), path) {
+				return true
+			}
+		}
+		return value.IsNil() // an empty list is not nil
+	}
+	return lacks(value.FieldByName(path[0]), path[1:])
+}

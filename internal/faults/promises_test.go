@@ -1,0 +1,99 @@
+package faults_test
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/spec"
+	"cloney-s3-credentials/internal/traces"
+)
+
+// rests asks what has to hold once nothing of a play is at work any more, and
+// nothing has been put right by another event: the account is as CloudFormation
+// asked for last.
+func (s *stage) rests() {
+	s.Check()
+	s.answeredInTime()
+	switch {
+	case s.Physical != "":
+		s.stands(s.Physical, s.Props)
+	case s.Retained != nil:
+		s.stands(s.Retained.Physical, s.Retained.Props)
+	default:
+		s.holdsOnly("", spec.Spec{})
+	}
+	if s.Leaked(s.log.text.String()) {
+		s.Errorf("a secret half is in the log")
+	}
+}
+
+// comfort is how long before CloudFormation goes on a delivery has to begin for
+// an answer in time.
+const comfort = 16 * time.Second
+
+// answeredInTime asks for an answer to each event that CloudFormation waited
+// for to the end.
+func (s *stage) answeredInTime() {
+	for _, e := range s.Events {
+		waited := e.GivenUp && (e.Cancelled == 0 || e.Sent.Add(e.Cancelled).After(e.Ends()))
+		if waited && !e.Unheard && !e.Late && !e.Dropped() && s.faults[e.Number].call == 0 && e.Sent.Add(e.Queued+comfort).Before(e.Ends()) {
+			s.Errorf("%d, the %s, was not answered before CloudFormation went on", e.Number, e.Kind)
+		}
+	}
+}
+
+// stands asks for the resource to be as declared.
+func (s *stage) stands(user string, props properties) {
+	declared := s.as(logical, props)
+	s.holdsOnly(user, declared)
+	live := s.LiveKeys(user)
+	current := s.Labelled(declared.SecretName, access.Current)
+	if current == "" || !slices.Contains(live, current) {
+		s.Errorf("AWSCURRENT of %s names %q, and %s has the keys %v", declared.SecretName, current, user, live)
+	}
+	if s.Labelled(declared.SecretName, name.KeyLabel(declared.Serial, current)) != current {
+		s.Errorf("AWSCURRENT of %s names %s, which was not made for Serial %d", declared.SecretName, current, declared.Serial)
+	}
+	if last := s.Events[len(s.Events)-1]; last.Heard != nil && current != s.Given.Last {
+		s.Errorf("AWSCURRENT of %s names %s, and CloudFormation was given %s", declared.SecretName, current, s.Given.Last)
+	}
+	for _, key := range s.Given.Keys[user] {
+		if !slices.Contains(live, key) {
+			s.Errorf("%s, which %s was given, lives no more", key, user)
+		}
+	}
+}
+
+// holdsOnly asks for an account with one user of ours, or none, and what it has.
+func (s *stage) holdsOnly(user string, declared spec.Spec) {
+	left := s.Inventory()
+	want := accesstest.Inventory{
+		Users: append([]string{neighbour}, s.strangers...), Policies: []string{neighbour + "-1"}, Secrets: []string{neighbourSecret},
+	}
+	isNot := func(key string) bool { owner, _, _ := strings.Cut(key, "/"); return slices.Contains(want.Users, owner) }
+	left.Keys = slices.DeleteFunc(left.Keys, isNot)
+	if user != "" {
+		want.Users = append(want.Users, user)
+		want.Secrets = append(want.Secrets, declared.SecretName)
+		attached, _ := s.Attached(s.Context(), user)
+		want.Policies = append(want.Policies, attached...)
+		for _, key := range s.LiveKeys(user) {
+			want.Keys = append(want.Keys, user+"/"+key)
+		}
+	}
+	for _, list := range [][]string{want.Users, want.Policies, want.Secrets, want.Keys} {
+		slices.Sort(list)
+	}
+	if diff := cmp.Diff(want, left, cmpopts.EquateEmpty()); diff != "" {
+		s.Errorf("left in the account (-want +got):\n%s", diff)
+	}
+}
+
+var _ traces.Function = (*stage)(nil)

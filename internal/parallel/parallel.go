@@ -1,0 +1,59 @@
+// Package parallel runs functions at the same time.
+//
+// What panics in one of them panics in the caller, where it is caught and the
+// event answered: a panic of a goroutine of its own would end the process.
+package parallel
+
+import (
+	"runtime"
+	"runtime/debug"
+	"sync"
+)
+
+// Panic is what a goroutine panicked with, and where.
+type Panic struct {
+	Value any
+	Stack []byte
+}
+
+// Origin returns both.
+func (p Panic) Origin() (value any, stack []byte) { return p.Value, p.Stack }
+
+// Do runs all at the same time, waits for all, and returns the first error.
+func Do(all ...func() error) error {
+	var wait sync.WaitGroup
+	var mu sync.Mutex
+	var failed error
+	var panicked *Panic
+	through := 0
+	for _, f := range all {
+		wait.Go(func() {
+			defer func() {
+				if value := recover(); value != nil {
+					origin, nested := value.(Panic)
+					if !nested {
+						origin = Panic{value, debug.Stack()}
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					panicked = &origin
+				}
+			}()
+			err := f()
+			mu.Lock()
+			defer mu.Unlock()
+			through++
+			if failed == nil {
+				failed = err
+			}
+		})
+	}
+	wait.Wait()
+	if panicked != nil {
+		panic(*panicked)
+	}
+	if through < len(all) {
+		runtime.Goexit() // as one of them has: nobody waits for it any more
+	}
+	return failed
+}

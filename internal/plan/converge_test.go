@@ -1,0 +1,201 @@
+package plan_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/policy"
+)
+
+var write = flag.Bool("update", false, "write testdata/plans.txt anew")
+
+// many are more buckets than one policy holds.
+func many() (places []access.Place) {
+	for n := range 60 {
+		places = append(places, access.Place(fmt.Sprintf("bucket-%02d-%s", n, strings.Repeat("x", 40))))
+	}
+	return places
+}
+
+// plans are those of testdata/plans.txt.
+var plans = []struct {
+	what string
+	want plan.Desired
+	seen plan.Observed
+}{
+	{"Create: nothing is there", create(), plan.Observed{}},
+	{"Create: readers, and another secret", create(readers(a, b), moved("cloney/other")), plan.Observed{}},
+	{"Create: not to be proven", create(unverified), plan.Observed{}},
+	{"Create: a crash has left the user and the secret", create(), one(halfMade, func(o *plan.Observed) { o.Keys, o.Policies, o.Secret.Versions = nil, nil, nil })},
+	{"Create: more buckets than one policy holds", create(buckets(many()...)), plan.Observed{}},
+	{"Update: all is as declared", update(), one()},
+	{"Update: another bucket", update(buckets("two")), one()},
+	{"Update: the other role too, so that some buckets move to another policy", update(buckets(many()...), func(d *plan.Desired) { d.Spec.Scope.Destination = true }), one(func(o *plan.Observed) {
+		o.Policies, o.User.Tags[name.TagPolicies] = held(create(buckets(many()...))), "2"
+	})},
+	{"Update: fewer policies", update(), one(func(o *plan.Observed) { o.Policies = held(create(buckets(append(many(), "one")...))) })},
+	{"Update: another tag", update(func(d *plan.Desired) { d.Spec.Tags, d.Former.TagKeys = map[string]string{"team": "b"}, []string{"old"} }), one(func(o *plan.Observed) { o.User.Tags["old"], o.User.Tags["theirs"] = "x", "x" })},
+	{"Update: a new Serial", update(serial(2)), one()},
+	{"Update: the Serial of before", update(), two()},
+	{"Update: the Serial of before, and it was proven", update(), two(func(o *plan.Observed) {
+		o.User.Tags[name.TagCompleted] = plan.Completed([]string{plan.Proof("A", create().Spec.Scope)}, create().Spec, "B")
+	})},
+	{"Update: a third Serial, the replaced key is not in use", update(serial(3)), two()},
+	{"Update: a third Serial, the current key was switched off", update(serial(3)), with("A-90 B-3-off", "1:A=previous 2:B=current")},
+	{"Update: a new Serial, readers and buckets", update(serial(2), readers(b, c), buckets("two")), one(func(o *plan.Observed) { o.ResourcePolicy = policy.Readers([]string{a, b}) })},
+	{"Update: the key was deleted by hand", update(), with("", "1:A=current")},
+	{"Update: the key was deactivated by hand", update(), with("A-90-off", "1:A=current")},
+	{"Update: a key of nobody", update(), with("A-90 X-1", "1:A=current")},
+	{"Update: a key of nobody makes room", update(serial(2)), with("A-90 X-1", "1:A=current")},
+	{"Update: the secret was deleted by hand", update(), one(noSecret)},
+	{"Update: the secret is in its recovery window", update(), one(func(o *plan.Observed) { o.Secret.Deleted = now })},
+	{"Update: the user was deleted by hand", update(), one(noUser)},
+	{"Update: another KMS key", update(kms("alias/x")), one()},
+	{"Update: another KMS key and a new Serial", update(kms("alias/x"), serial(2)), one()},
+	{"Update: another secret", update(serial(2), moved("cloney/other")), two(func(o *plan.Observed) { o.Secret, o.Former = nil, o.Secret })},
+	{"Update: another secret, and a crash has left the former one", update(serial(2), moved("cloney/other")), two(func(o *plan.Observed) { o.Former = o.Secret })},
+	{"Replacement: a secret of its own", update(renamed("new", "cloney/new")), one(noUser, noSecret, other(finished(user, create(), "A"), "A-90"))},
+	{"Replacement: the secret is shared", update(serial(2), renamed("new", secret)), two(noUser, other(finished(user, create(), "B"), "A-90 B-30"))},
+	{"Rollback of that", update(serial(2), rollback("new")), with("A-90 B-30", "1:A 2:B=previous 1:N=current,latest", passed("new"), other(aUser("new"), "N-0"), func(o *plan.Observed) { o.User = finished(user, create(), "B") })},
+	{"Rollback of a new Serial that failed before it was current", update(), with("A-90 B-0", "1:A=current 2:B=latest")},
+}
+
+// What is done, and what has to wait for what, is to be read in testdata/plans.txt.
+func TestPlans(t *testing.T) {
+	var text strings.Builder
+	for _, c := range plans {
+		tasks, err := plan.Converge(c.want, c.seen, now)
+		if err != nil {
+			t.Fatalf("%s: %v", c.what, err)
+		}
+		fmt.Fprintf(&text, "# %s\n%s\n", c.what, lines(tasks))
+	}
+	const file = "testdata/plans.txt"
+	if *write {
+		if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if diff := cmp.Diff(string(want), text.String()); err != nil || diff != "" {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+}
+
+// steps are those of a plan.
+func steps(t *testing.T, want plan.Desired, seen plan.Observed) []plan.Step {
+	t.Helper()
+	tasks, err := plan.Converge(want, seen, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var steps []plan.Step
+	for _, task := range tasks {
+		steps = append(steps, task.Step)
+	}
+	return steps
+}
+
+// the returns the plan's only step of that type.
+func the[T plan.Step](t *testing.T, want plan.Desired, seen plan.Observed) (step T) {
+	t.Helper()
+	n := 0
+	for _, s := range steps(t, want, seen) {
+		if is, ok := s.(T); ok {
+			step, n = is, n+1
+		}
+	}
+	if n != 1 {
+		t.Fatalf("%d steps of type %T", n, step)
+	}
+	return step
+}
+
+// A new user carries whose it is, that its event has begun, how far a Delete has
+// to look for policies, and where its secret is.
+func TestTheTagsOfANewUser(t *testing.T) {
+	remembered := name.RememberSecret("cloney/other")
+	for what, c := range map[string]struct {
+		want plan.Desired
+		seen plan.Observed
+		more []map[string]string
+	}{
+		"a Create":           {create(), plan.Observed{}, []map[string]string{{name.TagPolicies: "1"}}},
+		"another secret":     {create(moved("cloney/other")), plan.Observed{}, []map[string]string{{name.TagPolicies: "1"}, remembered}},
+		"more buckets":       {create(buckets(many()...)), plan.Observed{}, []map[string]string{{name.TagPolicies: "2"}}},
+		"it was made before": {update(), one(noUser), []map[string]string{{name.TagPolicies: fmt.Sprint(name.MaxPolicies)}}},
+	} {
+		want := tags(user)
+		for _, more := range append(c.more, c.want.Run.Begun()) {
+			for key, value := range more {
+				want[key] = value
+			}
+		}
+		if diff := cmp.Diff(want, the[plan.CreateUser](t, c.want, c.seen).Tags); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+}
+
+// A Delete looks for as many policies as there may be.
+func TestHighestPolicy(t *testing.T) {
+	for written, want := range map[string]int{"0": 0, "1": 1, "10": 10, "": 10, "11": 10, "-1": 10, "x": 10} {
+		if got := plan.HighestPolicy(map[string]string{name.TagPolicies: written}); got != want {
+			t.Errorf("%q: %d", written, got)
+		}
+	}
+}
+
+// Of two runs that see the same only one can store a key.
+func TestTheNameOfANewVersion(t *testing.T) {
+	token := func(want plan.Desired, seen plan.Observed) string { return the[plan.Mint](t, want, seen).Token }
+	first := token(update(serial(2)), one())
+	for what, c := range map[string]struct {
+		token string
+		same  bool
+	}{
+		"another run, that sees the first one's key": {token(update(serial(2)), with("A-90 X-0", "1:A=current")), true},
+		"the next Serial":       {token(update(serial(3)), one()), false},
+		"after another version": {token(update(serial(2)), with("A-90", "1:A=current 2:B")), false},
+	} {
+		if (c.token == first) != c.same {
+			t.Errorf("%s: %s, %s", what, first, c.token)
+		}
+	}
+}
+
+func TestNamesThatDifferInCapitalsOnly(t *testing.T) {
+	for pair, want := range map[[2]string]bool{{"U", "u"}: true, {"u", "u"}: false, {"u", "v"}: false} {
+		if plan.InCapitalsOnly(pair[0], pair[1]) != want {
+			t.Errorf("%v", pair)
+		}
+	}
+}
+
+// Which other user, and which former secret, an event is about.
+func TestWhatAnEventIsAbout(t *testing.T) {
+	for what, c := range map[string]struct {
+		want                plan.Desired
+		other, formerSecret string
+		replaces            bool
+	}{
+		"Create":                     {create(), "", "", false},
+		"Update":                     {update(), "", "", false},
+		"Update, another secret":     {update(moved("cloney/other")), "", secret, false},
+		"Replacement":                {update(renamed("new", "cloney/new")), user, "", true},
+		"its rollback":               {update(rollback("new")), "new", "", false},
+		"its rollback, secret moved": {update(rollback("new"), moved("cloney/other")), "new", "", false},
+	} {
+		if d := c.want; d.Other() != c.other || d.FormerSecret() != c.formerSecret || d.Replaces() != c.replaces {
+			t.Errorf("%s: other %q, former secret %q, replaces %t", what, d.Other(), d.FormerSecret(), d.Replaces())
+		}
+	}
+}

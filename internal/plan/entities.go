@@ -1,0 +1,172 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/policy"
+)
+
+// user plans the user and its tags.
+func (p *planner) user() needs {
+	highest := 0
+	for _, d := range p.documents {
+		highest = max(highest, d.Number)
+	}
+	wanted := p.tags()
+	if p.want.Spec.SecretName != name.Secret(p.want.Spec.UserName) && (p.seen.User == nil || p.want.FormerSecret() != "") {
+		// Noted before the secret is made, so that every Delete finds it.
+		maps.Copy(wanted, name.RememberSecret(p.want.Spec.SecretName))
+	}
+	if p.seen.User == nil {
+		wanted = p.made(wanted)
+		if p.want.PhysicalID != "" {
+			// Made anew: its policies may be those of the one before.
+			highest = name.MaxPolicies
+		}
+		wanted[name.TagPolicies] = strconv.Itoa(highest)
+		return p.add(CreateUser{p.want.Spec.UserName, wanted})
+	}
+	// Raised before a policy of that number is made, so that Delete knows how
+	// far to look, whatever crashed in between.
+	if HighestPolicy(p.seen.User.Tags) < highest {
+		wanted[name.TagPolicies] = strconv.Itoa(highest)
+	}
+	if set, unset := p.changed(wanted, p.seen.User.Tags); len(set)+len(unset) > 0 {
+		return p.add(TagUser{p.want.Spec.UserName, set, unset})
+	}
+	return nil
+}
+
+// HighestPolicy returns the highest number that a policy of the user with
+// these tags can have.
+func HighestPolicy(userTags map[string]string) int {
+	n, err := strconv.Atoi(userTags[name.TagPolicies])
+	if err != nil || n < 0 || n > name.MaxPolicies {
+		return name.MaxPolicies
+	}
+	return n
+}
+
+// policies plans the policies' texts. A policy needs the user, whose tags say how
+// many there are, so that a Delete looks for all of them. New policies give and
+// take nothing away: they come before the others. A text that loses a bucket needs the one that gains it, in
+// the order of policy.Documents.
+func (p *planner) policies(user needs) needs {
+	name, all := p.want.Spec.UserName, needs{}
+	for _, d := range p.documents {
+		if _, there := p.seen.Policies[d.Number]; !there {
+			made := p.add(CreatePolicy{User: name, Name: policyName(name, d.Number), Text: d.Text, Tags: p.made(p.tags())}, user)
+			all = append(all, p.add(AttachPolicy{name, policyName(name, d.Number)}, user, made)...)
+		}
+	}
+	for _, d := range p.documents {
+		existing, there := p.seen.Policies[d.Number]
+		if there && !policy.Same(existing.Document, d.Text) {
+			all = append(all, p.add(UpdatePolicy{existing.Name, d.Text}, all)...)
+		}
+		if set, unset := p.changed(p.tags(), existing.Tags); there && len(set)+len(unset) > 0 {
+			p.add(TagPolicy{existing.Name, set, unset})
+		}
+	}
+	return all
+}
+
+// made adds which event has made an entity: an older Delete that is still at work,
+// or comes late, leaves it.
+func (p *planner) made(tags map[string]string) map[string]string {
+	maps.Copy(tags, p.want.Run.Begun())
+	return tags
+}
+
+func policyName(user string, number int) string { return name.Policy(user, number) }
+
+// secret plans the secret's place: what a new key needs to be stored.
+func (p *planner) secret(user needs) needs {
+	secret, wanted := p.want.Spec.SecretName, p.tags()
+	if p.want.Spec.KMSKey != "" {
+		wanted[name.TagKMSKey] = p.want.Spec.KMSKey
+	}
+	if len(p.want.Spec.Readers) > 0 {
+		wanted[name.TagReaders] = "true"
+	}
+	moved := p.moved()
+	if len(moved) > 0 && p.seen.Former.Tags[name.TagPromoted] != "" {
+		wanted[name.TagPromoted] = p.seen.Former.Tags[name.TagPromoted]
+	}
+	var place needs
+	if p.seen.Secret == nil {
+		if p.seen.User == nil && p.want.PhysicalID == "" {
+			user = nil // a Delete of what this makes knows its name
+		}
+		place = p.add(CreateSecret{Name: secret, KMSKey: p.want.Spec.KMSKey, Tags: p.made(wanted)}, user)
+	} else {
+		place = p.existing(secret, wanted, user)
+	}
+	if len(moved) > 0 {
+		place = p.add(CopyVersions{From: p.want.FormerSecret(), To: secret, Versions: moved}, place)
+	}
+	return place
+}
+
+// existing plans what a secret that is there lacks.
+func (p *planner) existing(secret string, wanted map[string]string, user needs) (place needs) {
+	if !p.seen.Secret.Deleted.IsZero() {
+		place = p.add(RestoreSecret{secret})
+	}
+	if p.seen.Secret.Tags[name.TagKMSKey] != p.want.Spec.KMSKey {
+		place = after(place, p.add(RekeySecret{Name: secret, KMSKey: p.want.Spec.KMSKey, Tolerant: p.back}, place))
+	}
+	if set, unset := p.changed(wanted, p.seen.Secret.Tags, name.TagKMSKey); len(set)+len(unset) > 0 {
+		if set[name.TagPhysical] != "" {
+			place = after(place, user) // it passes to a user that is there
+		}
+		place = after(place, p.add(TagSecret{secret, set, unset}, place))
+	}
+	narrowed := p.narrow(place)
+	if len(p.want.Spec.Readers) == 0 && p.seen.Secret.Tags[name.TagReaders] != "" {
+		// Once nobody reads it: whoever comes before that looks at the policy.
+		p.add(TagSecret{Name: secret, Unset: []string{name.TagReaders}}, place, narrowed)
+	}
+	return after(place, narrowed)
+}
+
+// remove takes away what is no longer wanted.
+func (p *planner) remove(all needs) {
+	user := p.want.Spec.UserName
+	for _, number := range slices.Sorted(maps.Keys(p.seen.Policies)) {
+		if !slices.ContainsFunc(p.documents, func(d policy.Document) bool { return d.Number == number }) {
+			existing := p.seen.Policies[number]
+			p.add(DeletePolicy{existing.Name, existing.ARN}, p.add(DetachPolicy{user, existing.Name}, all))
+		}
+	}
+	if p.seen.Former != nil {
+		p.add(DeleteSecret{p.want.FormerSecret(), user}, all)
+	}
+}
+
+// complete marks the user as finished, once all else is done.
+func (p *planner) complete() {
+	every := make(needs, len(p.tasks))
+	for i := range every {
+		every[i] = i
+	}
+	step := Complete{User: p.want.Spec.UserName, Spec: p.want.Spec}
+	if user := p.seen.User; user != nil {
+		step.Before = completed(user.Tags)
+		step.Forget = append(p.want.Run.Outdated(user.Tags), name.ForgetSecrets(user.Tags, p.want.Spec.SecretName)...)
+	}
+	if p.want.Replaces() && p.seen.Other != nil {
+		step.Other, step.OtherForget = p.want.Other(), p.want.Run.Outdated(p.seen.Other.Tags)
+	}
+	p.add(step, every)
+}
+
+// owned reports whether an entity that was seen is the resource's, under the
+// name of the user.
+func (d Desired) owned(user *access.User) bool {
+	return user != nil && d.Owner.OwnsAs(user.Name, user.Tags)
+}

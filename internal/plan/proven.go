@@ -1,0 +1,74 @@
+package plan
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/spec"
+)
+
+// A user remembers, in one tag, what was completed and proven for it, the
+// youngest first. So a rollback finds that what it goes back to was proven, and
+// does not prove it again: the bucket may be gone by then, and CloudFormation
+// has no third way.
+
+// digits of a digest, and how many of them a tag's value holds.
+const (
+	digits       = 16
+	mostRemember = 12
+)
+
+// Accepted stands for properties that were completed: what may be accessed, who
+// may read, and the KMS key. What the account's owner has narrowed since, and
+// readers and KMS keys that are gone since, do not stop who goes back to them.
+func Accepted(s spec.Spec) string { return digest("accepted", s.Scope, s.Readers, s.KMSKey) }
+
+// Proof stands for a key that was proven for a scope.
+func Proof(keyID string, scope access.Scope) string { return digest("proof", keyID, scope) }
+
+func digest(parts ...any) string {
+	// Strings, booleans, times and lists of them cannot fail to marshal.
+	text, _ := json.Marshal(parts)
+	return strings.ReplaceAll(name.Token(string(text)), "-", "")[:digits]
+}
+
+// completed returns what the user's tags remember.
+func completed(userTags map[string]string) []string {
+	return strings.Fields(userTags[name.TagCompleted])
+}
+
+// Finished reports whether a user was ever completed. Until then it is
+// half-made.
+func Finished(user *access.User) bool { return user != nil && user.Tags[name.TagCompleted] != "" }
+
+// Completed is the tag's value once these properties are completed with the key.
+func Completed(before []string, s spec.Spec, keyID string) string {
+	now := []string{Accepted(s)}
+	if s.Verify {
+		now = append(now, Proof(keyID, s.Scope))
+	}
+	for _, digest := range before {
+		if !slices.Contains(now, digest) && len(digest) == digits && len(now) < mostRemember {
+			now = append(now, digest)
+		}
+	}
+	return strings.Join(now, " ")
+}
+
+// incomplete reports whether the user does not remember what is desired.
+func (p *planner) incomplete() bool {
+	if p.seen.User == nil || !p.back {
+		return true
+	}
+	version, ok := p.ring.Standing(p.want.Spec.Serial)
+	return p.want.Spec.Verify && (!ok || !p.proven(version))
+}
+
+// proven reports whether the version's key was proven for what is desired.
+func (p *planner) proven(version access.Version) bool {
+	return p.seen.User != nil && slices.Contains(completed(p.seen.User.Tags), Proof(keyring.KeyID(version), p.want.Spec.Scope))
+}

@@ -1,0 +1,237 @@
+package plan_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/policy"
+)
+
+// world is what the steps make of what was seen.
+type world struct {
+	want  plan.Desired
+	seen  plan.Observed
+	wrong []string
+
+	user, secret, restored, rekeyed, completed bool
+	made, attached                             map[string][]access.Place // by the name of the policy
+	keys                                       map[string]access.Key
+	versions                                   map[string]string // key by version
+	current                                    string            // version
+	lived                                      bool              // AWSCURRENT's key did
+	proven                                     map[string]bool   // versions
+	readers                                    []string
+	begun                                      []access.Place // what the user had and shall have
+}
+
+// What stands for the new version, and its key.
+const minted, newKey = "", "new"
+
+func worldOf(want plan.Desired, seen plan.Observed) *world {
+	w := &world{want: want, seen: seen, user: seen.User != nil, secret: seen.Secret != nil, made: map[string][]access.Place{}, attached: map[string][]access.Place{}, keys: map[string]access.Key{}, versions: map[string]string{}, proven: map[string]bool{}}
+	for _, existing := range seen.Policies {
+		w.attached[existing.Name] = policy.Places(existing.Document)
+	}
+	for _, key := range slices.Concat(seen.Keys, seen.OtherKeys) {
+		w.keys[key.ID] = key
+	}
+	for _, secret := range []*access.SecretInfo{seen.Secret, seen.Former} {
+		if secret == nil {
+			continue
+		}
+		for _, v := range secret.Versions {
+			w.versions[v.ID] = keyring.KeyID(v)
+		}
+		current, _ := secret.Labelled(access.Current)
+		w.current = current.ID
+	}
+	w.restored = w.secret && seen.Secret.Deleted.IsZero()
+	w.rekeyed = w.secret && want.Spec.KMSKey == ""
+	w.readers, _, _ = policy.ReadersOf(seen.ResourcePolicy)
+	w.lived = w.lives()
+	for _, place := range want.Spec.Scope.Places {
+		if w.reaches(place) {
+			w.begun = append(w.begun, place)
+		}
+	}
+	return w
+}
+
+func (w *world) ensure(ok bool, format string, args ...any) {
+	if !ok {
+		w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) lives() bool {
+	key, there := w.versions[w.current]
+	return there && w.keys[key].Active
+}
+
+func (w *world) reaches(place access.Place) bool {
+	for _, places := range w.attached {
+		if slices.ContainsFunc(places, func(has access.Place) bool { return has.Covers(place) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// check is what holds at every moment.
+func (w *world) check() {
+	for _, place := range w.begun {
+		w.ensure(w.reaches(place), "the user lacks %s for a moment", place)
+	}
+	w.ensure(!w.lived || w.lives(), "AWSCURRENT names no live key")
+	before, _, _ := policy.ReadersOf(w.seen.ResourcePolicy)
+	for _, reader := range before {
+		stays := slices.Contains(w.want.Spec.Readers, reader)
+		w.ensure(!stays || slices.Contains(w.readers, reader), "%s cannot read for a moment", reader)
+	}
+}
+
+// checkEnd is what stands when the plan is through.
+func (w *world) checkEnd() {
+	for _, place := range w.want.Spec.Scope.Places {
+		w.ensure(w.reaches(place), "the user lacks %s", place)
+	}
+	for _, places := range w.attached {
+		for _, place := range places {
+			w.ensure(slices.Contains(w.want.Spec.Scope.Places, place), "the user has %s", place)
+		}
+	}
+	w.ensure(w.completed && w.lives(), "AWSCURRENT names no live key, or it was not completed")
+	w.ensure(slices.Equal(slices.Sorted(slices.Values(w.readers)), w.want.Spec.Readers) || len(w.want.Spec.Readers)+len(w.readers) == 0, "%v read", w.readers)
+}
+
+// apply checks what a step needs, and does it.
+func (w *world) apply(step plan.Step) {
+	w.ensure(!w.completed, "%s after the last step", plan.Describe(step))
+	switch s := step.(type) {
+	case plan.CreateUser:
+		w.user = true
+	case plan.TagUser:
+		w.ensure(w.user, "no user to tag")
+	case plan.CreatePolicy:
+		w.ensure(w.user, "a policy that no Delete finds")
+		w.made[s.Name] = policy.Places(s.Text)
+	case plan.AttachPolicy:
+		places, there := w.made[s.Name]
+		w.ensure(there && w.user, "nothing to attach")
+		w.attached[s.Name] = places
+	case plan.UpdatePolicy:
+		w.attached[s.Name] = policy.Places(s.Text)
+	case plan.DetachPolicy:
+		delete(w.attached, s.Name)
+	case plan.DeletePolicy:
+		w.ensure(w.attached[s.Name] == nil, "%s is attached", s.Name)
+	case plan.DeleteKey:
+		w.deleteKey(s.ID)
+	case plan.Mint:
+		w.mint(s)
+	case plan.Prove:
+		w.prove(s.Version)
+	case plan.Promote:
+		w.promote(s)
+	case plan.Unlabel:
+		_, there := w.keys[w.versions[s.Version]]
+		w.ensure(!there, "a key that is there is forgotten")
+	case plan.Complete:
+		w.completed = true
+	default:
+		w.applyToSecret(step)
+	}
+}
+
+func (w *world) applyToSecret(step plan.Step) {
+	switch s := step.(type) {
+	case plan.CreateSecret:
+		w.ensure(w.user || w.want.PhysicalID == "", "a secret that no Delete finds")
+		w.secret, w.restored, w.rekeyed = true, true, true
+	case plan.RestoreSecret:
+		w.restored = true
+	case plan.RekeySecret:
+		w.rekeyed = true
+	case plan.TagSecret:
+		w.ensure(s.Set[name.TagPhysical] == "" || w.user, "the secret passes to a user that is not there")
+	case plan.CopyVersions:
+		for _, v := range s.Versions {
+			key := w.versions[v.ID]
+			delete(w.versions, v.ID)
+			w.versions[plan.CopiedID(s.To, v.ID)] = key
+			if v.Has(access.Current) {
+				w.current = plan.CopiedID(s.To, v.ID)
+			}
+		}
+	case plan.PutResourcePolicy:
+		w.ensure(slices.Equal(s.Readers, s.Kept) || !w.want.Spec.Verify || w.proven[minted] || w.versions[minted] == "", "someone reads what was not proven")
+		w.readers = s.Readers
+	case plan.DeleteResourcePolicy:
+		w.readers = nil
+	case plan.DeleteSecret:
+		w.ensure(w.lives(), "what moves along is not there yet")
+		return
+	}
+	w.ensure(w.secret && w.restored, "%s: it is not there", plan.Describe(step))
+}
+
+func (w *world) deleteKey(id string) {
+	_, there := w.keys[id]
+	off := !w.keys[id].Active
+	delete(w.keys, id)
+	w.ensure(there, "key %s is gone already", id)
+	w.ensure(off || w.versions[w.current] != id, "the current key %s goes", id)
+	ring := keyring.Ring{Keys: w.seen.Keys, Others: w.seen.OtherKeys, LastUse: w.seen.LastUse, Grace: plan.Grace, Now: now}
+	for _, secret := range []*access.SecretInfo{w.seen.Secret, w.seen.Former} {
+		if secret != nil {
+			ring.Versions = secret.Versions
+			ring.Replaced, _ = time.Parse(time.RFC3339, secret.Tags[name.TagPromoted])
+		}
+	}
+	key, _ := ring.Find(id)
+	_, leaked := ring.SwitchedOff()
+	w.ensure(!ring.InUse(key) || off && leaked, "key %s goes, and is in use", id)
+}
+
+func (w *world) mint(s plan.Mint) {
+	ofUser := 0
+	for _, key := range w.seen.Keys {
+		if _, there := w.keys[key.ID]; there {
+			ofUser++
+		}
+	}
+	w.ensure(w.user && ofUser < keyring.Most, "no room for a key: %d", ofUser)
+	w.ensure(w.secret && w.restored && w.rekeyed, "no place for a key")
+	w.ensure(w.seen.Former == nil || w.lives() || !w.lived, "the versions have not moved")
+	for _, reader := range w.readers {
+		w.ensure(slices.Contains(w.want.Spec.Readers, reader), "%s reads the new key", reader)
+	}
+	w.ensure(s.First == (w.current == ""), "first is %t, and AWSCURRENT %q", s.First, w.current)
+	w.keys[newKey] = access.Key{Active: true}
+	w.versions[minted] = newKey
+}
+
+func (w *world) prove(version string) {
+	key, there := w.versions[version]
+	w.ensure(there && w.keys[key].Active, "there is no key to prove")
+	for _, place := range w.want.Spec.Scope.Places {
+		w.ensure(w.reaches(place), "what is proven has no access to %s yet", place)
+	}
+	w.proven[version] = true
+}
+
+func (w *world) promote(s plan.Promote) {
+	key, there := w.versions[s.Version]
+	before := w.current
+	w.current = s.Version
+	w.ensure(there && w.keys[key].Active, "a key is promoted that is not there")
+	w.ensure(s.From == before, "AWSCURRENT is at %s and not at %s", before, s.From)
+	// One that makes room for a new key is for a moment only.
+	room := s.Version != minted && !w.keys[w.versions[before]].Active
+	w.ensure(w.proven[s.Version] || room || !w.want.Spec.Verify, "a key is promoted that was not proven")
+}

@@ -1,0 +1,153 @@
+package policy
+
+import (
+	"encoding/json"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+)
+
+// Read is the inverse of Documents: it returns the scope that the documents of
+// a user were written for, in whatever order they come. ok is false when
+// Documents does not write them: a hand has changed what one says, they are of
+// different scopes, or two of them hold the same place. It cannot notice that a
+// whole document is missing.
+//
+// It takes from the documents what they claim, writes that, and compares.
+func Read(documents []string) (scope access.Scope, ok bool) {
+	if len(documents) == 0 || len(documents) > name.MaxPolicies {
+		return access.Scope{}, false
+	}
+	scope, partition := claimed(documents[0])
+	for _, text := range documents {
+		places := Places(text)
+		written := write(scope, places, partition)
+		if len(places) == 0 || utf8.RuneCountInString(written) > MaxSize || !Same(written, text) {
+			return access.Scope{}, false
+		}
+		scope.Places = append(scope.Places, places...)
+	}
+	held := len(scope.Places)
+	scope.Places = access.Fold(scope.Places)
+	if len(scope.Places) < held || !literal(scope, partition) {
+		return access.Scope{}, false
+	}
+	return scope, true
+}
+
+// claimed returns what a document says of its scope, but for the places.
+func claimed(text string) (scope access.Scope, partition string) {
+	var doc document
+	if json.Unmarshal([]byte(text), &doc) != nil {
+		return access.Scope{}, ""
+	}
+	for _, s := range doc.Statement {
+		scope.Source = scope.Source || strings.HasPrefix(s.Sid, source.sid)
+		scope.Destination = scope.Destination || strings.HasPrefix(s.Sid, destination.sid)
+		switch {
+		case strings.HasSuffix(s.Sid, objectsSid):
+			narrow(&scope, s.Condition)
+			partition = partitionOf(s.Resource)
+		case strings.HasPrefix(s.Sid, source.sid+keysSid), strings.HasPrefix(s.Sid, destination.sid+keysSid):
+			scope.KMSKeys = append(scope.KMSKeys, s.Resource...)
+		}
+	}
+	slices.Sort(scope.KMSKeys)
+	scope.KMSKeys = slices.Compact(scope.KMSKeys) // each role names them
+	return scope, partition
+}
+
+func narrow(scope *access.Scope, when conditions) {
+	if owners := when["StringEquals"]["aws:ResourceAccount"]; len(owners) > 0 {
+		scope.Owner = owners[0]
+	}
+	scope.SourceIPs = when["IpAddress"]["aws:SourceIp"]
+	if ends := when["DateLessThan"]["aws:CurrentTime"]; len(ends) > 0 {
+		// What is no time leaves the zero one, which would not be written.
+		scope.ExpiresAt, _ = time.Parse(time.RFC3339, ends[0])
+	}
+}
+
+func partitionOf(arns []string) string {
+	if len(arns) == 0 {
+		return ""
+	}
+	_, rest, _ := strings.Cut(arns[0], ":")
+	partition, _, _ := strings.Cut(rest, ":")
+	return partition
+}
+
+var (
+	bucketName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+	account    = regexp.MustCompile(`^[0-9]{12}$`)
+	kmsKey     = regexp.MustCompile(`^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
+)
+
+// literal reports whether the values are ones that stand for themselves.
+// Documents escapes prefixes; everything else it writes as it is, because no
+// stack can declare a wildcard there.
+func literal(scope access.Scope, partition string) bool {
+	not := func(form *regexp.Regexp) func(string) bool {
+		return func(value string) bool { return !form.MatchString(value) }
+	}
+	return name.Suffix(partition) != "" &&
+		(scope.Owner == "" || account.MatchString(scope.Owner)) &&
+		!slices.ContainsFunc(scope.KMSKeys, not(kmsKey)) &&
+		ascending(scope.SourceIPs) && !slices.ContainsFunc(scope.SourceIPs, notAddress) &&
+		!slices.ContainsFunc(scope.Places, func(p access.Place) bool { return not(bucketName)(p.Bucket()) })
+}
+
+// ascending reports whether the list is sorted, and nothing in it twice.
+func ascending(list []string) bool {
+	return slices.IsSorted(list) && len(slices.Compact(slices.Clone(list))) == len(list)
+}
+
+// notAddress reports whether the text is not an address or a range, in the one
+// form that a scope holds.
+func notAddress(text string) bool {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return address.String() != text || address.Zone() != ""
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return err != nil || prefix.IsSingleIP() || prefix.Masked().String() != text
+}
+
+// Places returns where a document of ours gives access to, sorted; nothing if
+// it is not one of ours. Unlike Read it also takes a document that a hand has
+// changed: what such a one still gives access to has to stay where it is while
+// the policies are written anew, and a plan may not fail because of it.
+func Places(text string) []access.Place {
+	var doc document
+	if json.Unmarshal([]byte(text), &doc) != nil {
+		return nil
+	}
+	var places []access.Place
+	for _, s := range doc.Statement {
+		if s.Sid != source.sid+objectsSid && s.Sid != destination.sid+objectsSid {
+			continue
+		}
+		for _, arn := range s.Resource {
+			// arn:partition:s3:::bucket/prefix*
+			if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && strings.HasSuffix(arn, "*") {
+				places = append(places, placeOf(strings.TrimSuffix(parts[5], "*")))
+			}
+		}
+	}
+	slices.Sort(places)
+	return slices.Compact(places)
+}
+
+// placeOf reads what stands in an object ARN before its last *.
+func placeOf(resource string) access.Place {
+	place := access.Place(unescape(resource))
+	if place.Prefix() == "" {
+		return access.Place(place.Bucket())
+	}
+	return place
+}

@@ -1,0 +1,269 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/order"
+	"cloney-s3-credentials/internal/parallel"
+	"cloney-s3-credentials/internal/patience"
+	"cloney-s3-credentials/internal/plan"
+)
+
+// Delete takes everything of the physical id away. An id that no answer ever
+// gave owns nothing, and is no error. What a Create of the same resource has
+// made that was sent before goes too, finished or not: CloudFormation invents
+// the id that it sends then.
+func (p *Provisioner) Delete(ctx context.Context, t plan.Target) error {
+	if name.IsNotCreated(t.PhysicalID) {
+		return nil
+	}
+	r := p.removal(t, t.PhysicalID)
+	if t.Named() {
+		return r.remove(ctx)
+	}
+	if name.IsUser(t.PhysicalID) { // an invented id may be too long for one
+		user, err := p.findUser(ctx, t.PhysicalID)
+		if err != nil {
+			return err
+		}
+		if user != nil && t.Owner.OwnsAs(t.PhysicalID, user.Tags) {
+			return r.remove(ctx)
+		}
+	}
+	// What a Create has made whose answer CloudFormation did not take. It may
+	// still wait in the queue.
+	r.user = t.UserName
+	r.believe.NotFound = max(cmp.Or(p.Queue, order.Queue)-time.Since(t.Run.Sent), patience.Made)
+	if deadline, ok := ctx.Deadline(); ok {
+		r.believe.NotFound = min(r.believe.NotFound, time.Until(deadline)-toRemove)
+	}
+	return r.remove(ctx)
+}
+
+// toRemove is how much time a Delete keeps for its work when it has looked long.
+const toRemove = 5 * time.Second
+
+// removal takes away everything that carries a user's name and our tags, and
+// nothing else.
+type removal struct {
+	*run
+	plan.Target
+	user string
+	// believe is for how long a user is looked for that is not there: a process
+	// that is gone may have made it a moment ago.
+	believe patience.For
+	// made are the policies that the run has made, or may have, whose work goes;
+	// nil: another run's work goes.
+	made map[string]bool
+
+	sure    bool // that there is no such user
+	patient bool // it has waited for policies to be seen
+	again   bool // it has looked again after that
+
+	there *access.User
+	claim plan.Claim
+	mu    sync.Mutex // guards the lists of found
+	found plan.Belongings
+}
+
+func (p *Provisioner) removal(t plan.Target, user string) *removal {
+	r := &removal{run: p.begin(t.Run, t.Owner), Target: t, user: user, believe: patience.Maybe}
+	r.removing = true
+	return r
+}
+
+func (r *removal) remove(ctx context.Context) error {
+	for {
+		if err := r.look(ctx); err != nil {
+			return err
+		}
+		if r.there == nil && !r.sure {
+			r.sure = true
+			if found, err := r.appears(ctx); err != nil || found {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		err := r.once(ctx)
+		if errors.Is(err, errAgain) {
+			continue
+		}
+		if !errors.Is(err, errWait) {
+			return err
+		}
+		if err := r.letThemEnd(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// errAgain: what was seen before a wait may be another's by now.
+var errAgain = errors.New("to be looked at again")
+
+// once takes away what was found, as far as it is the Delete's.
+func (r *removal) once(ctx context.Context) (err error) {
+	r.sure = r.sure || r.there != nil // once it was there, it is gone when it is not
+	switch {
+	case r.claim == plan.Later:
+		err = errAnew
+	case r.claim == plan.InDoubt:
+		// Its keys go at once. What its run still does is over after that.
+		return cmp.Or(r.apply(ctx, plan.RemoveKeys(r.user, r.found)), errWait)
+	case r.patient && !r.again:
+		r.again = true
+		return errAgain
+	default:
+		err = r.apply(ctx, plan.Remove(r.user, r.found))
+	}
+	if errors.Is(err, errAnew) {
+		r.Log.InfoContext(ctx, "left: a later event has made the user, or changed it", "user", r.user)
+		return nil
+	}
+	return err
+}
+
+// appears reports whether the user is there after all.
+func (r *removal) appears(ctx context.Context) (bool, error) {
+	err := r.believe.Do(ctx, func() error {
+		_, err := r.Users.User(ctx, r.user)
+		return err
+	})
+	if errors.Is(err, access.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// look observes what carries the user's name and the target's tags, and says
+// what a Delete may do with it.
+func (r *removal) look(ctx context.Context) error {
+	r.seenAt = time.Now()
+	r.found = plan.Belongings{Policies: map[int]access.Policy{}}
+	known := plan.Secrets(r.user, r.SecretName, nil)
+	err := parallel.Do(
+		func() error { return r.who(ctx) },
+		func() error { return r.policies(ctx, 1, 1) },
+		func() error { return r.secrets(ctx, known) },
+	)
+	if err != nil {
+		return err
+	}
+	highest := name.MaxPolicies
+	if r.found.User != nil {
+		highest = plan.HighestPolicy(r.found.User.Tags)
+	}
+	remembered := plan.Secrets(r.user, r.SecretName, r.found.User)
+	return parallel.Do(
+		func() error { return r.otherPolicies(ctx, highest) },
+		func() error {
+			return r.secrets(ctx, slices.DeleteFunc(remembered, func(s string) bool { return slices.Contains(known, s) }))
+		},
+	)
+}
+
+// who looks whose the user is, lays claim to it, and lists its keys.
+func (r *removal) who(ctx context.Context) (err error) {
+	if r.there, err = r.findUser(ctx, r.user); err != nil {
+		return err
+	}
+	r.claim = plan.ClaimOn(r.Target, r.user, r.there, r.waited)
+	if r.there == nil || r.claim == plan.Foreign {
+		return nil
+	}
+	r.found.User = r.there
+	return parallel.Do(
+		func() error { return r.lay(ctx) },
+		func() error { return r.keysOf(ctx) },
+	)
+}
+
+// lay leaves the run's mark on a user that it lays claim to.
+func (r *removal) lay(ctx context.Context) error {
+	if r.claim != plan.Mine && r.claim != plan.InDoubt {
+		return nil
+	}
+	return r.mark(ctx, r.there)
+}
+
+// keysOf lists the user's keys.
+func (r *removal) keysOf(ctx context.Context) error {
+	keys, err := patience.Ask(ctx, patience.Maybe.Within(ctx), func() ([]access.Key, error) { return r.Keys.Keys(ctx, r.user) })
+	if errors.Is(err, access.ErrNotFound) {
+		return nil // gone since
+	}
+	r.found.Keys = keys
+	return err
+}
+
+// policies finds the user's policies of these numbers, attached or not: a crash
+// may have left one between its making and its attaching.
+func (r *removal) policies(ctx context.Context, from, to int) error {
+	var reads []func() error
+	for number := from; number <= to; number++ {
+		reads = append(reads, func() error {
+			policy, err := r.findPolicy(ctx, name.Policy(r.user, number))
+			if err != nil || policy == nil || !r.Takes(r.user, policy.Tags) {
+				return err
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.found.Policies[number] = *policy
+			return nil
+		})
+	}
+	return parallel.Do(reads...)
+}
+
+// otherPolicies finds those that were not looked for yet. One that a process has
+// made that is gone, or this run itself, may not be seen yet.
+func (r *removal) otherPolicies(ctx context.Context, highest int) error {
+	if err := r.policies(ctx, 2, highest); err != nil || r.found.User == nil || r.patient {
+		return err
+	}
+	expected := highest
+	if r.made != nil {
+		expected = len(r.made)
+	} else if plan.Finished(r.found.User) && !order.MarksOf(r.found.User.Tags).Open() {
+		return nil
+	}
+	err := patience.Maybe.Within(ctx).Do(ctx, func() error {
+		if len(r.found.Policies) >= expected {
+			return nil
+		}
+		r.patient = true
+		return cmp.Or(r.policies(ctx, 1, highest), access.ErrNotFound)
+	})
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// secrets finds the secrets of these names that are the user's.
+func (r *removal) secrets(ctx context.Context, names []string) error {
+	var reads []func() error
+	for _, candidate := range names {
+		reads = append(reads, func() error {
+			secret, err := r.findSecret(ctx, candidate)
+			if err != nil || secret == nil || !r.Takes(r.user, secret.Tags) {
+				return err
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.found.Secrets = append(r.found.Secrets, candidate)
+			return nil
+		})
+	}
+	err := parallel.Do(reads...)
+	slices.Sort(r.found.Secrets)
+	return err
+}

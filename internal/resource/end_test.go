@@ -1,0 +1,115 @@
+package resource_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cloney-s3-credentials/internal/order"
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/reply"
+)
+
+// signed is a ResponseURL that CloudFormation signed then.
+func signed(at time.Time) string {
+	return responseURL + "&X-Amz-Date=" + at.UTC().Format("20060102T150405Z")
+}
+
+// The earlier of Lambda's deadline and the moment when CloudFormation stops
+// waiting ends an event. The last ten seconds are for the answer; a quarter,
+// where there is less than forty.
+func TestWhenTheWorkEnds(t *testing.T) {
+	for label, c := range map[string]struct {
+		timeout     any // ServiceTimeout
+		age, lambda time.Duration
+		work        time.Duration
+	}{
+		"Lambda ends first":           {"330", 0, 300 * time.Second, 290 * time.Second},
+		"CloudFormation ends first":   {"60", 0, 300 * time.Second, 50 * time.Second},
+		"it waited in the queue":      {"330", 50 * time.Second, 300 * time.Second, 270 * time.Second},
+		"and little is left":          {"60", 40 * time.Second, 300 * time.Second, 15 * time.Second},
+		"no ServiceTimeout: an hour":  {nil, 55 * time.Minute, 900 * time.Second, 290 * time.Second},
+		"not a number: an hour":       {"soon", 55 * time.Minute, 900 * time.Second, 290 * time.Second},
+		"signed in the future: now":   {"60", -time.Hour, 300 * time.Second, 50 * time.Second},
+		"Lambda has little time left": {"330", 0, 8 * time.Second, 6 * time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			w := world{create: func(ctx context.Context, want plan.Desired) (provision.Result, error) {
+				if end, _ := ctx.Deadline(); end.Sub(began) != c.work {
+					t.Errorf("%s: %v for the work", label, end.Sub(began))
+				}
+				if sent := began.Add(-max(c.age, 0)); !want.Run.Sent.Equal(sent) || !want.Run.Began.Equal(began) || want.Run.Type != order.Create {
+					t.Errorf("%s: %+v", label, want.Run)
+				}
+				return stands(want), nil
+			}}
+			ctx, cancel := context.WithTimeout(t.Context(), c.lambda)
+			defer cancel()
+			w.answered(t, ctx, event(t, "Create", map[string]any{
+				"ResponseURL": signed(began.Add(-c.age)), "ResourceProperties": properties(map[string]any{"ServiceTimeout": c.timeout}),
+			}))
+		})
+	}
+}
+
+// What comes when CloudFormation waits no longer does nothing. A Create needs
+// some time left, to be taken back if it fails. The answer comes late: another
+// delivery of the event may have a better one. A Delete is carried out.
+func TestAnEventThatComesTooLate(t *testing.T) {
+	for _, c := range []struct {
+		requestType string
+		age         time.Duration
+		done        bool
+	}{
+		{"Create", 45 * time.Second, true},
+		{"Create", 46 * time.Second, false},
+		{"Create", 2 * time.Hour, false},
+		{"Update", 59 * time.Second, true},
+		{"Update", 60 * time.Second, false},
+		{"Delete", 60 * time.Second, true},
+		{"Delete", 2 * time.Hour, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var w world
+			sent := time.Now().Add(-c.age)
+			got := w.answered(t, t.Context(), event(t, c.requestType, map[string]any{
+				"ResponseURL": signed(sent), "ResourceProperties": properties(map[string]any{"ServiceTimeout": 60}),
+			}))
+			if c.done {
+				if got.Status != "SUCCESS" || len(w.did) != 1 {
+					t.Errorf("%s after %v: did %v, %+v", c.requestType, c.age, w.did, got)
+				}
+				return
+			}
+			id := map[string]string{"Create": notFinished, "Update": "the-id-that-came-in"}[c.requestType]
+			isFailed(t, got, id, "nothing was done")
+			if time.Since(sent) < 61*time.Second || len(w.did) > 0 {
+				t.Errorf("%s after %v: did %v, answered after %v", c.requestType, c.age, w.did, time.Since(sent))
+			}
+		})
+	}
+}
+
+// Sending ends a second before Lambda kills the process: log line and metric
+// say that nobody took the answer.
+func TestThatNobodyTookTheAnswerIsNoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := world{send: func(ctx context.Context, _ reply.Response) error {
+			<-ctx.Done()
+			return errors.New("the response bucket answered 503")
+		}}
+		began := time.Now()
+		got := tell(t, &w, event(t, "Create", nil)) // of a function with a minute's time
+		if took := time.Since(began); took > 59*time.Second || took < 58*time.Second {
+			t.Errorf("sending ended after %v", took)
+		}
+		if got.Cause != "Unanswered" || got.logged != "answer not accepted" || !strings.Contains(w.log.String(), "answered 503") {
+			t.Errorf("%+v", got)
+		}
+	})
+}

@@ -1,0 +1,76 @@
+package spec_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/spec"
+)
+
+const declaredBefore = `{"Access": "Source", "Buckets": ["data-1", "logs/in/", "arn:aws:s3:::old"], "SecretReaders": ["123456789012", "` + role + `"]}`
+
+// narrower are the rules of an owner who no longer allows all of that.
+func narrower(t *testing.T) spec.Rules {
+	given := rules(t)
+	given.AllowedBuckets, given.AllowedReaders = []string{"data-*"}, []string{role}
+	return given
+}
+
+// Whether an Update adds what is not allowed, or the user has had it before,
+// its plan has to say: it knows what stands.
+func TestWhatAnUpdateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
+	given := narrower(t)
+	given.Update = true
+	got, err := spec.Parse(properties(t, declaredBefore), given)
+	const buckets = " is not among the buckets that this provider may give access to (its AllowedBuckets: data-*); ask the owner of the provider's stack"
+	const readers = " is not among those whom this provider may let read (its AllowedReaders: " + role + "); ask the owner of the provider's stack"
+	want := []spec.NotAllowed{
+		{Place: "logs/in/", Problem: `Buckets[1]: "logs/in/"` + buckets},
+		{Place: "old", Problem: `Buckets[2]: "arn:aws:s3:::old"` + buckets},
+		{Reader: "arn:aws:iam::123456789012:root", Problem: `SecretReaders[0]: "123456789012"` + readers},
+	}
+	if diff := cmp.Diff(want, got.NotAllowed); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+	// They are declared all the same.
+	if diff := cmp.Diff([]access.Place{"data-1", "logs/in/", "old"}, got.Scope.Places); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{role, "arn:aws:iam::123456789012:root"}, got.Readers); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// The sentences are those that a Create is refused with.
+func TestWhatACreateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
+	_, err := spec.Parse(properties(t, declaredBefore), narrower(t))
+	updating := narrower(t)
+	updating.Update = true
+	got, errUpdate := spec.Parse(properties(t, declaredBefore), updating)
+	var found spec.Problems
+	if !errors.As(err, &found) || len(found) != 3 || errUpdate != nil {
+		t.Fatalf("%v, %v", err, errUpdate)
+	}
+	for i, problem := range found {
+		if got.NotAllowed[i].Problem != problem.Property+": "+problem.Text || !strings.Contains(err.Error(), got.NotAllowed[i].Problem) {
+			t.Errorf("%s\n%s", got.NotAllowed[i].Problem, err)
+		}
+	}
+}
+
+// What is wrong in itself is no matter of the owner's lists, in an Update too.
+func TestWhatIsWrongInAnUpdateIsRefused(t *testing.T) {
+	given := narrower(t)
+	given.Update = true
+	only(t, bucket(t, "Logs"), "Buckets[0]", "is no bucket name", given)
+	only(t, bucket(t, "logs/in/*"), "Buckets[0]", "ends in *", given)
+	only(t, `{"Access": "Source", "Buckets": "data-1", "SecretReaders": "210987654321"}`, "SecretReaders", "is in another account than the secret", given)
+	got, err := spec.Parse(properties(t, `{"Access": "Source", "Buckets": "logs", "Serial": 0}`), given)
+	if err == nil || !cmp.Equal(got, spec.Spec{}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
