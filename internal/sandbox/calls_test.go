@@ -34,8 +34,8 @@ func record() func(*http.Request, []byte, *sandbox.Reply) {
 }
 
 // names are what differs from one life to the next and decides on nothing: the
-// names of stacks, users and secrets, and what is made up.
-var names = regexp.MustCompile(`wire-[a-z]+[\w.-]*|cloney-verification-\w+|(verified-|"v1-?)\w+|-\w{6}"|\d{4}-\d\d-\d\dT[\d:.]+Z`)
+// names of stacks, users and secrets, the marks of events, and what is made up.
+var names = regexp.MustCompile(`(wire|play)-[a-z0-9]+[\w.-]*|cloney-verification-\w+|("aws:\w+Tag/cloney:event:[^]]+\],?)+|cloney:event:[\w:]+|cloney:secret:\w+|\b[0-9a-f]{16}\b|(verified-|"v1-?)\w+|-\w{6}"|\d{4}-\d\d-\d\dT[\d:.]+Z`)
 
 // shape is a call without those names.
 func shape(c confinement.Call) string {

@@ -7,12 +7,16 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 
 A failed Create is rolled back with Deletes, a failed Update with Updates to the former
 properties; a changed physical id means a Delete of the former one in cleanup.
+
+One resource comes after the other, so that nothing is cancelled here, and the emulator takes
+one event at a time, so that nothing overlaps: package traces plays that.
 """
 
 import json
 import re
 import secrets
 import threading
+import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
@@ -168,8 +172,10 @@ class Custom:
         request_id = str(uuid.uuid4())
         path = "/cloudformation-custom-resource-response-" + self.region.replace("-", "") + "/" + quote(
             f"{self.stack_id}|{self.logical_resource_id}|{request_id}", safe="")
-        query = ("?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
-                 f"&X-Amz-Credential=SANDBOX&X-Amz-Signature={secrets.token_hex(32)}")
+        # An event's time is in the signature: for two hours, whatever the ServiceTimeout.
+        now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        query = (f"?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={now}&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
+                 f"&X-Amz-Credential=SANDBOX%2F{now[:8]}%2F{self.region}%2Fs3%2Faws4_request&X-Amz-Signature={secrets.token_hex(32)}")
         event = {
             "RequestType": request_type, "RequestId": request_id, "ResponseURL": self.responses + path + query,
             "ResourceType": self.cf_resource_type, "LogicalResourceId": self.logical_resource_id, "StackId": self.stack_id,

@@ -4,22 +4,29 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 )
 
-// At is a fault at the nth call alone.
-func At(n int, fault Fault) Fault {
+// At is a fault at one call alone.
+func At(at Call, fault Fault) Fault {
 	return func(call Call, r *http.Request, do func() *Reply) *Reply {
-		if call.N == n {
+		if call.Kind() == at.Kind() && call.Nth == at.Nth {
 			return fault(call, r, do)
 		}
 		return do()
 	}
 }
 
-// From is a fault at the nth call and at all of AWS's that follow.
-func From(n int, fault Fault) Fault {
+// From is a fault at one call and at all of AWS's that come after it.
+func From(at Call, fault Fault) Fault {
+	var begun atomic.Bool
+	begin := At(at, func(Call, *http.Request, func() *Reply) *Reply {
+		begun.Store(true)
+		return nil
+	})
 	return func(call Call, r *http.Request, do func() *Reply) *Reply {
-		if call.N >= n && call.Name != ToCloudFormation {
+		begin(call, r, func() *Reply { return nil })
+		if begun.Load() && call.Name != ToCloudFormation {
 			return fault(call, r, do)
 		}
 		return do()

@@ -27,6 +27,7 @@ def holdings():
         "secrets": [{
             "name": secret.name,
             "stack": stack_of(secret.tags),
+            "readers": secret.policy or "",
             "versions": [{"labels": list(version["version_stages"]), "value": version.get("secret_string")} for version in list(secret.versions.values())],
         } for secret in list(secrets.values())],
     }

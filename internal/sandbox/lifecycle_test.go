@@ -3,9 +3,11 @@ package sandbox_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -121,9 +123,11 @@ func statusOf(t *testing.T, stack string) string {
 	return status
 }
 
+// Every request says when it was sent, and gets one answer.
 func TestEveryRequestIsAnsweredOnce(t *testing.T) {
 	own(t)
 	const stack = "answers"
+	sent, before := 0, time.Now().Truncate(time.Second)
 	must(t, deploy(t, stack, "Access: Source, Buckets: "+sandbox.SourceBucket))
 	if err := deploy(t, stack, "Access: Source, Buckets: "+sandbox.SourceBucket+", Serial: 0"); err == nil {
 		t.Error("Serial 0 was accepted")
@@ -131,7 +135,6 @@ func TestEveryRequestIsAnsweredOnce(t *testing.T) {
 	remove(t, stack)
 	requests, err := account(t).Requests(ctxOf(t))
 	must(t, err)
-	sent := 0
 	for _, r := range requests {
 		if !strings.Contains(string(r.Event), ":stack/"+stack+"/") {
 			continue // another test's, which may have delivered it again
@@ -140,10 +143,31 @@ func TestEveryRequestIsAnsweredOnce(t *testing.T) {
 		if len(r.Answers) != 1 || r.Answers[0].Status != 200 || len(r.Answers[0].Body) > 4096 {
 			t.Errorf("answered %d times: %s", len(r.Answers), r.Event)
 		}
+		at := signedAt(t, r.Event)
+		if at.Before(before) || at.After(time.Now()) {
+			t.Errorf("sent at %v, after %v: %s", at, before, r.Event)
+		}
+		before = at
 	}
 	if sent != 4 {
 		t.Errorf("%d requests, not a Create, an Update, its rollback and a Delete", sent)
 	}
+}
+
+// signedAt is when an event's ResponseURL was signed, for the two hours that
+// CloudFormation signs it for.
+func signedAt(t *testing.T, event json.RawMessage) time.Time {
+	t.Helper()
+	var e struct{ ResponseURL string }
+	must(t, json.Unmarshal(event, &e))
+	address, err := url.Parse(e.ResponseURL)
+	must(t, err)
+	at, err := time.Parse("20060102T150405Z", address.Query().Get("X-Amz-Date"))
+	must(t, err)
+	if valid := address.Query().Get("X-Amz-Expires"); valid != "7200" {
+		t.Errorf("signed for %s seconds", valid)
+	}
+	return at
 }
 
 // What Create refuses leaves nothing behind, and says why where it is seen.

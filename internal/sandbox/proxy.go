@@ -9,7 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
+
+	"cloney-s3-credentials/internal/traces"
 )
 
 // Proxy stands between a bootstrap and moto, and between the bootstrap and
@@ -25,7 +26,6 @@ type Proxy struct {
 
 	mu      sync.Mutex
 	fault   Fault
-	since   time.Time
 	calls   []Call
 	answers []Accepted
 }
@@ -34,6 +34,14 @@ type Proxy struct {
 type Call struct {
 	N    int    // from 1
 	Name string // "iam CreateUser", "s3 GET /bucket", ToCloudFormation
+	Nth  int    // of its kind, from 1: calls of different kinds may change places
+}
+
+// Kind is what is asked of AWS: the name, without a key in a bucket.
+func (c Call) Kind() string {
+	service, operation, _ := strings.Cut(c.Name, " ")
+	operation, _, _ = strings.Cut(operation, " ")
+	return service + " " + operation
 }
 
 // ToCloudFormation is the name of the PUT to the ResponseURL.
@@ -69,30 +77,19 @@ func (p *Proxy) Env() []string {
 	return []string{"AWS_ENDPOINT_URL=" + p.URL, "RESPONSE_HOSTS=" + hostOf(p.URL)}
 }
 
-const responses = "/cloudformation-custom-resource-response-useast1/"
+const responses = "/cloudformation-custom-resource-response-useast1"
 
-// ResponseURL is where an event of this id is to be answered.
-func (p *Proxy) ResponseURL(id string) string {
-	return p.URL + responses + id + "?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=7200&X-Amz-SignedHeaders=host&X-Amz-Signature=" + Signature
-}
-
-// Signature of every ResponseURL of a proxy, for the tests that look for leaks.
-const Signature = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e"
+// Responses is the bucket in which events are to be answered.
+func (p *Proxy) Responses() string { return p.URL + responses }
 
 // Begin forgets the calls and answers so far and sets what happens to the next
-// ones; nil: nothing.
-//
-// It also puts a minute between what was and what comes: keys that exist by now
-// are listed as that much older. An event is delivered again after a minute at
-// the earliest, and a test need not wait for it.
-//
-// What a dead process has asked for is done first.
+// ones; nil: nothing. What a dead process has asked for is done first.
 func (p *Proxy) Begin(fault Fault) {
 	p.flying.Lock()
 	defer p.flying.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.fault, p.since, p.calls, p.answers = fault, time.Now(), nil, nil
+	p.fault, p.calls, p.answers = fault, nil, nil
 }
 
 // Calls since Begin.
@@ -136,7 +133,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if reply == nil {
 		panic(http.ErrAbortHandler) // closes the connection without a word
 	}
-	if call.Name == ToCloudFormation && reply.Status == http.StatusOK {
+	if call.Name == ToCloudFormation && reply.Status == http.StatusOK && r.Context().Err() == nil {
 		p.heard()
 	}
 	for key, values := range reply.Header {
@@ -149,7 +146,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) count(name string) (Call, Fault) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	call := Call{len(p.calls) + 1, name}
+	call := Call{N: len(p.calls) + 1, Name: name, Nth: 1}
+	for _, before := range p.calls {
+		if before.Kind() == call.Kind() {
+			call.Nth++
+		}
+	}
 	p.calls = append(p.calls, call)
 	return call, p.fault
 }
@@ -158,7 +160,7 @@ var service = regexp.MustCompile(`Credential=[^/]+/[^/]+/[^/]+/([^/]+)/`)
 
 // name tells a call by what AWS's protocols tell it by.
 func name(r *http.Request, body []byte) string {
-	if strings.HasPrefix(r.URL.Path, responses) {
+	if strings.HasPrefix(r.URL.Path, responses+"/") {
 		return ToCloudFormation
 	}
 	of := "unsigned"
@@ -177,7 +179,7 @@ func name(r *http.Request, body []byte) string {
 // accept is the response bucket, which takes a body that is signed without a
 // Content-Type.
 func (p *Proxy) accept(r *http.Request, body []byte) *Reply {
-	if r.Method != http.MethodPut || r.Header.Get("Content-Type") != "" || r.URL.Query().Get("X-Amz-Signature") != Signature {
+	if r.Method != http.MethodPut || r.Header.Get("Content-Type") != "" || r.URL.Query().Get("X-Amz-Signature") != traces.Signature {
 		return &Reply{Status: http.StatusForbidden}
 	}
 	p.mu.Lock()
@@ -215,27 +217,9 @@ func (p *Proxy) forward(r *http.Request, body []byte) *Reply {
 		return nil
 	}
 	response.Header.Del("Content-Length")
-	reply := &Reply{response.StatusCode, response.Header, p.aged(answer)}
+	reply := &Reply{response.StatusCode, response.Header, answer}
 	if p.seen != nil {
 		p.seen(r, body, reply)
 	}
 	return reply
-}
-
-var created = regexp.MustCompile(`<CreateDate>([^<]+)</CreateDate>`)
-
-// aged is a list of keys, with those from before Begin a minute older.
-func (p *Proxy) aged(answer []byte) []byte {
-	if !bytes.Contains(answer, []byte("<ListAccessKeysResult>")) {
-		return answer
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return created.ReplaceAllFunc(answer, func(element []byte) []byte {
-		made, err := time.Parse(time.RFC3339, string(created.FindSubmatch(element)[1]))
-		if err != nil || !made.Before(p.since) {
-			return element
-		}
-		return []byte("<CreateDate>" + made.Add(-time.Minute).Format(time.RFC3339) + "</CreateDate>")
-	})
 }

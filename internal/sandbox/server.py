@@ -21,7 +21,7 @@ from moto.awslambda.models import LambdaFunction
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-one_at_a_time = threading.Lock()  # as many as the emulator takes
+one_at_a_time = threading.Lock()  # the emulator panics when a second event comes meanwhile
 
 
 # Where events/ say that the sandbox is: as a container knows it.

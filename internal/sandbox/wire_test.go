@@ -1,37 +1,65 @@
 package sandbox_test
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
 	"cloney-s3-credentials/internal/sandbox"
+	"cloney-s3-credentials/internal/traces"
 )
 
-// operation is an event whose every call is disturbed, what comes before it,
-// and what CloudFormation sends after it.
+// operation is a life, and the event of it whose every call is disturbed.
 type operation struct {
-	name   string
-	before func(*life) []wireEvent
-	event  func(*life) wireEvent
-	then   func(*life) []whole     // once it succeeded
-	end    func(*life) []wireEvent // takes everything away then
-	undo   func(*life) []wireEvent // what is sent when it failed
-	lost   func(*life) []wireEvent // what is sent without an answer; nil: the same
-	back   func(*life) []whole     // once that is done
-	last   func(*life) []wireEvent // takes everything away then
+	name  string
+	life  func(*stage) traces.Trace
+	event int
 }
 
-// fault is one kind of disturbance, at the nth call.
-type fault struct {
+// made is what a stack declares at first.
+func (s *stage) made() traces.Properties {
+	return traces.Properties{
+		"ServiceToken": token, "ServiceTimeout": "330", "Access": "Source", "Buckets": []string{sandbox.SourceBucket},
+		"UserName": s.title, "SecretName": "cloney/" + s.title + ".key", "Verify": "false",
+	}
+}
+
+// changed is a life in which that is changed once.
+func changed(change func(title string) traces.Properties) func(*stage) traces.Trace {
+	return func(s *stage) traces.Trace {
+		return traces.Trace{{Declare: s.made()}, {Declare: s.made().With(change(s.title))}, {Remove: true}}
+	}
+}
+
+var (
+	creating = operation{"create", func(s *stage) traces.Trace { return traces.Trace{{Declare: s.made()}, {Remove: true}} }, 1}
+	deleting = operation{"delete", creating.life, 2}
+	// The calls that verify the key are AWS's too.
+	verifying = operation{"verify", func(s *stage) traces.Trace {
+		return traces.Trace{{Declare: s.made().With(traces.Properties{"Access": []string{"Source", "Destination"}, "Verify": "true"})}, {Remove: true}}
+	}, 1}
+	// Everything at once, in place.
+	updating = operation{"update", changed(func(title string) traces.Properties {
+		return traces.Properties{"Buckets": []string{sandbox.SourceBucket, sandbox.SecondBucket}, "SecretName": "cloney/" + title + ".moved", "Serial": "2"}
+	}), 2}
+	// Another user, with a secret of its own.
+	replacing = operation{"replace", changed(func(title string) traces.Properties {
+		return traces.Properties{"UserName": title + "-2", "SecretName": "cloney/" + title + ".moved"}
+	}), 2}
+	// Another user, who takes the secret over.
+	handing = operation{"hand", changed(func(title string) traces.Properties { return traces.Properties{"UserName": title + "-2"} }), 2}
+)
+
+// kind is one kind of fault at a call.
+type kind struct {
 	name string
-	at   func(n int, b *sandbox.Bootstrap) sandbox.Fault
+	at   func(sandbox.Call, *sandbox.Bootstrap) sandbox.Fault
 	then after
 	// writes: only at calls that change something. At a question it would be
 	// what another fault is already.
@@ -42,22 +70,22 @@ type fault struct {
 type after int
 
 const (
-	goesOn      after = iota // the process may have answered
+	goesOn      after = iota // the process lives; Lambda delivers the event again if it was not answered
 	redelivered              // it is dead, and Lambda delivers the event again
 	givenUp                  // it is dead, and CloudFormation sends what it sends then
 )
 
-func always(f sandbox.Fault) func(int, *sandbox.Bootstrap) sandbox.Fault {
-	return func(n int, _ *sandbox.Bootstrap) sandbox.Fault { return sandbox.At(n, f) }
+func always(f sandbox.Fault) func(sandbox.Call, *sandbox.Bootstrap) sandbox.Fault {
+	return func(c sandbox.Call, _ *sandbox.Bootstrap) sandbox.Fault { return sandbox.At(c, f) }
 }
 
-func killedAfter(n int, b *sandbox.Bootstrap) sandbox.Fault {
-	return sandbox.At(n, sandbox.After(b.Kill))
+func killedAfter(c sandbox.Call, b *sandbox.Bootstrap) sandbox.Fault {
+	return sandbox.At(c, sandbox.After(b.Kill))
 }
 
 // kills end the process, and failures do not. A process that is killed before a
 // call is one that was killed after the call before it, so there is no such kind.
-var kills = []fault{
+var kills = []kind{
 	{"killed after", killedAfter, redelivered, false},
 	{"given up", killedAfter, givenUp, true},
 }
@@ -65,105 +93,29 @@ var kills = []fault{
 // failures differ by what AWS answers to a call, not by the event that makes it:
 // each is played once for each call of AWS's. What an event makes of a failure at
 // every one of its calls is played in memory, by internal/faults.
-var failures = []fault{
+var failures = []kind{
 	{"reply lost", always(sandbox.Lose), goesOn, true},
 	{"broken", always(sandbox.Break), goesOn, true},
 	{"throttled", always(sandbox.Throttle), goesOn, true},
 	{"denied", always(sandbox.Deny), goesOn, true},
 }
 
-// play disturbs the nth call of an operation in one way, lets CloudFormation
-// and Lambda do what they do then, and returns what is wrong afterwards.
-func (o operation) play(l *life, f fault, n int) error {
-	if err := l.succeed(o.before(l)...); err != nil {
-		return fmt.Errorf("before: %w", err)
-	}
-	answer, err := l.deliver(o.event(l), func(b *sandbox.Bootstrap) sandbox.Fault { return f.at(n, b) }, enough)
-	if err != nil {
-		return err
-	}
-	calls := l.proxy.Calls()
-	if len(calls) < n {
-		return fmt.Errorf("there were %d calls only", len(calls))
-	}
-	if f.then != goesOn && answer.Status != "" && !slices.ContainsFunc(calls[:n], toCloudFormation) {
-		return fmt.Errorf("it was killed and answered %s", answer.Status)
-	}
-	switch {
-	case answer.Status != "" && f.then != redelivered:
-	case f.then == givenUp:
-		return o.giveUp(l)
-	default:
-		if err := l.again(o.event(l)); err != nil {
-			return fmt.Errorf("again: %w", err)
-		}
-		answer.Status = "SUCCESS"
-	}
-	return o.settle(l, answer)
-}
-
-// settle is what CloudFormation does with an answer, until nothing is left.
-func (o operation) settle(l *life, answer wireAnswer) error {
-	then, end := o.then, o.end
-	if answer.Status != "SUCCESS" {
-		if err := l.succeed(o.undo(l)...); err != nil {
-			return fmt.Errorf("undoing: %w", err)
-		}
-		then, end = o.back, o.last
-	}
-	if err := l.holds(then(l)...); err != nil {
-		return fmt.Errorf("after %s: %w", answer.Status, err)
-	}
-	if err := l.succeed(end(l)...); err != nil {
-		return fmt.Errorf("at the end: %w", err)
-	}
-	return l.holds()
-}
-
-// giveUp is what CloudFormation does without an answer.
-func (o operation) giveUp(l *life) error {
-	lost := o.undo
-	if o.lost != nil {
-		lost = o.lost
-	}
-	if err := l.succeed(lost(l)...); err != nil {
-		return fmt.Errorf("giving up: %w", err)
-	}
-	if err := l.holds(o.back(l)...); err != nil {
-		return fmt.Errorf("given up: %w", err)
-	}
-	if err := l.succeed(o.last(l)...); err != nil {
-		return fmt.Errorf("at the end: %w", err)
-	}
-	return l.holds()
-}
-
-func toCloudFormation(c sandbox.Call) bool { return c.Name == sandbox.ToCloudFormation }
-
 // calls plays an operation undisturbed, and returns the calls of its event.
 func (o operation) calls(t *testing.T) []sandbox.Call {
 	t.Helper()
-	p, err := newPlace(account(t))
-	must(t, err)
-	defer p.close()
-	l := newLife(p, "wire-"+o.name)
-	must(t, l.succeed(o.before(l)...))
-	must(t, l.again(o.event(l)))
-	calls := p.proxy.Calls()
-	must(t, errors.Join(l.holds(o.then(l)...), l.succeed(o.end(l)...), l.holds()))
-	t.Logf("%s: %d calls: %v", o.name, len(calls), calls)
-	return calls
+	l := &lambda{s: account(t)}
+	defer l.close()
+	s := l.set(o.with("", fault{}))
+	must(t, s.perform())
+	t.Logf("%s: %d calls: %v", o.name, len(s.calls), s.calls)
+	return s.calls
 }
 
 // asks are calls that change nothing.
 var asks = regexp.MustCompile(`^\w+ (Get|List|Describe|GET )`)
 
-// atOnce is how many lives of a test go on side by side: most of them wait for
-// the SDK to try again.
-var atOnce = 16 * runtime.GOMAXPROCS(0)
-
 // disturb plays an operation with its process killed at each call, from the
-// first of that name on, and with each failure at each call that changes
+// first of that kind on, and with each failure at each call that changes
 // something and that none of the others makes.
 func disturb(t *testing.T, o operation, from string, others ...operation) {
 	t.Helper()
@@ -171,106 +123,103 @@ func disturb(t *testing.T, o operation, from string, others ...operation) {
 	elsewhere := map[string]bool{}
 	for _, other := range others {
 		for _, call := range other.calls(t) {
-			elsewhere[what(call)] = true
+			elsewhere[call.Kind()] = true
 		}
 	}
 	calls := o.calls(t)
-	calls = calls[max(0, slices.IndexFunc(calls, func(c sandbox.Call) bool { return c.Name == from })):]
+	calls = calls[max(0, slices.IndexFunc(calls, func(c sandbox.Call) bool { return c.Kind() == from })):]
 	cases := o.at(calls, kills)
 	calls = slices.DeleteFunc(calls, func(c sandbox.Call) bool {
-		there := elsewhere[what(c)]
-		elsewhere[what(c)] = true
+		there := elsewhere[c.Kind()]
+		elsewhere[c.Kind()] = true
 		return there
 	})
-	sideBySide(t, append(cases, o.at(calls, failures)...))
+	sideBySide(t, atOnce, append(cases, o.at(calls, failures)...))
 }
 
-// at plays an operation once for each of the faults at each of the calls.
-func (o operation) at(calls []sandbox.Call, faults []fault) (cases []wireCase) {
-	for _, f := range faults {
+// at plays an operation once for each kind of fault at each of the calls.
+func (o operation) at(calls []sandbox.Call, kinds []kind) (cases []play) {
+	for _, k := range kinds {
 		for _, call := range calls {
-			if f.writes && asks.MatchString(call.Name) {
-				continue
+			if !k.writes || !asks.MatchString(call.Name) {
+				cases = append(cases, o.with(fmt.Sprintf("%s-%d", k.name, call.N), fault{kind: k, call: call}))
 			}
-			name := fmt.Sprintf("wire-%s-%s-%d", o.name, strings.ReplaceAll(f.name, " ", "-"), call.N)
-			cases = append(cases, wireCase{name, func(l *life) error { return o.play(l, f, call.N) }})
 		}
 	}
 	return cases
 }
 
-// what a call asks of AWS: its service and operation, without a key in a bucket.
-func what(c sandbox.Call) string {
-	service, operation, _ := strings.Cut(c.Name, " ")
-	operation, _, _ = strings.Cut(operation, " ")
-	return service + " " + operation
+// with is the operation whose event meets a fault.
+func (o operation) with(name string, met fault) play {
+	return play{title: strings.ReplaceAll("wire-"+o.name+"-"+name, " ", "-") + "x", trace: o.life, event: o.event, fault: met}
 }
 
-// wireCase is one life and what is done to it.
-type wireCase struct {
-	name string
-	play func(*life) error
+func TestWireCreate(t *testing.T) { disturb(t, creating, "") }
+func TestWireUpdate(t *testing.T) { disturb(t, updating, "", creating) }
+func TestWireDelete(t *testing.T) { disturb(t, deleting, "", updating) }
+
+// A replacement makes the calls of a Create.
+func TestWireReplacement(t *testing.T) { disturb(t, replacing, "", creating) }
+
+func TestWireReplacementKeepsTheSecret(t *testing.T) { disturb(t, handing, "", creating, updating) }
+
+func TestWireVerify(t *testing.T) { disturb(t, verifying, "secretsmanager PutSecretValue", creating) }
+
+// Lambda sends SIGTERM before it takes an environment away. Whatever the
+// function makes of it, it leaves no more than when it is killed.
+func TestWireTerminated(t *testing.T) {
+	own(t)
+	terminated := kind{"terminated", func(c sandbox.Call, b *sandbox.Bootstrap) sandbox.Fault {
+		return sandbox.At(c, sandbox.Meanwhile(b.Terminate))
+	}, goesOn, false}
+	sideBySide(t, atOnce, creating.at(creating.calls(t), []kind{terminated}))
 }
 
-// sideBySide plays cases, atOnce of them at a time, and looks at the whole
-// afterwards.
-func sideBySide(t *testing.T, cases []wireCase) {
-	t.Helper()
-	s, started := account(t), time.Now()
-	var wait sync.WaitGroup
-	var mu sync.Mutex
-	var log strings.Builder
-	broken, next := 0, make(chan wireCase, len(cases))
-	for _, c := range cases {
-		next <- c
+// AWS answers no more, from one call on: FAILED is answered by the function
+// itself, which Lambda never stops here, and what is left is put right by what
+// CloudFormation sends then. How long before its deadline the function answers
+// is asked where time is made up, in internal/faults and internal/resource.
+func TestWireHangs(t *testing.T) {
+	own(t)
+	hangs := kind{name: "hangs", at: func(c sandbox.Call, _ *sandbox.Bootstrap) sandbox.Fault { return sandbox.From(c, sandbox.Hang) }}
+	var cases []play
+	for _, at := range []struct {
+		o    operation
+		call string // the first one that hangs
+	}{
+		{creating, "secretsmanager DescribeSecret"},
+		{creating, "iam CreateAccessKey"},
+		{updating, "secretsmanager GetSecretValue"},
+		{updating, "secretsmanager UpdateSecretVersionStage"},
+		{deleting, "iam GetUser"},
+		{deleting, "iam DeleteUser"},
+	} {
+		// So long that the slowest machine gets to the call.
+		met := fault{kind: hangs, call: sandbox.Call{Name: at.call, Nth: 1}, limit: 30 * time.Second, fails: true}
+		cases = append(cases, at.o.with("hangs-"+at.call, met))
 	}
-	close(next)
-	for range min(atOnce, len(cases)) {
-		wait.Go(func() {
-			p, err := newPlace(s)
-			defer p.close()
-			for c := range next {
-				l := newLife(p, c.name)
-				if err == nil {
-					err = c.play(l)
-				}
-				mu.Lock()
-				log.WriteString(l.log.String())
-				if err != nil {
-					broken++
-					t.Errorf("%s: %v\nits last calls: %v\n%s", c.name, err, p.proxy.Calls(), l.log.String())
-				}
-				err = nil
-				mu.Unlock()
-			}
-		})
-	}
-	wait.Wait()
-	empty(t)
-	leaksNothing(t, log.String())
-	t.Logf("%d cases, %d broke an invariant, %.1f s", len(cases), broken, time.Since(started).Seconds())
+	sideBySide(t, atOnce, cases)
 }
 
-// leaksNothing looks in what was logged and answered for the secret half of
-// any key that was ever issued, and for ResponseURLs.
-func leaksNothing(t *testing.T, log string) {
-	t.Helper()
-	issued, err := account(t).IssuedSecrets(ctxOf(t))
+// What the other tests here go by are moto's own books. They say what AWS's
+// clients are told.
+func TestWireBooksAreTrue(t *testing.T) {
+	own(t)
+	l := &lambda{s: account(t)}
+	defer l.close()
+	s := l.set(play{title: "wire-books", trace: func(s *stage) traces.Trace { return traces.Trace{{Declare: s.made()}} }})
+	must(t, s.perform())
+	told, secret := inventory(t), "cloney/"+s.title+".key"
+	want := []string{"key " + s.Given.Last + " of " + s.title, "policy " + policyOf(s.title), "secret " + secret, "user " + s.title}
+	if !slices.Equal(told, want) {
+		t.Errorf("the account has %q, not %q", told, want)
+	}
+	value, err := secretsmanager.NewFromConfig(l.s.Config()).GetSecretValue(ctxOf(t), &secretsmanager.GetSecretValueInput{SecretId: &secret})
 	must(t, err)
-	const length = 40 // of a secret access key
-	secret := map[string]bool{}
-	for _, s := range issued {
-		if len(s) != length {
-			t.Fatalf("a secret access key of %d characters", len(s))
-		}
-		secret[s] = true
+	if !strings.Contains(aws.ToString(value.SecretString), `"`+s.Given.Last+`"`) {
+		t.Error("the secret holds another key")
 	}
-	for i := range max(0, len(log)-length) {
-		if secret[log[i:i+length]] {
-			t.Fatal("a secret access key was logged or answered")
-		}
-	}
-	if strings.Contains(log, sandbox.Signature) || strings.Contains(log, "X-Amz-") {
-		t.Error("a ResponseURL was logged or answered")
-	}
+	s.part(traces.Trace{{Remove: true}})
+	must(t, s.wrongs())
+	empty(t)
 }
