@@ -47,7 +47,7 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo test units races e2e test-s3 live faults fuzz build build-local build-container invoke test-sam-local release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
+.PHONY: demo test units races e2e test-s3 live faults costs fuzz build build-local build-container invoke test-sam-local release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
 
 # Go compiles while the rest is installed.
 demo: ## show the provider at work in a local AWS
@@ -60,13 +60,13 @@ demo: ## show the provider at work in a local AWS
 test: ## everything that CI checks
 	@rm -f .tools/log/*.failed .tools/log/*.earlier; started=$$SECONDS; status=0; \
 		$(MAKE) --no-print-directory -j2 -k $(GOTESTSUM) build-local oracle format vet staticcheck || status=$$?; \
-		$(MAKE) --no-print-directory -j2 -k e2e races units faults templates audit || status=$$?; \
+		$(MAKE) --no-print-directory -j2 -k PLAYS=5000 e2e races units faults templates audit || status=$$?; \
 		internal/make/verdict $$((SECONDS - started)) $$status
 
 # The race detector is for what runs at the same time: not for packages that
 # only compute, nor for those that drive other processes. Of what SAMPLED play it
 # is shown some cases (accesstest.OneIn); all of them run without it.
-RACELESS := internal/(confinement|iamtest|policy|sandbox.*)$$
+RACELESS := internal/(confinement|iamtest|keyring|order|plan|policy|sandbox.*)$$
 SAMPLED  := internal/(probe|provision)$$
 races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
 	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(HANGS) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge
@@ -85,10 +85,14 @@ test-s3: $(GOTESTSUM) .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued 
 live: $(TOOLS) ## the life of a migration's credentials in your own AWS account: what only AWS can show
 	CLONEY_LIVE=yes go test -v -count=1 -timeout 90m ./internal/sandbox/live
 
-# `races` plays a few of these cases; here are all.
-faults: $(GOTESTSUM) ## a fault at every call of every event, and pairs of them
-	$(STEP) faults "Play a fault at every call" env $(SAME) $(TESTS) --format standard-verbose -- -count=1 $(HANGS) -run Fault ./internal/faults
+# `races` plays a few of these cases; here are all. `test` draws fewer lives.
+PLAYS = 100000
+faults: $(GOTESTSUM) ## a fault at every call of every event, pairs of them, and events that overlap
+	$(STEP) faults "Play a fault at every call" env $(SAME) $(TESTS) --format standard-verbose -- -count=1 $(HANGS) -run 'Fault|Plays' ./internal/faults -args -plays $(PLAYS)
 	@grep 'broken promises' .tools/log/faults.log
+
+costs: ## how many calls of AWS each event makes, and how many wait for each other
+	@go test -count=1 -run WhatAnEventCosts -v ./internal/provision | sed -n 's/^ *cost_test.go:[0-9]*: //p'
 
 # What makes a new path shorter may take a second of it, not Go's sixty.
 fuzz: ## every fuzz target in turn, each for FUZZTIME
