@@ -144,7 +144,7 @@ func TestAKeyThatFailsToBeMadeOrStored(t *testing.T) {
 			w.After, w.Before = at("CreateAccessKey", 1, errUnclear), at("DeleteAccessKey", 2, access.ErrThrottled)
 		}, errUnclear, false},
 		"not stored":             {func(w *world) { w.Before = at("PutSecretValue", 1, access.ErrDenied) }, access.ErrDenied, false},
-		"not stored, errUnclear":    {func(w *world) { w.Before = at("PutSecretValue", 1, errUnclear) }, errUnclear, false},
+		"not stored, errUnclear": {func(w *world) { w.Before = at("PutSecretValue", 1, errUnclear) }, errUnclear, false},
 		"stored":                 {func(w *world) { w.After = at("PutSecretValue", 1, errUnclear) }, nil, true},
 		"stored once throttled":  {func(w *world) { w.Before = at("PutSecretValue", 3, access.ErrThrottled) }, nil, true},
 		"another run was faster": {faster, issue.ErrRaced, false},
