@@ -44,7 +44,7 @@ var readme = []step{
 	{"delete-former-user", "SUCCESS", "local-try-SourceCredentials-b7swqkv4cn5t", ""},
 	{"delete", "SUCCESS", "local-try-renamed", ""},
 	{"delete-destination", "SUCCESS", "local-try-DestinationCredentials-3hhpoltujgd6", ""},
-	{"create-bad-input", "FAILED", "local-try-BadInput-atdr3acrrtwi", ""},
+	{"create-bad-input", "FAILED", "not-created:local-try-BadInput-atdr3acrrtwi", ""},
 }
 
 // What is expected here is what README says, event by event.
