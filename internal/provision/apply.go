@@ -89,7 +89,7 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.DeleteUser:
 		// A crash after this: at most a policy or the secret is left, found by name.
 		return r.write(ctx, func(ctx context.Context) error {
-			if r.gone[s.Name] {
+			if r.isGone(s.Name) {
 				return nil // and who is called so now is a later event's
 			}
 			return r.Users.DeleteUser(ctx, s.Name)
@@ -120,6 +120,7 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.Promote:
 		return r.promote(ctx, s)
 	case plan.Unlabel:
+		// A crash after this: one label fewer that names a key that is gone.
 		return r.write(ctx, func(ctx context.Context) error { return r.Versions.Unlabel(ctx, s.Secret, s.Version, s.Label) })
 	case plan.Complete:
 		return r.complete(ctx, s)
@@ -233,6 +234,8 @@ func (r *run) deletePolicy(ctx context.Context, s plan.DeletePolicy) error {
 	r.mu.Lock()
 	delete(r.policies, s.Name)
 	r.mu.Unlock()
+	// A crash within: old versions are gone, the one in force is there. Delete looks
+	// for the policy by its number.
 	err := r.write(ctx, func(ctx context.Context) error { return r.Policies.DeletePolicy(ctx, s.Name) })
 	if errors.Is(err, access.ErrConflict) {
 		return fmt.Errorf("the policy is attached to someone else too, whom this provider does not touch; find them (aws iam list-entities-for-policy --policy-arn %s), detach it there, and try again: %w", s.ARN, err)

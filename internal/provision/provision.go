@@ -29,7 +29,7 @@ type Provisioner struct {
 
 	// Lease, InFlight and Queue are order.Lease, order.InFlight and order.Queue
 	// where they are not set. Local runs set them: their AWS and their queue are
-	// quicker. InFlight is always longer than Lease and a call.
+	// quicker. InFlight has to be longer than Lease and what a call takes there.
 	Lease, InFlight, Queue time.Duration
 }
 

@@ -32,10 +32,10 @@ type run struct {
 	stop   error             // why it is not the run's turn; nil: it is
 	users  map[string]string // the users that carry the run's mark, and their ids
 	ids    map[string]string // users that the run has seen and needs, and their ids
-	gone   map[string]bool   // users that are to go, and are gone
 	failed plan.Failed       // what has ended the run
 
 	mu     sync.Mutex      // guards what follows
+	gone   map[string]bool // users that are to go, and are gone
 	wrote  bool            // it has called AWS to change something
 	fresh  bool            // it has made something: IAM may not see it yet
 	own    bool            // it has made the user itself

@@ -95,6 +95,19 @@ func (r *run) hold(ctx context.Context) error {
 	return r.stop
 }
 
+// noteGone and isGone are for steps that run at the same time.
+func (r *run) noteGone(user string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gone[user] = true
+}
+
+func (r *run) isGone(user string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.gone[user]
+}
+
 // marks reads the marks on the users that carry the run's own.
 func (r *run) marks(ctx context.Context) (order.Marks, error) {
 	found := make([]access.User, 0, len(r.users))
@@ -111,7 +124,7 @@ func (r *run) marks(ctx context.Context) (order.Marks, error) {
 				return errAnew
 			case errors.Is(err, access.ErrNotFound), err == nil && now.ID != id:
 				gone = gone || r.needs(user)
-				r.gone[user] = true
+				r.noteGone(user)
 				return nil
 			}
 			found = append(found, now)
@@ -140,7 +153,7 @@ func (r *run) marks(ctx context.Context) (order.Marks, error) {
 var errAnew = errors.New("a later event has made the user anew")
 
 // errGone: what the run works on is there no more.
-var errGone = fmt.Errorf("%w: the user was deleted meanwhile, by a Delete or a rollback of this stack or by hand", errOvertaken)
+var errGone = fmt.Errorf("%w: the user was deleted meanwhile, by a Delete or a rollback of this stack or by hand; update the stack again if the resource is to be there", errOvertaken)
 
 func (r *run) overtaken(by order.Mark) error {
 	r.failed.By = &by
@@ -197,6 +210,7 @@ func (r *run) Once(ctx context.Context, wait patience.For, f func(context.Contex
 // comes after it need not wait.
 func (r *run) end(ctx context.Context) {
 	for user := range r.users {
+		// A crash before this: who comes after it waits for nothing, once.
 		if err := patience.Nothing.Do(ctx, func() error { return r.Users.TagUser(ctx, user, r.event.Ended(), nil) }); err != nil {
 			r.Log.InfoContext(ctx, "the run could not be marked as ended; the next event waits some seconds", "user", user, "error", err.Error())
 		}
