@@ -9,6 +9,10 @@ import "strings"
 // resource's own policy by naming the user: what a boundary merely does not
 // allow does not limit that one.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
+//
+// What belongs to another account needs both: the principal's own account and
+// the resource's policy have to allow.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
 func Evaluate(a Account, r Request) Decision {
 	q := newQuery(&a, &r)
 	control := q.ask(Control, listed(a.Control), "")
@@ -24,8 +28,14 @@ func Evaluate(a Account, r Request) Decision {
 	switch {
 	case a.Control != nil && control.allowed == nobody:
 		return Decision{By: Statement{Layer: Control}}
+	case resource.allowed == nobody && (a.foreign() || a.Resource != nil && decidesFirst(r.Action)):
+		return Decision{By: Statement{Layer: Resource}}
 	case identity.allowed != nobody && within:
 		return Decision{Allowed, identity.by}
+	case a.foreign() && identity.allowed != nobody:
+		return Decision{By: Statement{Layer: Boundary}}
+	case a.foreign():
+		return Decision{By: Statement{Layer: Identity}}
 	case resource.allowed == named, resource.allowed == everyone && within:
 		return Decision{Allowed, resource.by}
 	case resource.allowed == everyone:
@@ -34,6 +44,23 @@ func Evaluate(a Account, r Request) Decision {
 		return Decision{By: Statement{Layer: Boundary}}
 	}
 	return Decision{By: Statement{Layer: Identity}}
+}
+
+// foreign tells whether the resource belongs to another account.
+func (a *Account) foreign() bool {
+	return a.Owner != "" && !strings.Contains(a.Principal, ":"+a.Owner+":")
+}
+
+// decidesFirst tells whether nothing is allowed that the resource's policy does
+// not allow or leave to its account: keys of KMS, and roles that are assumed.
+// https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
+func decidesFirst(action string) bool {
+	switch vendor, _, _ := strings.Cut(action, ":"); strings.ToLower(vendor) {
+	case "kms", "sts":
+		return true
+	}
+	return false
 }
 
 // listed is a policy as a list, which stays on the stack where it is inlined.
@@ -124,17 +151,23 @@ func (a *Account) check(r *Request) {
 	if a.Control != nil {
 		a.Control.check(false)
 	}
+	segments, isARN := splitARN(a.Principal)
+	if a.Owner != "" && (!isAccount(a.Owner) || !isARN) {
+		panic(refuse("principal %q and a resource of account %q", a.Principal, a.Owner))
+	}
 	if a.Resource == nil {
 		return
 	}
 	a.Resource.check(true)
-	// A role's session has another principal than the role, and another rule.
-	if segments, ok := splitARN(a.Principal); !ok || !strings.HasPrefix(segments[5], "user/") {
-		panic(refuse("a resource policy for principal %q: it is not an IAM user", a.Principal))
+	switch isRole := strings.HasPrefix(segments[5], "role/"); {
+	case !isRole && !strings.HasPrefix(segments[5], "user/"):
+		panic(refuse("a resource policy for principal %q: it is no IAM user or role", a.Principal))
+	// What names a role is limited by its boundary, what names its session is not.
+	case isRole && a.Boundary != nil:
+		panic(refuse("a resource policy for a role within a boundary"))
 	}
-	// Their resource policies follow rules of their own.
-	switch vendor, _, _ := strings.Cut(r.Action, ":"); strings.ToLower(vendor) {
-	case "kms", "iam", "sts":
+	// A role's policy says who may assume it, and nothing of other actions.
+	if vendor, _, _ := strings.Cut(r.Action, ":"); strings.EqualFold(vendor, "iam") {
 		panic(refuse("a resource policy for %s", r.Action))
 	}
 }

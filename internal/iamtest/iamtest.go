@@ -2,13 +2,14 @@
 // tests: what a policy that this project writes lets through is asked here,
 // offline and a million times. Only tests import it.
 //
-// It judges one account and one principal of it: identity policies, within a
-// permissions boundary, within a service control policy, and a resource's own
-// policy. It never guesses. Parse refuses any element, operator, condition key
-// or variable that it does not know; Evaluate panics with a Refusal where the
-// request is incomplete or AWS's documentation leaves the answer open. It knows
-// no session policies, NotPrincipal, role or federated principals of resource
-// policies, key policies of KMS, or requests from another account.
+// It judges one principal: identity policies, within a permissions boundary,
+// within a service control policy, and a resource's own policy, also that of a
+// KMS key, of a role (who may assume it), or of another account's resource. It
+// never guesses. Parse refuses any element, operator, condition key or variable
+// that it does not know; Evaluate panics with a Refusal where the request is
+// incomplete or AWS's documentation leaves the answer open. It knows no session
+// policies, NotPrincipal, federated principals, or resource policies for a role
+// within a boundary.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 package iamtest
@@ -29,7 +30,8 @@ type Account struct {
 	Boundary  *Policy   // nil: none
 	Control   *Policy   // a service control policy; nil: none
 	Resource  *Policy   // of the resource that is asked for, with Principals; nil: none
-	Principal string    // ARN of the user or role; needed with Resource only
+	Principal string    // ARN of the user or role; needed with Resource and Owner only
+	Owner     string    // the account of what is asked for; empty: the principal's own
 }
 
 // Request is one call. Context holds condition keys in any capitals; a key that

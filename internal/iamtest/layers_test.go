@@ -78,6 +78,67 @@ func TestLayersAsDocumented(t *testing.T) {
 	}
 }
 
+const role = "arn:aws:iam::123456789012:role/path/r"
+
+// What another account's resource, a key or a role lets in: their own policy has
+// to allow, and across accounts the principal's own account too.
+func TestResourcePoliciesThatDecideFirst(t *testing.T) {
+	const (
+		across = "reference_policies_evaluation-logic-cross-account.html: "
+		keys   = "kms/latest/developerguide/key-policies.html: "
+		trust  = "reference_policies_evaluation-logic_policy-eval-denyallow.html: "
+
+		mine, theirs = "123456789012", "123456789013"
+		me           = `{'AWS':'` + role + `'}`
+		account      = `{'AWS':'arn:aws:iam::123456789012:root'}`
+		stranger     = `{'AWS':'arn:aws:iam::123456789012:role/r'}`
+	)
+	for _, r := range []struct {
+		page, action, owner string
+		identity, principal string // who may by whose policy; none if empty
+		want                iamtest.Outcome
+		by                  iamtest.Layer
+	}{
+		{across + "both allow, the resource's by the role", "s3:GetObject", theirs, "yes", me, allowed, "identity"},
+		{across + "both allow, the resource's by the account", "s3:GetObject", theirs, "yes", account, allowed, "identity"},
+		{across + "both allow, the resource's by everyone", "s3:GetObject", theirs, "yes", `'*'`, allowed, "identity"},
+		{across + "only the resource's policy", "s3:GetObject", theirs, "", me, implicit, "identity"},
+		{across + "only the resource's policy, by everyone", "s3:GetObject", theirs, "", `'*'`, implicit, "identity"},
+		{across + "only the identity's", "s3:GetObject", theirs, "yes", stranger, implicit, "resource"},
+		{across + "there is no resource's policy", "s3:GetObject", theirs, "yes", "", implicit, "resource"},
+		{across + "the same account by its id", "s3:GetObject", mine, "yes", "", allowed, "identity"},
+		{across + "the same account: the role itself", "s3:GetObject", mine, "", me, allowed, "resource"},
+		{keys + "the key's policy names the role", "kms:Decrypt", mine, "", me, allowed, "resource"},
+		{keys + "it names the account, and the account allows", "kms:Decrypt", mine, "yes", account, allowed, "identity"},
+		{keys + "it names the account alone", "kms:Decrypt", mine, "", account, implicit, "identity"},
+		{keys + "it names neither", "kms:Decrypt", mine, "yes", stranger, implicit, "resource"},
+		{keys + "another account's key", "kms:Decrypt", theirs, "yes", me, allowed, "identity"},
+		{keys + "another account's key alone", "kms:Decrypt", theirs, "", me, implicit, "identity"},
+		{trust + "a role to assume", "sts:AssumeRole", mine, "", me, allowed, "resource"},
+		{trust + "a role that does not trust", "sts:AssumeRole", mine, "yes", stranger, implicit, "resource"},
+		{trust + "another account's role alone", "sts:AssumeRole", theirs, "", me, implicit, "identity"},
+	} {
+		asked := iamtest.Account{Principal: role, Owner: r.owner}
+		if r.identity != "" {
+			asked.Identity = []*iamtest.Policy{written(t, `{'Effect':'Allow','Action':'*','Resource':'*'}`)}
+		}
+		if r.principal != "" {
+			asked.Resource = written(t, `{'Sid':'R','Effect':'Allow','Principal':`+r.principal+`,'Action':'*','Resource':'*'}`)
+		}
+		got := iamtest.Evaluate(asked, iamtest.Request{Action: r.action, Resource: "*"})
+		if got.Outcome != r.want || got.By.Layer != r.by {
+			t.Errorf("%s: %v, want %v by %s", r.page, got, r.want, r.by)
+		}
+	}
+	within := iamtest.Account{
+		Identity: []*iamtest.Policy{written(t, allowGet)}, Boundary: written(t, allowPut), Resource: written(t, to(`'*'`)),
+		Principal: principal, Owner: theirs,
+	}
+	if got := iamtest.Evaluate(within, iamtest.Request{Action: "s3:GetObject", Resource: object}); got.Outcome != implicit || got.By.Layer != iamtest.Boundary {
+		t.Errorf("a boundary, across accounts: %v", got)
+	}
+}
+
 // Before 2012-10-17 a variable is its letters.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
 func TestVersions(t *testing.T) {

@@ -198,12 +198,16 @@ func readPrincipal(tree any) ([]string, error) {
 		case isAccount(p):
 		case isARN && segments[2] == "iam" && segments[5] == "root" && isAccount(segments[4]):
 			principals[i] = segments[4]
-		case isARN && segments[2] == "iam" && strings.HasPrefix(segments[5], "user/") && !strings.ContainsAny(p, "*?$"):
+		case isARN && segments[2] == "iam" && isEntity(segments[5]) && !strings.ContainsAny(p, "*?$"):
 		default:
 			return nil, refuse("Principal %q", p)
 		}
 	}
 	return principals, err
+}
+
+func isEntity(resource string) bool {
+	return strings.HasPrefix(resource, "user/") || strings.HasPrefix(resource, "role/")
 }
 
 func (s *statement) need(text string, variables bool) {

@@ -26,7 +26,7 @@ func TestPoliciesRefused(t *testing.T) {
 		"both":                        `{'Statement':{'Effect':'Allow','Action':'*','NotAction':'*','Resource':'*'}}`,
 		"NotPrincipal":                `{'Statement':{'Effect':'Allow','NotPrincipal':'*','Action':'*','Resource':'*'}}`,
 		"a federated principal":       `{'Statement':{'Effect':'Allow','Principal':{'Federated':'x'},'Action':'*','Resource':'*'}}`,
-		"a role as principal":         `{'Statement':{'Effect':'Allow','Principal':{'AWS':'arn:aws:iam::123456789012:role/r'},'Action':'*','Resource':'*'}}`,
+		"a session as principal":      `{'Statement':{'Effect':'Allow','Principal':{'AWS':'arn:aws:sts::123456789012:assumed-role/r/s'},'Action':'*','Resource':'*'}}`,
 		"a wildcard in a principal":   `{'Statement':{'Effect':'Allow','Principal':{'AWS':'arn:aws:iam::123456789012:user/*'},'Action':'*','Resource':'*'}}`,
 		"an action without service":   `{'Statement':{'Effect':'Allow','Action':'GetObject','Resource':'*'}}`,
 		"a wildcard for a service":    `{'Statement':{'Effect':'Allow','Action':'s*:Get','Resource':'*'}}`,
@@ -93,8 +93,11 @@ func TestRequestsRefused(t *testing.T) {
 		"everyone, beyond the boundary":       {everyone, iamtest.Request{Action: get, Resource: object}},
 		"a Principal in an identity's policy": {of(to(`'*'`)), iamtest.Request{Action: get, Resource: object}},
 		"none in a resource's policy":         {iamtest.Account{Resource: written(t, allowGet), Principal: principal}, iamtest.Request{Action: get, Resource: object}},
-		"a role and a resource's policy":      {iamtest.Account{Resource: written(t, to(`'*'`)), Principal: "arn:aws:iam::123456789012:role/r"}, iamtest.Request{Action: get, Resource: object}},
-		"a key policy":                        {iamtest.Account{Resource: written(t, to(`'*'`)), Principal: principal}, iamtest.Request{Action: "kms:Decrypt", Resource: "arn:aws:kms:us-east-1:123456789012:key/k"}},
+		"a role and a resource's policy":      {iamtest.Account{Boundary: written(t, allowGet), Resource: written(t, to(`'*'`)), Principal: role}, iamtest.Request{Action: get, Resource: object}},
+		"a session and a resource's policy":   {iamtest.Account{Resource: written(t, to(`'*'`)), Principal: "arn:aws:sts::123456789012:assumed-role/r/s"}, iamtest.Request{Action: get, Resource: object}},
+		"a role's policy for another action":  {iamtest.Account{Resource: written(t, to(`'*'`)), Principal: principal}, iamtest.Request{Action: "iam:GetRole", Resource: role}},
+		"an owner that is no account":         {iamtest.Account{Principal: principal, Owner: "me"}, iamtest.Request{Action: get, Resource: object}},
+		"an owner and nobody who asks":        {iamtest.Account{Owner: "123456789013"}, iamtest.Request{Action: get, Resource: object}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			defer func() {

@@ -11,7 +11,7 @@ type Policy struct {
 type statement struct {
 	sid          string
 	deny         bool
-	principals   []string // ARNs of users, ids of accounts, *; no services
+	principals   []string // ARNs of users and roles, ids of accounts, *; no services
 	actions      []glob
 	notAction    bool
 	resources    []arnGlob
@@ -73,7 +73,7 @@ const (
 	named // or the statement is one of the principal's own
 )
 
-// names tells how the statement speaks of an ARN of this account. An account as
+// names tells how the statement speaks of a principal's ARN. Its own account as
 // Principal stands for the account's own say: a Deny holds for all in it, an
 // Allow gives nothing that an identity policy does not.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
