@@ -64,6 +64,30 @@ func TestUserNamesDifferWhereStacksDo(t *testing.T) {
 	}
 }
 
+// IAM's users are one space for all regions of an account. Of a stack set's
+// instances the readable parts are the same there, once the set's or the logical id
+// is long enough for the UUID to be cut off. The hash alone tells them apart: it
+// covers the region, and the UUID, which is another one when an instance is made anew.
+func TestTheHashTellsTheRegionsOfAStackSetApart(t *testing.T) {
+	const set, uuid, again = "cloney-source-of-the-department", "6e84f2e0-f223-11e4-872e-1234567db123", "7f95a3f1-f223-11e4-872e-1234567db123"
+	id := func(region, uuid string) string {
+		return "arn:aws:cloudformation:" + region + ":123456789012:stack/StackSet-" + set + "-" + uuid + "/" + uuid
+	}
+	readable, hashes := map[string]bool{}, map[string]bool{}
+	for _, id := range []string{id("eu-west-1", uuid), id("eu-west-2", uuid), id("eu-west-1", again)} {
+		stack, err := name.ParseStackID(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		user := name.Owner{Stack: stack, Logical: "SourceCredentials"}.User()
+		end := strings.LastIndex(user, "-")
+		readable[user[:end]], hashes[strings.ToLower(user[end:])] = true, true
+	}
+	if len(readable) != 1 || len(hashes) != 3 {
+		t.Errorf("readable parts %v, hashes %v", readable, hashes)
+	}
+}
+
 func TestParseStackID(t *testing.T) {
 	for id, want := range map[string]name.Stack{
 		stackID: {Partition: "aws", Region: "eu-west-1", Account: "123456789012", Name: "migration"},
