@@ -31,15 +31,25 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Where the account is.
+// Where the account is. In has the others of its regions.
 const (
 	ID     = "123456789012"
 	Region = "eu-west-1"
 )
 
-// Account implements provision.Users, Keys, Policies, Secrets and Prober. Set
-// the exported fields before the first call; New makes a usable one.
+// Account is an account as it is seen in one region. It implements
+// provision.Users, Keys, Policies, Secrets and Prober. Set the exported fields
+// before the first call; New makes a usable one.
 type Account struct {
+	*common
+	region  string
+	secrets map[string]*secret
+	busy    map[string]int // secret names that a forced deletion still holds
+}
+
+// common is what all regions of an account share: IAM, and what tests set and
+// ask for.
+type common struct {
 	// Before is called before each call of the API. An error makes the call
 	// fail without having happened; a panic is a process killed before it.
 	// It may block, until the context ends or for some of synctest's time.
@@ -53,16 +63,16 @@ type Account struct {
 	Behind time.Duration
 
 	t  testing.TB
-	mu sync.Mutex // guards all that follows
+	mu sync.Mutex // guards all that follows, and the secrets of every region
+
+	regions map[string]*Account // that In was asked for
 
 	users    map[string]*user // by name in lower case: IAM's names are unique without case
 	policies map[string]*policy
 	keys     []*key // in the order they were made
-	secrets  map[string]*secret
 	buckets  map[string]bool
 	gone     map[string]bool // readers that do not exist
 	unknown  map[string]int  // how often a reader is not known yet
-	busy     map[string]int  // secret names that a forced deletion still holds
 
 	calls     map[string]int
 	proofs    []Proof
@@ -86,17 +96,18 @@ type Lag struct {
 	Readers  int // a resource policy's users and roles are not known yet
 }
 
-// New returns an empty account, in which the buckets exist.
+// New returns an empty account, in which the buckets exist, as it is seen in
+// Region.
 func New(t testing.TB, buckets ...string) *Account {
-	a := &Account{
-		t: t, users: map[string]*user{}, policies: map[string]*policy{}, secrets: map[string]*secret{},
-		buckets: map[string]bool{}, gone: map[string]bool{}, unknown: map[string]int{}, busy: map[string]int{}, calls: map[string]int{},
+	c := &common{
+		t: t, regions: map[string]*Account{}, users: map[string]*user{}, policies: map[string]*policy{},
+		buckets: map[string]bool{}, gone: map[string]bool{}, unknown: map[string]int{}, calls: map[string]int{},
 		expected: map[string]bool{}, protected: map[string]bool{},
 	}
 	for _, bucket := range buckets {
-		a.buckets[bucket] = true
+		c.buckets[bucket] = true
 	}
-	return a
+	return c.In(Region)
 }
 
 type entityKey struct{}

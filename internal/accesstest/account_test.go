@@ -383,3 +383,40 @@ func TestSecretsManagersReaders(t *testing.T) {
 		t.Errorf("a new secret is read by %v", got)
 	}
 }
+
+// IAM is one for the account; secrets are the region's own.
+func TestRegionsOfAnAccountShareIAMAlone(t *testing.T) {
+	a, heard, _ := account(t)
+	there := a.In("eu-west-2")
+	_, err := there.CreateUser(t.Context(), "U", ours)
+	is(t, err, access.ErrExists)
+	_, err = there.User(t.Context(), "u")
+	is(t, err, nil)
+	_, err = a.CreatePolicy(t.Context(), "u-1", document, ours)
+	must(t, err)
+	must(t, a.AttachPolicy(t.Context(), "u", "u-1"))
+	// There is no policy of that ARN there, but its name is taken.
+	_, err = there.Policy(t.Context(), "u-1")
+	is(t, err, access.ErrNotFound)
+	_, err = there.CreatePolicy(t.Context(), "u-1", document, ours)
+	is(t, err, access.ErrExists)
+	if attached, err := there.Attached(t.Context(), "u"); err != nil || len(attached) > 0 {
+		t.Errorf("under the other region's path: %v, %v", attached, err)
+	}
+	_, err = there.Secret(t.Context(), "s")
+	is(t, err, access.ErrNotFound)
+	made, err := there.CreateSecret(t.Context(), "s", "", ours)
+	must(t, err)
+	if !strings.Contains(made.ARN, ":eu-west-2:") {
+		t.Errorf("made %s", made.ARN)
+	}
+	must(t, there.DeleteSecret(t.Context(), "s"))
+	if left := a.Inventory().Secrets; !slices.Equal(left, []string{"s"}) {
+		t.Errorf("left: %v", left)
+	}
+	a.Check() // the key that the one secret records is nobody's orphan
+	there.Check()
+	if len(heard.shouts) > 0 {
+		t.Errorf("shouted %v", heard.shouts)
+	}
+}

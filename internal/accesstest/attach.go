@@ -14,7 +14,9 @@ func (a *Account) Attached(ctx context.Context, user string) (names []string, er
 	err = a.call(on(ctx, user), "ListAttachedUserPolicies", func() error {
 		u, err := a.find(user)
 		if err == nil {
-			names = slices.Clone(u.attached)
+			names = slices.DeleteFunc(slices.Clone(u.attached), func(name string) bool {
+				return a.policies[strings.ToLower(name)].path != a.path()
+			})
 		}
 		return err
 	})

@@ -55,7 +55,7 @@ func (a *Account) Protect(names ...string) {
 // MakeUser makes a user with one active key, and returns the key's id.
 func (a *Account) MakeUser(name string, tags map[string]string) (keyID string) {
 	a.byHand(func() {
-		a.add(&user{name: name, tags: maps.Clone(tags)})
+		a.add(&user{name: name, path: a.path(), tags: maps.Clone(tags)})
 		keyID = a.mint(name).id
 	})
 	return keyID
@@ -64,7 +64,7 @@ func (a *Account) MakeUser(name string, tags map[string]string) (keyID string) {
 // MakePolicy makes a policy under our path.
 func (a *Account) MakePolicy(name, text string, tags map[string]string) {
 	a.byHand(func() {
-		a.policies[strings.ToLower(name)] = &policy{name: name, versions: []string{text}, tags: maps.Clone(tags)}
+		a.policies[strings.ToLower(name)] = &policy{name: name, path: a.path(), versions: []string{text}, tags: maps.Clone(tags)}
 	})
 }
 

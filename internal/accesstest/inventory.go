@@ -15,10 +15,10 @@ type Inventory struct {
 	Users    []string
 	Policies []string
 	Keys     []string // as "user/id", inactive ones with " (inactive)"
-	Secrets  []string // one in its recovery window with " (deleted)"
+	Secrets  []string // another region's with " in REGION", one in its recovery window with " (deleted)"
 }
 
-// Inventory returns what is left in the account, sorted.
+// Inventory returns what is left in the account, in all its regions, sorted.
 func (a *Account) Inventory() Inventory {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -36,8 +36,11 @@ func (a *Account) Inventory() Inventory {
 		}
 		left.Keys = append(left.Keys, text)
 	}
-	for _, s := range a.secrets {
+	for region, s := range a.everySecret() {
 		text := s.name
+		if region != Region {
+			text += " in " + region
+		}
 		if !s.deleted.IsZero() {
 			text += " (deleted)"
 		}
@@ -135,7 +138,7 @@ func (a *Account) problems() (problems []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	recorded := map[string]bool{}
-	for _, s := range a.secrets {
+	for _, s := range a.everySecret() {
 		for _, v := range s.versions {
 			recorded[v.key] = recorded[v.key] || len(v.labels) > 0
 		}

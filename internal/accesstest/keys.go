@@ -110,7 +110,7 @@ func (a *Account) mayDelete(k *key) {
 	if a.racing {
 		return
 	}
-	for _, s := range a.secrets {
+	for _, s := range a.everySecret() {
 		current, ok := s.labelled(access.Current)
 		if !ok || !k.active || !s.deleted.IsZero() || current.key != k.id {
 			continue

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/access"
-	"cloney-s3-credentials/internal/name"
 )
 
 // AWS's quotas, as an account has them that never asked for more.
@@ -84,6 +83,3 @@ func tagged(tags, set map[string]string, unset []string) (map[string]string, err
 	}
 	return after, nil
 }
-
-// path returns what an ARN of IAM has between its type and the name.
-func path() string { return name.Path(Region) }

@@ -12,6 +12,7 @@ import (
 
 type policy struct {
 	name      string
+	path      string
 	versions  []string // texts, the oldest first; the last one is in force
 	tags      map[string]string
 	elsewhere []string // groups, roles and users that someone attached it to
@@ -22,12 +23,13 @@ type policy struct {
 func (p *policy) text() string { return p.versions[len(p.versions)-1] }
 
 func (p *policy) public() access.Policy {
-	return access.Policy{Name: p.name, ARN: "arn:aws:iam::" + ID + ":policy" + path() + p.name, Document: p.text(), Tags: maps.Clone(p.tags)}
+	return access.Policy{Name: p.name, ARN: "arn:aws:iam::" + ID + ":policy" + p.path + p.name, Document: p.text(), Tags: maps.Clone(p.tags)}
 }
 
+// findPolicy returns a policy by its ARN, which has the region's path.
 func (a *Account) findPolicy(name string) (*policy, error) {
 	p := a.policies[strings.ToLower(name)]
-	if p == nil || p.name != name {
+	if p == nil || p.name != name || p.path != a.path() {
 		return nil, access.ErrNotFound
 	}
 	if p.unseen > 0 {
@@ -79,7 +81,7 @@ func (a *Account) CreatePolicy(ctx context.Context, name, text string, tags map[
 			return err
 		}
 		a.ours("policy "+name, tags)
-		p := &policy{name: name, versions: []string{text}, tags: after, unseen: a.Lag.Policies}
+		p := &policy{name: name, path: a.path(), versions: []string{text}, tags: after, unseen: a.Lag.Policies}
 		a.policies[strings.ToLower(name)] = p
 		made = p.public()
 		return nil

@@ -56,7 +56,7 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope) erro
 		k.refused--
 		return errNotYet
 	}
-	k.used = access.LastUse{Time: time.Now(), Service: "sts", Region: Region}
+	k.used = access.LastUse{Time: time.Now(), Service: "sts", Region: a.region}
 	if scope.Expired(time.Now()) || len(scope.SourceIPs) > 0 {
 		// Buckets deny the function's own calls then, as they should.
 		a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope})

@@ -17,9 +17,9 @@ type secret struct {
 	policy       string     // the resource policy; empty: none
 }
 
-func (s *secret) public() access.SecretInfo {
+func (a *Account) public(s *secret) access.SecretInfo {
 	info := access.SecretInfo{
-		Name: s.name, ARN: "arn:aws:secretsmanager:" + Region + ":" + ID + ":secret:" + s.name + "-AbCdEf",
+		Name: s.name, ARN: "arn:aws:secretsmanager:" + a.region + ":" + ID + ":secret:" + s.name + "-AbCdEf",
 		Tags: maps.Clone(s.tags), Deleted: s.deleted,
 	}
 	for _, v := range s.versions {
@@ -56,7 +56,7 @@ func (a *Account) Secret(ctx context.Context, name string) (found access.SecretI
 		if s == nil {
 			return access.ErrNotFound
 		}
-		found = s.public()
+		found = a.public(s)
 		return nil
 	})
 	return found, err
@@ -84,7 +84,7 @@ func (a *Account) CreateSecret(ctx context.Context, name, kmsKey string, tags ma
 		a.ours("secret "+name, tags)
 		s := &secret{name: name, kmsKey: kmsKey, tags: after}
 		a.secrets[name] = s
-		made = s.public()
+		made = a.public(s)
 		return nil
 	})
 	if err != nil {

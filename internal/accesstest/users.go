@@ -14,6 +14,7 @@ import (
 type user struct {
 	id        string
 	name      string
+	path      string
 	tags      map[string]string
 	attached  []string        // names of policies under our path
 	hung      map[string]bool // kinds of what someone hung on it by hand
@@ -23,7 +24,7 @@ type user struct {
 }
 
 func (u *user) public() access.User {
-	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + path() + u.name, Tags: maps.Clone(u.tags), Bounded: !u.unbound}
+	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + u.path + u.name, Tags: maps.Clone(u.tags), Bounded: !u.unbound}
 }
 
 // add puts a user into the account, with an id that no other one ever has.
@@ -71,7 +72,7 @@ func (a *Account) CreateUser(ctx context.Context, name string, tags map[string]s
 			return access.ErrInvalid
 		}
 		a.ours("user "+name, tags)
-		u := a.add(&user{name: name, tags: after, unseen: a.Lag.Users})
+		u := a.add(&user{name: name, path: a.path(), tags: after, unseen: a.Lag.Users})
 		created = u.public()
 		return nil
 	})

@@ -101,7 +101,7 @@ func (a *Account) becomesCurrent(s *secret, v *version) {
 	if a.alive(v.key) || a.racing {
 		return
 	}
-	for _, other := range a.secrets {
+	for _, other := range a.everySecret() {
 		if current, ok := other.labelled(access.Current); ok && other != s && current.value == v.value {
 			return
 		}

@@ -64,13 +64,14 @@ type crowd struct {
 	*world
 	iam    *throttle
 	stacks []plan.Desired
+	made   []provision.Result // by create
 }
 
-func newCrowd(w *world, n int, perSecond, burst float64) *crowd {
+// newCrowd is the stacks of these ids, each in its region.
+func newCrowd(w *world, ids []string, perSecond, burst float64) *crowd {
 	c := &crowd{world: w, iam: &throttle{perSecond: perSecond, burst: burst, tokens: map[string]float64{}, since: map[string]time.Time{}}}
 	w.Before = c.iam.before
-	for i := range n {
-		id := fmt.Sprintf("arn:aws:cloudformation:eu-west-1:123456789012:stack/many/51af3dc0-da77-11e4-872e-%012d", i)
+	for _, id := range ids {
 		stack, err := name.ParseStackID(id)
 		if err != nil {
 			w.Fatal(err)
@@ -82,6 +83,7 @@ func newCrowd(w *world, n int, perSecond, burst float64) *crowd {
 		d.Spec.Serial, d.Spec.Verify = 1, true
 		c.stacks = append(c.stacks, d)
 	}
+	c.made = make([]provision.Result, len(ids))
 	return c
 }
 
@@ -127,8 +129,7 @@ func (c *crowd) all(event func(ctx context.Context, p *provision.Provisioner, d 
 	c.together(len(c.stacks), func(i int) error {
 		ctx, cancel := context.WithTimeout(c.Context(), lambda-10*time.Second)
 		defer cancel()
-		own := *c.provisioner
-		err := event(ctx, &own, c.stacks[i], i)
+		err := event(ctx, c.provisionerIn(c.stacks[i].Owner.Stack.Region), c.stacks[i], i)
 		took[i] = time.Since(started)
 		return err
 	})
@@ -151,34 +152,51 @@ func (c *crowd) tolls() map[string]toll {
 		return d
 	}
 	tolls := map[string]toll{}
-	tolls["Create"] = c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, _ int) error {
-		d.Run = c.delivered(d.Run, order.Create)
-		_, err := p.Create(ctx, d)
-		return err
-	})
-	if made := c.Inventory(); len(made.Users) != len(c.stacks) || len(made.Policies) != len(c.stacks) || len(made.Keys) != len(c.stacks) || len(made.Secrets) != len(c.stacks) {
-		c.Errorf("made: %+v", made)
-	}
+	tolls["Create"] = c.create()
 	tolls["Update"] = c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, i int) error {
 		want := updated(d, next(d, i), d.Spec.UserName)
 		want.Run = c.delivered(d.Run, order.Update)
 		_, err := p.Update(ctx, want)
 		return err
 	})
-	for i, d := range c.stacks {
-		d = next(d, i)
+	for i := range c.stacks {
+		c.stacks[i] = next(c.stacks[i], i)
+		d := c.stacks[i]
 		if live := c.LiveKeys(d.Spec.UserName); len(live) != d.Spec.Serial || !c.MayUse(d.Spec.UserName, d.Spec.Scope) {
 			c.Errorf("updated %s: keys %v", d.Spec.UserName, live)
 		}
+	}
+	tolls["Delete"] = c.remove()
+	return tolls
+}
+
+// create creates every stack, and wants each to have what is its own.
+func (c *crowd) create() toll {
+	c.Helper()
+	t := c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, i int) (err error) {
+		d.Run = c.delivered(d.Run, order.Create)
+		c.made[i], err = p.Create(ctx, d)
+		return err
+	})
+	if made := c.Inventory(); len(made.Users) != len(c.stacks) || len(made.Policies) != len(c.stacks) || len(made.Keys) != len(c.stacks) || len(made.Secrets) != len(c.stacks) {
+		c.Errorf("made: %+v", made)
+	}
+	return t
+}
+
+// remove deletes every stack, and wants nothing to be left.
+func (c *crowd) remove() toll {
+	c.Helper()
+	for _, d := range c.stacks {
 		c.ExpectRemoval(d.Spec.UserName)
 	}
-	tolls["Delete"] = c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, i int) error {
-		gone := target(next(d, i), d.Spec.UserName)
+	t := c.all(func(ctx context.Context, p *provision.Provisioner, d plan.Desired, _ int) error {
+		gone := target(d, d.Spec.UserName)
 		gone.Run = c.delivered(d.Run, order.Delete)
 		return p.Delete(ctx, gone)
 	})
 	c.empty()
-	return tolls
+	return t
 }
 
 // Two hundred stacks at once, in an account that lets ten calls of each API
@@ -189,12 +207,16 @@ func (c *crowd) tolls() map[string]toll {
 // rules.
 func TestTwoHundredStacksAtOnce(t *testing.T) {
 	const stacks, perSecond = 200, 10
+	var ids []string
+	for i := range stacks {
+		ids = append(ids, fmt.Sprintf("arn:aws:cloudformation:eu-west-1:123456789012:stack/many/51af3dc0-da77-11e4-872e-%012d", i))
+	}
 	var usual map[string]toll
-	play(t, func(w *world) { usual = newCrowd(w, stacks, 0, 0).tolls() })
+	play(t, func(w *world) { usual = newCrowd(w, ids, 0, 0).tolls() })
 	for label, burst := range map[string]float64{"ten at once": perSecond, "one after the other": 1} {
 		t.Run(label, func(t *testing.T) {
 			play(t, func(w *world) {
-				for event, got := range newCrowd(w, stacks, perSecond, burst).tolls() {
+				for event, got := range newCrowd(w, ids, perSecond, burst).tolls() {
 					usual := usual[event]
 					t.Logf("%s: %d calls, throttled %d; slowest %v, throttled %v", event, usual.total(), got.total(), usual.slowest, got.slowest)
 					for _, verb := range slices.Sorted(maps.Keys(got.calls)) {

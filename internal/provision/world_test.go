@@ -68,13 +68,19 @@ func play(t *testing.T, f func(*world)) {
 }
 
 func newWorld(t *testing.T) *world {
-	account := accesstest.New(t, "one", "two", "three")
-	log := &syncBuffer{}
-	return &world{T: t, Account: account, log: log, provisioner: &provision.Provisioner{
+	w := &world{T: t, Account: accesstest.New(t, "one", "two", "three"), log: &syncBuffer{}}
+	w.provisioner = w.provisionerIn(accesstest.Region)
+	return w
+}
+
+// provisionerIn is one that works in a region of the account.
+func (w *world) provisionerIn(region string) *provision.Provisioner {
+	account := w.In(region)
+	return &provision.Provisioner{
 		Users: account, Keys: account, Policies: account, Attachments: account, Secrets: account, Keeping: account,
 		Versions: account, Readers: account, Prober: account,
-		Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}}
+		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
 }
 
 const user = "stack-Credentials-user"
