@@ -1,0 +1,55 @@
+// Command publish puts a release into the code buckets, one in each region, and
+// writes the published template into dist/. `make publish` builds the function
+// for both processors and runs it.
+//
+// It only ever adds. An object that is there is compared and never written over;
+// what differs is refused. All buckets are checked before anything is written.
+//
+// A crash between two writes leaves a part of the release: zips that no template
+// names, or the template in some of the buckets. Nothing uses them, and none is
+// wrong. The same command again finds what is there and adds the rest.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"cloney-s3-credentials/internal/release/published"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := fromCommandLine(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "publish:", err)
+		os.Exit(1)
+	}
+}
+
+func fromCommandLine(ctx context.Context) error {
+	var a asked
+	flag.StringVar(&a.version, "version", "", "what the release is called")
+	flag.StringVar(&a.regions, "regions", "", "where it is published, with spaces between")
+	flag.StringVar(&a.prefix, "prefix", "cloney-code", "the first part of the code buckets' names")
+	flag.StringVar(&a.dryRun, "dry-run", "", "yes: say what would be done, and do nothing")
+	flag.StringVar(&a.commit, "commit", "unknown", "the commit that the bootstraps are of")
+	flag.StringVar(&a.arm64, "arm64", "", "the file of the bootstrap for arm64")
+	flag.StringVar(&a.x86, "x86_64", "", "the file of the bootstrap for x86_64")
+	flag.Parse()
+	plan, err := a.plan()
+	if err != nil {
+		return err
+	}
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	p := publisher{plan: plan, cfg: cfg, dir: "dist", out: os.Stdout}
+	p.template = func(ctx context.Context, r published.Release) ([]byte, error) { return r.Template(ctx, ".") }
+	return p.publish(ctx)
+}

@@ -1,0 +1,98 @@
+// Package published makes what a release puts into the code buckets: the zips of
+// the function and the published template, which is template.yaml as plain
+// CloudFormation with the zips' keys in it. It asks AWS nothing.
+//
+// Equal input gives equal bytes, on every machine. So a zip has its checksum as
+// its name, and publishing a version again changes nothing.
+package published
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Checksum is the SHA-256 of a zip.
+type Checksum [sha256.Size]byte
+
+// String is the checksum as people compare it.
+func (c Checksum) String() string { return hex.EncodeToString(c[:]) }
+
+// Key is where the zip is in each code bucket.
+func (c Checksum) Key() string { return "cloney-s3-credentials/" + c.String() + ".zip" }
+
+// TemplateKey is where the published template of a version is in each code bucket.
+func TemplateKey(version string) string {
+	return "cloney-s3-credentials/provider-" + version + ".yaml"
+}
+
+// Bucket is the code bucket of an account in a region. A name of this form is in
+// the account's own namespace: nobody else can make a bucket with it.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
+func Bucket(prefix, account, region string) string {
+	return prefix + "-" + account + "-" + region + "-an"
+}
+
+// Release is what the published template says of one version.
+type Release struct {
+	Version string
+	Commit  string // that the code is of, or unknown
+	Account string // of the code buckets
+	Prefix  string // of the code buckets' names
+	Arm64   Checksum
+	X86     Checksum
+}
+
+// Template is the published template, from the template.yaml of the checkout at root.
+func (r Release) Template(ctx context.Context, root string) ([]byte, error) {
+	translated, err := Translate(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	template, err := python(ctx, root, translated, filepath.Join(root, "internal/release/published/published.py"),
+		"--version="+r.Version, "--commit="+r.Commit, "--account="+r.Account, "--prefix="+r.Prefix,
+		"--arm64="+r.Arm64.String(), "--x86_64="+r.X86.String())
+	if err != nil {
+		return nil, fmt.Errorf("writing the published template: %w", err)
+	}
+	return template, nil
+}
+
+// Translate makes plain CloudFormation of template.yaml, as JSON, by SAM's own
+// translator. Where the code is, it does not know.
+func Translate(ctx context.Context, root string) ([]byte, error) {
+	translated, err := python(ctx, root, nil, filepath.Join(root, "internal/sandbox/translate.py"), filepath.Join(root, "template.yaml"), "s3://bucket/key")
+	if err != nil {
+		return nil, fmt.Errorf("translating template.yaml: %w", err)
+	}
+	return translated, nil
+}
+
+// JSON is a published template as JSON, for tests: Go reads no YAML by itself.
+func JSON(ctx context.Context, root string, template []byte) ([]byte, error) {
+	return python(ctx, root, template, "-c", "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)")
+}
+
+// python runs the Python of the checkout, with what `make tools` installs.
+func python(ctx context.Context, root string, input []byte, arguments ...string) ([]byte, error) {
+	command := exec.CommandContext(ctx, filepath.Join(root, ".tools/venv/bin/python"), arguments...)
+	var said bytes.Buffer
+	command.Stdin, command.Stderr = bytes.NewReader(input), &said
+	// The translator wants a region, and puts it nowhere.
+	command.Env = append(os.Environ(), "AWS_DEFAULT_REGION=us-east-1")
+	out, err := command.Output()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errors.New("there is no Python with SAM's translator here: run make tools")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s (%w)", strings.TrimSpace(said.String()), err)
+	}
+	return out, nil
+}

@@ -1,0 +1,33 @@
+package published
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"time"
+)
+
+// firstTime is the earliest time that a zip can hold: each zip has it, whenever
+// it is made.
+var firstTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Zip packs the function's program as Lambda wants it: one executable file called
+// bootstrap. The same program gives the same bytes with the Go that go.mod names.
+// https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html
+func Zip(bootstrap []byte) ([]byte, error) {
+	var out bytes.Buffer
+	archive := zip.NewWriter(&out)
+	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate, Modified: firstTime}
+	header.SetMode(0o755)
+	file, err := archive.CreateHeader(header)
+	if err != nil {
+		return nil, fmt.Errorf("packing the bootstrap: %w", err)
+	}
+	if _, err := file.Write(bootstrap); err != nil {
+		return nil, fmt.Errorf("packing the bootstrap: %w", err)
+	}
+	if err := archive.Close(); err != nil {
+		return nil, fmt.Errorf("packing the bootstrap: %w", err)
+	}
+	return out.Bytes(), nil
+}
