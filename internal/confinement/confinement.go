@@ -1,6 +1,6 @@
 // Package confinement is a model of what the provider's function and the keys
-// that it issues may do, for tests: the real template's policies, as SAM and
-// CloudFormation make them, and what the code asks of AWS, as it crosses the
+// that it issues may do, for tests: the policies of the published template, as
+// CloudFormation makes them, and what the code asks of AWS, as it crosses the
 // wire. Only tests import it.
 //
 // It refuses to guess: a function or an operation that it does not know is an
@@ -8,6 +8,8 @@
 // the service authorization reference; AWS itself it cannot replace.
 //
 // https://docs.aws.amazon.com/service-authorization/latest/reference/
+//
+// Its tests also hold tables of who may do what by the policies in stacksets/.
 package confinement
 
 // Place is where a stack of the provider is.

@@ -44,7 +44,7 @@ func drop(statement map[string]any, c condition) {
 }
 
 // all of its type there are: nothing is outside of it.
-var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d+:(user|group)|kms:\*:\*:key)/\*$`)
+var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d+:(user|group)|kms:\*:\*:key|cloudformation:\*:\*:stackset)/\*$`)
 
 // covered reports whether a bucket's objects are those of a pattern in the list:
 // data-* is also data-in/key. The template writes both forms of every pattern.

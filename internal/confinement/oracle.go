@@ -20,8 +20,10 @@ var script string
 type Question struct {
 	Identity  []json.RawMessage   `json:"identity"`
 	Boundary  json.RawMessage     `json:"boundary"`
+	Control   json.RawMessage     `json:"control"`
 	Resource  json.RawMessage     `json:"resource"`
 	Principal string              `json:"principal"`
+	Owner     string              `json:"owner"` // of the resource; empty: the principal's account
 	Action    string              `json:"action"`
 	ARN       string              `json:"arn"`
 	Context   map[string][]string `json:"context"`

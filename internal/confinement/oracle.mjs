@@ -4,7 +4,8 @@
 // authorization reference does not know for each other.
 //
 // stdin:  a line of JSON for each request: {"identity": [policy …], "boundary",
-//         "resource": policy or null, "principal", "action", "arn",
+//         "control": policy or null, "resource": policy or null, "principal",
+//         "owner": account of the resource, "action", "arn",
 //         "context": {key: [value …]}}
 // stdout: a line of JSON for each: {"outcome", "ignored": [key …]}
 import { runSimulation } from "@cloud-copilot/iam-simulate";
@@ -30,10 +31,10 @@ for await (const line of createInterface({ input: process.stdin })) {
   }
   const result = await runSimulation(
     {
-      request: { principal: asked.principal, action: asked.action, resource: { resource: asked.arn, accountId: account }, contextVariables },
+      request: { principal: asked.principal, action: asked.action, resource: { resource: asked.arn, accountId: asked.owner || account }, contextVariables },
       identityPolicies: named(asked.identity),
       permissionBoundaryPolicies: asked.boundary ? named([asked.boundary]) : undefined,
-      serviceControlPolicies: [],
+      serviceControlPolicies: asked.control ? [{ orgIdentifier: "root", policies: named([asked.control]) }] : [],
       resourceControlPolicies: [],
       resourcePolicy: asked.resource ?? (asked.action.startsWith("kms:") ? keyPolicy(partition, account) : undefined),
     },

@@ -1,12 +1,12 @@
 package confinement
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
+
+	"cloney-s3-credentials/internal/release/published"
 )
 
 // Documents are the policies of the provider's stack.
@@ -15,15 +15,19 @@ type Documents struct {
 	Boundary map[string]any // of every user
 }
 
-// Template is template.yaml after SAM's own translation.
+// Template is the provider's template as plain CloudFormation.
 type Template struct {
 	Parameters map[string]parameter
 	Conditions map[string]any
 	Resources  map[string]struct {
 		Type                string
 		Properties          map[string]any
+		DependsOn           any
+		DeletionPolicy      string
 		UpdateReplacePolicy string
 	}
+	Outputs   map[string]struct{ Value any }
+	Transform any
 }
 
 type parameter struct {
@@ -31,28 +35,38 @@ type parameter struct {
 	Default any
 }
 
-// ReadTemplate translates the template of the checkout at root.
+// ReadTemplate reads the published template of the checkout at root: the very
+// text that `make publish` would write.
 func ReadTemplate(root string) (*Template, error) {
-	command := exec.Command(filepath.Join(root, ".tools/venv/bin/python"), filepath.Join(root, "internal/sandbox/translate.py"),
-		filepath.Join(root, "template.yaml"), "s3://bucket/key")
-	command.Env, command.Stderr = append(os.Environ(), "AWS_DEFAULT_REGION=us-east-1"), os.Stderr
-	out, err := command.Output()
+	ctx := context.Background()
+	release := published.Release{Version: "0.0.0", Commit: "unknown", Account: "111122223333", Prefix: "cloney-code"}
+	text, err := release.Template(ctx, root)
 	if err != nil {
-		return nil, fmt.Errorf("translating the template, with what make tools installs: %w", err)
+		return nil, err
+	}
+	return read(published.JSON(ctx, root, text))
+}
+
+// ReadTranslated reads template.yaml of the checkout at root, as SAM deploys it.
+func ReadTranslated(root string) (*Template, error) {
+	return read(published.Translate(context.Background(), root))
+}
+
+func read(text []byte, err error) (*Template, error) {
+	if err != nil {
+		return nil, err
 	}
 	var t Template
-	return &t, json.Unmarshal(out, &t)
+	return &t, json.Unmarshal(text, &t)
 }
 
 // At returns the policies of a stack in a place, whose AllowedBuckets are these.
 func (t *Template) At(p Place, allowedBuckets string) (d Documents, err error) {
-	r := resolver{template: t, place: p, parameters: map[string]string{"AllowedBuckets": allowedBuckets}}
-	defer func() {
-		if refused, ok := recover().(refusal); ok {
-			err = fmt.Errorf("the template: %s", string(refused))
-		}
-	}()
-	role := r.value(t.Resources["ProviderRole"].Properties).(map[string]any)
+	parameters := map[string]string{"AllowedBuckets": allowedBuckets}
+	role, err := t.Resolved("ProviderRole", p, parameters, nil)
+	if err != nil {
+		return d, err
+	}
 	if managed, given := role["ManagedPolicyArns"]; given {
 		return d, fmt.Errorf("the role has managed policies %v, which are not judged", managed)
 	}
@@ -61,12 +75,41 @@ func (t *Template) At(p Place, allowedBuckets string) (d Documents, err error) {
 		return d, fmt.Errorf("the role has %d policies, and 1 is judged", len(policies))
 	}
 	d.Role = policies[0].(map[string]any)["PolicyDocument"].(map[string]any)
-	boundary := r.value(t.Resources["UserBoundary"].Properties).(map[string]any)
+	boundary, err := t.Resolved("UserBoundary", p, parameters, nil)
+	if err != nil {
+		return d, err
+	}
 	if path := fmt.Sprint(boundary["Path"]); !strings.Contains(p.BoundaryARN(), ":policy"+path+"cloney-") {
 		return d, fmt.Errorf("the boundary has the path %s, and %s is judged", path, p.BoundaryARN())
 	}
 	d.Boundary = boundary["PolicyDocument"].(map[string]any)
 	return d, nil
+}
+
+// Resolved returns a resource's properties in a place, as CloudFormation gives
+// them to AWS. made is what other resources are, by what refers to them: by
+// Bucket what !Ref Bucket gives, by Bucket.Arn what !GetAtt Bucket.Arn gives.
+func (t *Template) Resolved(resource string, p Place, parameters, made map[string]string) (map[string]any, error) {
+	declared, known := t.Resources[resource]
+	if !known {
+		return nil, fmt.Errorf("the template has no resource %s", resource)
+	}
+	properties, err := t.Value(declared.Properties, p, parameters, made)
+	if err != nil {
+		return nil, err
+	}
+	return properties.(map[string]any), nil
+}
+
+// Value is Resolved for a part of the template.
+func (t *Template) Value(tree any, p Place, parameters, made map[string]string) (value any, err error) {
+	defer func() {
+		if refused, ok := recover().(refusal); ok {
+			err = fmt.Errorf("the template: %s", string(refused))
+		}
+	}()
+	r := resolver{template: t, place: p, parameters: parameters, made: made}
+	return r.value(tree), nil
 }
 
 // Text is a policy as IAM gets it.
@@ -86,6 +129,7 @@ type resolver struct {
 	template   *Template
 	place      Place
 	parameters map[string]string
+	made       map[string]string
 }
 
 // absent is AWS::NoValue.
@@ -136,7 +180,7 @@ func (r resolver) call(name string, argument any) any {
 	case "Condition":
 		return r.condition(argument.(string))
 	case "Fn::GetAtt":
-		return r.attribute(fmt.Sprint(list...))
+		return r.attribute(strings.Join(strs(list), "."))
 	case "Fn::Sub":
 		return r.sub(argument)
 	case "Fn::If":
@@ -191,6 +235,12 @@ func (r resolver) ref(name string) any {
 	case "UserBoundary":
 		return r.place.BoundaryARN()
 	}
+	if made, known := r.made[name]; known {
+		return made
+	}
+	if strings.Contains(name, ".") { // ${Bucket.Arn} in a Fn::Sub
+		return r.attribute(name)
+	}
 	parameter, known := r.template.Parameters[name]
 	if !known {
 		panic(refusal("Ref " + name + " is not known"))
@@ -210,7 +260,10 @@ func (r resolver) ref(name string) any {
 }
 
 func (r resolver) attribute(name string) any {
-	if name == "ProviderLogGroupArn" {
+	if made, known := r.made[name]; known {
+		return made
+	}
+	if name == "ProviderLogGroup.Arn" {
 		return r.place.RegionalARN("logs", "log-group:"+LogGroup+":*")
 	}
 	panic(refusal("Fn::GetAtt " + name + " is not known"))

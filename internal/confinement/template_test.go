@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/confinement"
 )
 
 // What gives rights is judged: a role, a policy or a right to invoke that the
@@ -40,6 +42,31 @@ func TestTheTemplateHasNoOtherRights(t *testing.T) {
 	runs := template.Resources["ProviderFunction"].Properties["Role"]
 	if diff := cmp.Diff(map[string]any{"Fn::GetAtt": []any{"ProviderRole", "Arn"}}, runs); diff != "" {
 		t.Errorf("the function has another role: %s", diff)
+	}
+}
+
+// What is judged is the published template. What SAM deploys gives the same rights.
+func TestBothTemplatesGiveTheSameRights(t *testing.T) {
+	template, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	translated, err := confinement.ReadTranslated(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range setups {
+		want, err := translated.At(s.Place, s.allowedBuckets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := template.At(s.Place, s.allowedBuckets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%v: %s", s, diff)
+		}
 	}
 }
 
