@@ -24,7 +24,7 @@ func (d *demo) start(ctx context.Context) (string, error) {
 	if d.s, err = sandbox.Start(ctx, sandbox.Options{Root: "."}); err != nil {
 		return "", err
 	}
-	if err := d.s.MakeBuckets(ctx); err != nil {
+	if err := errors.Join(d.s.LoadCLI(ctx), d.s.MakeBuckets(ctx)); err != nil {
 		return "", err
 	}
 	// From here on moto asks IAM whether a key may do what it does.
@@ -162,8 +162,8 @@ type use struct {
 func may(what string, arguments ...string) use    { return use{true, what, arguments} }
 func mayNot(what string, arguments ...string) use { return use{false, what, arguments} }
 
-// tries makes the calls side by side (the CLI is slow to start), and shows each
-// in its turn as soon as it is made.
+// tries makes the calls side by side, and shows each in its turn as soon as it is
+// made.
 func (d *demo) tries(ctx context.Context, profile string, uses ...use) error {
 	made := make([]chan error, len(uses))
 	for i, u := range uses {
