@@ -1,0 +1,564 @@
+//go:build stacksets
+
+// Package stacksets_test runs docs/stacksets.md, command by command, in a local
+// AWS with an organization, and looks into every account between its sections.
+// `make test-stacksets` runs it.
+package stacksets_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
+
+	"cloney-s3-credentials/internal/sandbox"
+)
+
+const root = "../../.."
+
+// life is the organization at one moment of the page.
+type life struct {
+	*organization
+	checkout string // a copy, of which the page publishes
+	shell    *shell
+	keys     map[string]key
+	made     map[string]string
+	sent     int               // events to custom resources so far
+	printed  map[string]string // by the last command of a section
+}
+
+// The page, from nothing to credentials in all accounts and back to nothing. In
+// a real organization (make live-stacksets), only what a local AWS cannot show.
+func TestThePage(t *testing.T) {
+	if os.Getenv("CLONEY_LIVE_ORGANIZATION") != "" {
+		onlyAWSShows(t, organizationOnAWS(t))
+		return
+	}
+	o := newOrganization(t, t.Context())
+	l := &life{organization: o, checkout: copyOf(t), printed: map[string]string{}}
+	l.shell = newShell(t, t.Context(), l.checkout, o.environment(t))
+	values := map[string]string{
+		"ORGANIZATION": "o-a1b2c3d4e5", "HUB": o.hub, "NEW": o.joiner, "ROOT": o.root, "CANARY": o.canaryOU, "WORKLOADS": o.workloads,
+		"ARCHITECTURE": sandbox.Arch(), "PERSON": o.person(),
+		"PAUSE": "0.2", // nothing waits for it: the page looks again until it is so
+	}
+	type look = func(t *testing.T, l *life)
+	before := map[string]look{
+		"Upgrade, and back":             nextRelease,
+		"A provider that SAM deployed":  deployBySAM,
+		"Remove all":                    wrongOrder,
+		"Declared, instead of commands": func(t *testing.T, l *life) { l.sent = l.events(t) },
+	}
+	after := map[string]look{
+		"The code, in each region":      codeElsewhere,
+		"The provider, canary first":    func(t *testing.T, l *life) { providersBound(t, l); providersAlone(t, l); oneFails(t, l) },
+		"The members' credentials":      credentialsEverywhere,
+		"Read all keys":                 func(t *testing.T, l *life) { theHubReads(t, l); onlyAWSShows(t, l); l.remember(t) },
+		"An account joins":              theJoinerFails,
+		"An instance fails":             theJoinerIsMended,
+		"An account leaves":             func(t *testing.T, l *life) { hasLeft(t, l); leavesTheOtherWay(t, l) },
+		"Upgrade, and back":             upgraded,
+		"And back":                      wentBack,
+		"A provider that SAM deployed":  adopted,
+		"Remove all":                    nothingLeft,
+		"Declared, instead of commands": declaredAndDeleted,
+	}
+	for _, s := range readPage(t, filepath.Join(root, "docs/stacksets.md")) {
+		run := func(look map[string]look, t *testing.T) {
+			if do := look[s.title]; do != nil && !t.Failed() {
+				do(t, l)
+			}
+			delete(look, s.title)
+		}
+		if len(s.commands) == 0 {
+			continue
+		}
+		if !t.Run(s.title, func(t *testing.T) {
+			run(before, t)
+			for _, c := range s.commands {
+				output, err := l.shell.run(c.with(values))
+				if err != nil {
+					t.Fatalf("$ %s%v", c.text, err)
+				}
+				if c.prints != "" && !c.printed(output) {
+					t.Errorf("$ %sprints\n%s\nThe page shows\n%s", c.text, output, c.prints)
+				}
+				l.printed[s.title] = output
+			}
+			run(after, t)
+		}) {
+			t.FailNow()
+		}
+	}
+	for title := range before {
+		t.Errorf("the page has no section %q any more", title)
+	}
+	for title := range after {
+		t.Errorf("the page has no section %q any more", title)
+	}
+}
+
+// everywhere are the members with provider and credentials.
+func (l *life) everywhere() map[string]holding {
+	return map[string]holding{l.canary: both("StackSet-cloney-provider-canary"), l.app: both("StackSet-cloney-provider"), l.deep: both("StackSet-cloney-provider")}
+}
+
+// remember notes the keys, the resources and the events so far.
+func (l *life) remember(t *testing.T) {
+	t.Helper()
+	l.keys, l.made, l.sent = l.organization.keys(t), l.organization.made(t), l.events(t)
+}
+
+func (l *life) events(t *testing.T) int {
+	t.Helper()
+	requests, err := l.Requests(t.Context())
+	must(t, err)
+	return len(requests)
+}
+
+// unchanged fails if a key has changed, or a resource was replaced, since remember.
+func (l *life) unchanged(t *testing.T) {
+	t.Helper()
+	same(t, "keys", l.keys, l.organization.keys(t))
+	same(t, "resources", l.made, l.organization.made(t))
+}
+
+// providersBound: in all accounts the hub's role alone may be named as a reader.
+func providersBound(t *testing.T, l *life) {
+	reader, err := l.shell.run("hub ReaderRoleArn")
+	must(t, err)
+	for _, set := range []string{"cloney-provider-canary", "cloney-provider"} {
+		described, err := l.sets(t).DescribeStackSet(t.Context(), &cloudformation.DescribeStackSetInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
+		must(t, err)
+		if !slices.ContainsFunc(described.StackSet.Parameters, func(p types.Parameter) bool {
+			return *p.ParameterKey == "AllowedReaders" && *p.ParameterValue == strings.TrimSpace(reader)
+		}) {
+			t.Errorf("%s lets others than the hub's role read", set)
+		}
+	}
+	l.allAtOnce(t, "cloney-provider")
+}
+
+// allAtOnce fails unless the last operation of a set took all accounts at once,
+// which it does in this mode alone.
+func (l *life) allAtOnce(t *testing.T, set string) {
+	t.Helper()
+	operations, err := l.sets(t).ListStackSetOperations(t.Context(), &cloudformation.ListStackSetOperationsInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
+	must(t, err)
+	how := operations.Summaries[0].OperationPreferences
+	if how == nil || how.ConcurrencyMode != types.ConcurrencyModeSoftFailureTolerance || aws.ToInt32(how.MaxConcurrentPercentage) != 100 {
+		t.Errorf("the last operation of %s did not take all accounts at once", set)
+	}
+}
+
+func providersAlone(t *testing.T, l *life) {
+	want := map[string]holding{}
+	for account, h := range l.everywhere() {
+		h.credentials = nil
+		want[account] = h
+	}
+	l.holds(t, want)
+}
+
+func credentialsEverywhere(t *testing.T, l *life) {
+	l.comesAfterProviders(t)
+	l.allAtOnce(t, "cloney-source")
+	l.holds(t, l.everywhere())
+	if ids := l.organization.keys(t); len(ids) != 6 {
+		t.Errorf("there are keys in %d secrets", len(ids))
+	}
+}
+
+// comesAfterProviders fails unless the set says so itself. Here it was made after
+// them too, and would come after them in any case.
+func (l *life) comesAfterProviders(t *testing.T) {
+	t.Helper()
+	described := func(set string) *types.StackSet {
+		found, err := l.sets(t).DescribeStackSet(t.Context(), &cloudformation.DescribeStackSetInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
+		must(t, err)
+		return found.StackSet
+	}
+	after := described("cloney-source").AutoDeployment.DependsOn
+	for _, set := range []string{"cloney-provider-canary", "cloney-provider"} {
+		if !slices.Contains(after, *described(set).StackSetARN) {
+			t.Errorf("cloney-source does not depend on %s", set)
+		}
+	}
+}
+
+// The hub sees each key, and each key opens its own account's bucket alone.
+func theHubReads(t *testing.T, l *life) {
+	l.remember(t)
+	for where, k := range l.keys {
+		account, region, _ := strings.Cut(where, " ")
+		found := false
+		for line := range strings.Lines(l.printed["Read all keys"]) {
+			found = found || slices.Equal(strings.Fields(line), []string{account, region, k.AccessKeyId})
+		}
+		if !found {
+			t.Errorf("the hub did not read the key of %s", where)
+		}
+	}
+	must(t, l.EnforceIAM(t.Context(), true))
+	defer func() { must(t, l.EnforceIAM(context.Background(), false)) }()
+	for where, k := range l.keys {
+		for other := range l.keys {
+			account, region, _ := strings.Cut(other, " ")
+			client := s3.NewFromConfig(l.ConfigFor(k.AccessKeyId, k.SecretAccessKey), func(o *s3.Options) { o.UsePathStyle = true })
+			_, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucketOf("data", account, region))})
+			if opens := err == nil; opens != (where == other) {
+				t.Errorf("the key of %s lists the bucket of %s: %v", where, other, err)
+			}
+			if err != nil && errorCode(err) != "AccessDenied" {
+				t.Errorf("the key of %s, asked for the bucket of %s: %v", where, other, err)
+			}
+		}
+	}
+}
+
+// theJoinerFails: its provider is there; of its credentials nothing is, for it
+// has no bucket.
+func theJoinerFails(t *testing.T, l *life) {
+	want := l.everywhere()
+	want[l.joiner] = holding{provider: "StackSet-cloney-provider", providerIn: regions}
+	l.holds(t, want)
+	_, reasons := l.instances(t, "cloney-source")
+	if reason := reasons[l.joiner+" "+regions[0]]; !strings.Contains(reason, bucketOf("data", l.joiner, regions[0])+": there is no such bucket") {
+		t.Errorf("the reason is %q", reason)
+	}
+	l.unchanged(t)
+	l.sent = l.events(t)
+}
+
+func theJoinerIsMended(t *testing.T, l *life) {
+	want := l.everywhere()
+	want[l.joiner] = both("StackSet-cloney-provider")
+	l.holds(t, want)
+	l.unchanged(t) // those that were well were left alone
+	if sent := l.events(t) - l.sent; sent != len(regions) {
+		t.Errorf("%d events were sent to mend %d instances that failed", sent, len(regions))
+	}
+}
+
+// hasLeft: the key is gone; the provider, which no set has any more, is there.
+func hasLeft(t *testing.T, l *life) {
+	want := l.everywhere()
+	want[l.joiner] = holding{provider: "StackSet-cloney-provider", providerIn: regions}
+	l.holds(t, want)
+	l.unchanged(t)
+	for _, set := range []string{"cloney-provider", "cloney-source"} {
+		if states, _ := l.instances(t, set); states[l.joiner+" "+regions[0]] != "" {
+			t.Errorf("%s still has the account that left", set)
+		}
+	}
+	l.deleteByHand(t, l.joiner, "StackSet-cloney-provider")
+}
+
+// leavesTheOtherWay plays a pair of sets whose credentials were made before the
+// provider, so that they are removed before it. In the page it is the other way.
+func leavesTheOtherWay(t *testing.T, l *life) {
+	ctx := t.Context()
+	unit, err := l.AWS(ctx, "organizations", "create-organizational-unit", "--parent-id", l.root, "--name", "late", "--query", "OrganizationalUnit.Id", "--output", "text")
+	must(t, err)
+	late := strings.TrimSpace(unit)
+	l.move(t, l.joiner, l.root, late)
+	targets := &types.DeploymentTargets{OrganizationalUnitIds: []string{late}}
+	for _, set := range []string{"source", "provider"} {
+		like, err := l.sets(t).DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: aws.String("cloney-" + set), CallAs: types.CallAsDelegatedAdmin})
+		must(t, err)
+		_, err = l.sets(t).CreateStackSet(ctx, &cloudformation.CreateStackSetInput{
+			StackSetName: aws.String("cloney-late-" + set), CallAs: types.CallAsDelegatedAdmin, PermissionModel: types.PermissionModelsServiceManaged,
+			TemplateBody: like.StackSet.TemplateBody, Parameters: like.StackSet.Parameters, Capabilities: like.StackSet.Capabilities,
+			AutoDeployment: &types.AutoDeployment{Enabled: aws.Bool(true), RetainStacksOnAccountRemoval: aws.Bool(set == "provider")},
+		})
+		must(t, err)
+	}
+	for _, set := range []string{"cloney-late-provider", "cloney-late-source"} {
+		_, err := l.sets(t).CreateStackInstances(ctx, &cloudformation.CreateStackInstancesInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin, Regions: regions, DeploymentTargets: targets})
+		must(t, err)
+		l.settled(t, set, "SUCCEEDED")
+	}
+	l.move(t, l.joiner, late, l.root)
+	for _, set := range []string{"cloney-late-provider", "cloney-late-source"} {
+		l.settled(t, set, "SUCCEEDED")
+		_, err := l.sets(t).DeleteStackSet(ctx, &cloudformation.DeleteStackSetInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
+		must(t, err)
+	}
+	want := l.everywhere()
+	want[l.joiner] = holding{provider: "StackSet-cloney-late-provider", providerIn: regions}
+	l.holds(t, want)
+	l.deleteByHand(t, l.joiner, "StackSet-cloney-late-provider")
+}
+
+// deleteByHand deletes an account's stacks of that name.
+func (l *life) deleteByHand(t *testing.T, account, name string) {
+	t.Helper()
+	for _, region := range regions {
+		for _, stack := range l.stacks(t, account, region) {
+			if setOf(aws.ToString(stack.StackName)) == name {
+				must(t, sandbox.StacksOf(l.in(t, account, region)).DeleteStack(t.Context(), *stack.StackName))
+			}
+		}
+	}
+}
+
+// nextRelease makes the copy of the checkout one that logs which release it is.
+func nextRelease(t *testing.T, l *life) {
+	l.remember(t)
+	file := filepath.Join(l.checkout, "functions/provider/main.go")
+	text, err := os.ReadFile(file)
+	must(t, err)
+	const line = "log := slog.New(lambdacontext.NewLogHandler())"
+	if !strings.Contains(string(text), line) {
+		t.Fatalf("main.go has no line %q", line)
+	}
+	must(t, os.WriteFile(file, []byte(strings.Replace(string(text), line, line+`.With("release", "next")`, 1)), 0o600))
+}
+
+// upgraded: nothing was replaced and no resource has heard of it; then the
+// credentials' next update is answered by the new code.
+func upgraded(t *testing.T, l *life) {
+	if now := l.events(t); now != l.sent {
+		t.Errorf("%d events were sent to resources", now-l.sent)
+	}
+	l.unchanged(t)
+	l.holds(t, l.everywhere())
+	l.allAtOnce(t, "cloney-provider")
+	l.runs(t, "1.1.0")
+	l.revise(t, "2")
+	for _, account := range l.members() {
+		for _, region := range regions {
+			if log := l.log(t, account, region); !strings.Contains(log, `"release":"next"`) {
+				t.Errorf("the new release did not answer in %s %s", account, region)
+			}
+		}
+	}
+}
+
+// wentBack: the former release reads what the later one has left.
+func wentBack(t *testing.T, l *life) {
+	l.allAtOnce(t, "cloney-provider")
+	l.runs(t, "1.0.0")
+	counted := map[string]int{}
+	for _, account := range l.members() {
+		for _, region := range regions {
+			counted[account+region] = strings.Count(l.log(t, account, region), `"release":"next"`)
+		}
+	}
+	l.revise(t, "3")
+	for _, account := range l.members() {
+		for _, region := range regions {
+			log := l.log(t, account, region)
+			if n := strings.Count(log, `"release":"next"`); n != counted[account+region] {
+				t.Errorf("the later release still answers in %s %s", account, region)
+			}
+		}
+	}
+	l.holds(t, l.everywhere())
+}
+
+// runs fails unless each provider says that it is of this release.
+func (l *life) runs(t *testing.T, version string) {
+	t.Helper()
+	for _, account := range l.members() {
+		for _, region := range regions {
+			said := ""
+			for _, stack := range l.stacks(t, account, region) {
+				for _, output := range stack.Outputs {
+					if strings.HasPrefix(*stack.StackName, "StackSet-cloney-provider") && *output.OutputKey == "Version" {
+						said = *output.OutputValue
+					}
+				}
+			}
+			if said != version {
+				t.Errorf("%s %s runs %q, not %s", account, region, said, version)
+			}
+		}
+	}
+}
+
+// revise updates the credentials of all members, and looks that their keys stay.
+func (l *life) revise(t *testing.T, revision string) {
+	t.Helper()
+	before := l.organization.keys(t)
+	set := "cloney-source"
+	described, err := l.sets(t).DescribeStackSet(t.Context(), &cloudformation.DescribeStackSetInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
+	must(t, err)
+	parameters := slices.DeleteFunc(described.StackSet.Parameters, func(p types.Parameter) bool { return *p.ParameterKey == "Revision" })
+	_, err = l.sets(t).UpdateStackSet(t.Context(), &cloudformation.UpdateStackSetInput{
+		StackSetName: &set, CallAs: types.CallAsDelegatedAdmin, UsePreviousTemplate: aws.Bool(true),
+		Parameters: append(parameters, types.Parameter{ParameterKey: aws.String("Revision"), ParameterValue: &revision}),
+	})
+	must(t, err)
+	l.settled(t, set, "SUCCEEDED")
+	same(t, "keys", before, l.organization.keys(t))
+}
+
+// settled waits for a set's last operation, and compares how it ended.
+func (l *life) settled(t *testing.T, set, status string) {
+	t.Helper()
+	if _, err := l.shell.run("settled " + set); err != nil {
+		t.Fatal(err)
+	}
+	operations, err := l.sets(t).ListStackSetOperations(t.Context(), &cloudformation.ListStackSetOperationsInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
+	must(t, err)
+	if last := operations.Summaries[0]; string(last.Status) != status {
+		_, reasons := l.instances(t, set)
+		t.Errorf("the last operation of %s is %s: %v", set, last.Status, reasons)
+	}
+}
+
+// The account that left gets a provider by SAM, and credentials from it.
+func deployBySAM(t *testing.T, l *life) {
+	region := regions[0]
+	must(t, l.DeployProviderIn(t.Context(), l.joiner, region))
+	template := filepath.Join(t.TempDir(), "stack.yaml")
+	must(t, os.WriteFile(template, []byte(fmt.Sprintf(`Resources:
+  Credentials:
+    Type: Custom::CloneyS3Credentials
+    Properties: {ServiceToken: !ImportValue cloney-s3-credentials-ServiceToken, ServiceTimeout: 900, Access: Source, Buckets: [%s], SecretName: %s}
+`, bucketOf("data", l.joiner, region), secretName)), 0o600))
+	must(t, sandbox.StacksOf(l.in(t, l.joiner, region)).Deploy(t.Context(), "migration", template))
+	l.remember(t)
+}
+
+// adopted: the same resources and keys, and no event; then back to SAM's template.
+func adopted(t *testing.T, l *life) {
+	l.mayReadCode(t, "arn:aws:iam::"+l.joiner+":role/OrganizationAccountAccessRole")
+	l.unchanged(t)
+	must(t, l.DeployProviderIn(t.Context(), l.joiner, regions[0]))
+	l.unchanged(t)
+	if now := l.events(t); now != l.sent {
+		t.Errorf("%d events were sent to resources", now-l.sent)
+	}
+	for _, stack := range []string{"migration", sandbox.ProviderStack} {
+		must(t, sandbox.StacksOf(l.in(t, l.joiner, regions[0])).DeleteStack(t.Context(), stack))
+	}
+	l.holds(t, l.everywhere())
+}
+
+// mayReadCode fails unless the code buckets were told to let a role in. The sandbox
+// makes no bucket policy: what it says is judged in internal/confinement.
+func (l *life) mayReadCode(t *testing.T, role string) {
+	t.Helper()
+	for _, region := range regions {
+		told := slices.ContainsFunc(l.stacks(t, l.hub, region), func(stack types.Stack) bool {
+			return slices.ContainsFunc(stack.Parameters, func(p types.Parameter) bool {
+				return *p.ParameterKey == "MoreReaders" && strings.Contains(aws.ToString(p.ParameterValue), role)
+			})
+		})
+		if !told {
+			t.Errorf("in %s, %s deploys code that it may not read", region, role)
+		}
+	}
+}
+
+// wrongOrder deletes the canary's providers while credentials need them: refused,
+// and every key lives on. What a platform team then does: take the instances out
+// of the set, and delete the stacks by hand after the credentials.
+func wrongOrder(t *testing.T, l *life) {
+	l.remember(t)
+	set := "cloney-provider-canary"
+	remove := func(retain bool) {
+		_, err := l.sets(t).DeleteStackInstances(t.Context(), &cloudformation.DeleteStackInstancesInput{
+			StackSetName: &set, CallAs: types.CallAsDelegatedAdmin, Regions: regions, RetainStacks: &retain,
+			DeploymentTargets: &types.DeploymentTargets{OrganizationalUnitIds: []string{l.canaryOU}},
+		})
+		must(t, err)
+	}
+	remove(false)
+	l.settled(t, set, "FAILED")
+	_, reasons := l.instances(t, set)
+	if reason := reasons[l.canary+" "+regions[0]]; !strings.Contains(reason, "cannot be deleted as it is in use by") {
+		t.Errorf("the reason is %q", reason)
+	}
+	l.unchanged(t)
+	l.holds(t, l.everywhere())
+	remove(true)
+	l.settled(t, set, "SUCCEEDED")
+	l.holds(t, l.everywhere())
+}
+
+func nothingLeft(t *testing.T, l *life) {
+	l.deleteByHand(t, l.canary, "StackSet-cloney-provider-canary")
+	l.holds(t, nil)
+}
+
+// declaredAndDeleted: all credentials were made and, before their providers,
+// deleted; else a Delete would not have been answered. Then the hub goes.
+func declaredAndDeleted(t *testing.T, l *life) {
+	requests, err := l.Requests(t.Context())
+	must(t, err)
+	answered := map[string]int{}
+	for _, r := range requests[l.sent:] {
+		var event struct{ RequestType string }
+		must(t, json.Unmarshal(r.Event, &event))
+		answered[event.RequestType+" "+r.Outcome]++
+	}
+	if answered["Create SUCCESS"] != 6 || answered["Delete SUCCESS"] != 6 || len(answered) != 2 {
+		t.Errorf("the declared sets sent %v", answered)
+	}
+	l.holds(t, nil)
+	for _, region := range regions {
+		for _, stack := range []string{"cloney-hub", "cloney-code"} {
+			must(t, sandbox.StacksOf(l.in(t, l.hub, region)).DeleteStack(t.Context(), stack))
+		}
+	}
+	if left := l.inventory(t, l.hub); len(left) > 0 {
+		t.Errorf("the hub still has %v", left)
+	}
+}
+
+// copyOf copies what `make publish` needs of the checkout, with its times, so
+// that nothing is installed anew.
+func copyOf(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	absolute, err := filepath.Abs(root)
+	must(t, err)
+	arguments := []string{"-a"}
+	for _, part := range []string{"functions", "internal", "stacksets", "Makefile", "template.yaml", "samconfig.toml", "go.mod", "go.sum"} {
+		arguments = append(arguments, filepath.Join(absolute, part))
+	}
+	out, err := exec.CommandContext(t.Context(), "cp", append(arguments, dir)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	must(t, os.Symlink(filepath.Join(absolute, ".tools"), filepath.Join(dir, ".tools")))
+	return dir
+}
+
+func decode(t *testing.T, secret string) (k key) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(secret), &k); err != nil || k.AccessKeyId == "" {
+		t.Fatal("a secret is not a key")
+	}
+	return k
+}
+
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
