@@ -52,15 +52,24 @@ func (s *Sandbox) EnforceIAM(ctx context.Context, on bool) error {
 	return post(ctx, s.Endpoint+"/moto-api/reset-auth", body)
 }
 
-// Inventory is what an account holds beside the sandbox's own administrator:
-// "user NAME", "key ID of NAME", "policy ARN", "secret NAME", sorted. It is
-// asked by the SDK's own clients, not by our edges.
+// Inventory is what the sandbox's account holds in its region: InventoryIn.
 func (s *Sandbox) Inventory(ctx context.Context) ([]string, error) {
-	found, err := s.identities(ctx)
+	return s.InventoryIn(ctx, Account, Region)
+}
+
+// InventoryIn is what an account holds beside the sandbox's own administrator:
+// "user NAME", "key ID of NAME", "policy ARN", and of the region "secret NAME",
+// sorted. It is asked by the SDK's own clients, not by our edges.
+func (s *Sandbox) InventoryIn(ctx context.Context, account, region string) ([]string, error) {
+	config, err := s.ConfigIn(ctx, account, region)
 	if err != nil {
 		return nil, fmt.Errorf("taking inventory: %w", err)
 	}
-	secrets := secretsmanager.NewListSecretsPaginator(secretsmanager.NewFromConfig(s.Config()), &secretsmanager.ListSecretsInput{IncludePlannedDeletion: aws.Bool(true)})
+	found, err := identities(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("taking inventory: %w", err)
+	}
+	secrets := secretsmanager.NewListSecretsPaginator(secretsmanager.NewFromConfig(config), &secretsmanager.ListSecretsInput{IncludePlannedDeletion: aws.Bool(true)})
 	for secrets.HasMorePages() {
 		page, err := secrets.NextPage(ctx)
 		if err != nil {
@@ -74,8 +83,8 @@ func (s *Sandbox) Inventory(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-func (s *Sandbox) identities(ctx context.Context) (found []string, err error) {
-	client := iam.NewFromConfig(s.Config())
+func identities(ctx context.Context, config aws.Config) (found []string, err error) {
+	client := iam.NewFromConfig(config)
 	users := iam.NewListUsersPaginator(client, &iam.ListUsersInput{})
 	for users.HasMorePages() {
 		page, err := users.NextPage(ctx)

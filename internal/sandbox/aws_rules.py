@@ -7,10 +7,14 @@ Each says what AWS does. What is not mended here is kept by our own strict accou
 import copy
 import urllib.parse
 
+from moto.awslambda.exceptions import InvalidParameterValueException
+from moto.awslambda.models import LambdaFunction
 from moto.core.responses import ActionResult
 from moto.iam import models as iam
 from moto.iam.exceptions import DeleteConflictException, NotFoundException
 from moto.iam.responses import IamResponse
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import s3_backends
 from moto.secretsmanager.exceptions import InvalidParameterException, InvalidRequestException, ResourceExistsException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
@@ -109,7 +113,7 @@ def secrets_manager():
 def identities():
     backend = iam.IAMBackend
 
-    # AWS: DeleteUser is refused as long as anything hangs on the user.
+    # AWS: DeleteUser is refused as long as anything is attached to the user.
     @wrapping(backend, "delete_user")
     def delete_user(former, self, user_name):
         user = self.get_user(user_name)
@@ -135,6 +139,10 @@ def identities():
         if len(policy.versions) > 1:
             raise DeleteConflictException("This policy has more than one version. Before you delete a policy, you must delete the policy's versions.")
         former(self, policy_arn)
+
+    # AWS: a stack's managed policy goes with the stack. moto leaves it.
+    iam.ManagedPolicy.delete_from_cloudformation_json = staticmethod(
+        lambda arn, _, account_id, region: iam.iam_backends[account_id][iam.get_partition(region)].delete_policy(arn))
 
     # Not AWS's: what tests look for where it must not be.
     @wrapping(backend, "create_access_key")
@@ -178,6 +186,40 @@ def identities():
     IamResponse.list_service_specific_credentials = list_service_specific_credentials
 
 
+def functions():
+    # AWS: a function's code comes from a bucket of its own region, of whichever account. The words:
+    # https://github.com/aws-samples/aws-codepipeline-bitbucket-integration/issues/7
+    @wrapping(LambdaFunction, "_set_function_code")
+    def set_function_code(former, self, code):
+        def refuse(error, message):
+            raise InvalidParameterValueException(f"Error occurred while GetObject. S3 Error Code: {error}. S3 Error Message: {message}")
+
+        if "S3Bucket" in code:
+            try:
+                bucket = s3_backends[self.account_id][self.partition].get_bucket(code["S3Bucket"])
+            except MissingBucket:
+                refuse("NoSuchBucket", "The specified bucket does not exist")
+            if bucket.region_name != self.region:
+                refuse("PermanentRedirect", f"The bucket is in this region: {bucket.region_name}. Please use this region to retry the request")
+            if bucket.keys.get(code["S3Key"]) is None:
+                refuse("NoSuchKey", "The specified key does not exist.")
+        former(self, code)
+
+    # AWS: a template's tags are the function's.
+    create = LambdaFunction.create_from_cloudformation_json
+    update = LambdaFunction.update_from_cloudformation_json
+
+    def with_tags(function, cloudformation_json):
+        function.tags = {tag["Key"]: tag["Value"] for tag in cloudformation_json["Properties"].get("Tags", [])}
+        return function
+
+    LambdaFunction.create_from_cloudformation_json = classmethod(
+        lambda _, name, json, *place, **rest: with_tags(create(name, json, *place, **rest), json))
+    LambdaFunction.update_from_cloudformation_json = classmethod(
+        lambda _, **of: with_tags(update(**of), of["cloudformation_json"]))
+
+
 def install():
     secrets_manager()
     identities()
+    functions()

@@ -16,7 +16,7 @@ func takeBuild(root string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := os.CopyFS(copied, os.DirFS(filepath.Join(root, ".aws-sam/local", arch()))); err != nil {
+	if err := os.CopyFS(copied, os.DirFS(filepath.Join(root, ".aws-sam/local", Arch()))); err != nil {
 		return "", errors.Join(fmt.Errorf("there is no bootstrap; run make build-local: %w", err), os.RemoveAll(copied))
 	}
 	return copied, nil
@@ -28,7 +28,7 @@ func (s *Sandbox) bootstrap() string { return filepath.Join(s.build, "ProviderFu
 // template is ours, as `sam build` has left it.
 func (s *Sandbox) template() string { return filepath.Join(s.build, "template.yaml") }
 
-// arch is this machine's, in Lambda's words.
-func arch() string {
+// Arch is this machine's architecture, in Lambda's words.
+func Arch() string {
 	return map[string]string{"amd64": "x86_64", "arm64": "arm64"}[runtime.GOARCH]
 }

@@ -27,10 +27,12 @@ from moto.awslambda.utils import get_backend as lambda_backend
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import CloudFormationBackend, Event, Stack
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.cloudformation.utils import generate_stack_id
 
 MOST_BYTES = 4096  # of a response
 
+own_types = {}  # type of a resource that moto does not know -> its class
 requests = []  # every custom resource request so far, for the tests
 waiting = {}  # path and query of a ResponseURL -> Exchange
 
@@ -41,6 +43,11 @@ class Failed(BaseException):
     def __init__(self, reason, physical_id=None):
         super().__init__(reason)
         self.reason, self.physical_id = reason, physical_id
+
+
+def reason_of(failed):
+    """What a resource's event says. moto's errors put their code before their message."""
+    return getattr(failed, "reason", None) or getattr(failed, "message", None) or str(failed)
 
 
 class Exchange:
@@ -69,8 +76,8 @@ class ResponseBucket(BaseHTTPRequestHandler):
         """Not of S3: what the tests ask."""
         if self.path == "/_sandbox/issued":
             return self.respond(200, json.dumps(aws_rules.issued).encode())
-        if self.path == "/_sandbox/holdings":
-            return self.respond(200, json.dumps(holdings.holdings()).encode())
+        if self.path.startswith("/_sandbox/holdings"):
+            return self.respond(200, json.dumps(holdings.holdings(*self.path.split("/")[3:])).encode())
         if self.path != "/_sandbox/requests":
             return self.respond(404, b"")
         listed = [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests]
@@ -189,7 +196,9 @@ class Custom:
         requests.append(exchange)
         waiting[path + query] = exchange
         try:
-            function = lambda_backend(self.account_id, self.region).get_function(properties["ServiceToken"])
+            # In the account that the token names, which may be another one than the stack's.
+            _, _, _, region, account = properties["ServiceToken"].split(":")[:5]
+            function = lambda_backend(account, region).get_function(properties["ServiceToken"])
             # Asynchronously, as CloudFormation does: only the PUT counts.
             threading.Thread(target=function._invoke_lambda, args=(json.dumps(event),), daemon=True).start()
             answer = self.read(exchange, int(properties.get("ServiceTimeout", 3600)))
@@ -242,7 +251,8 @@ def references(value):
             found |= {name.split(".")[0] for name in re.findall(r"\$\{([^!][^}]*)\}", text)}
             found |= references(inner)
         elif key == "DependsOn":
-            found |= set(inner if isinstance(inner, list) else [inner])
+            # A resource's; a stack set's AutoDeployment has one of its own, of ARNs.
+            found |= {name for name in (inner if isinstance(inner, list) else [inner]) if isinstance(name, str)} | references(inner)
         else:
             found |= references(inner)
     return found
@@ -288,7 +298,7 @@ def note(stack, name, status, reason=None):
 
 
 def become(stack, status, reason=None):
-    stack.status = status
+    stack.status, stack.stack_status_reason = status, reason
     stack._add_stack_event(status, reason)
 
 
@@ -325,7 +335,8 @@ def make(stack, name):
     if condition and not known.lazy_condition_map[condition]:
         return False
     if not is_custom(resource_json):
-        fingerprint = json.dumps(resolved(stack, name), default=str, sort_keys=True)
+        parsed = resolved(stack, name)  # the second is a name that moto invents anew each time
+        fingerprint = json.dumps(parsed and parsed[0], default=str, sort_keys=True)
         before = stack.fingerprints.get(name)
         stack.fingerprints[name] = fingerprint
         if existing is None:
@@ -359,10 +370,13 @@ def make(stack, name):
     return True
 
 
-def unmake(stack, name, resource_json):
-    """Deletes one resource, unless it is to be retained."""
+def unmake(stack, name, resource_json, new=False):
+    """Deletes one resource, unless it is to be retained. New is one that the operation has made that is rolled back.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
+    """
+    kept = ("Retain",) if new else ("Retain", "RetainExceptOnCreate")
     resource = stack.resource_map._parsed_resources.get(name)
-    if resource is not None and not isinstance(resource, str) and resource_json.get("DeletionPolicy") != "Retain":
+    if resource is not None and not isinstance(resource, str) and resource_json.get("DeletionPolicy") not in kept:
         note(stack, name, "DELETE_IN_PROGRESS")
         if isinstance(resource, Custom):
             resource.delete()
@@ -400,23 +414,25 @@ def create(backend, stack, template, parameters):
             made.append(name)
             make(stack, name)
     except (Failed, Exception) as failed:
-        reason = getattr(failed, "reason", None) or str(failed)
+        reason = reason_of(failed)
         note(stack, made[-1], "CREATE_FAILED", reason)
         become(stack, "ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to create: [{made[-1]}].")
-        take_down(stack, made, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+        take_down(stack, made, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", new=True)
         return
     publish(backend, stack)
     become(stack, "CREATE_COMPLETE")
 
 
-def take_down(stack, names, complete, failed_status):
+def take_down(stack, names, complete, failed_status, new=False):
     """Deletes resources, dependents first. Says whether all went."""
+    # To look up an output, moto would make the resource that it names anew.
+    stack.output_map = {}
     failures = []
     for name in reversed(names):
         try:
-            unmake(stack, name, known_json(stack, name))
+            unmake(stack, name, known_json(stack, name), new)
         except (Failed, Exception) as failed:
-            note(stack, name, "DELETE_FAILED", getattr(failed, "reason", None) or str(failed))
+            note(stack, name, "DELETE_FAILED", reason_of(failed))
             failures.append(name)
     become(stack, failed_status if failures else complete, f"The following resource(s) failed to delete: {failures}." if failures else None)
     return not failures
@@ -435,7 +451,7 @@ def update(backend, stack, template, parameters):
             make(stack, name)
         publish(backend, stack)
     except (Failed, Exception) as failed:
-        note(stack, name, "UPDATE_FAILED" if name in there else "CREATE_FAILED", getattr(failed, "reason", None) or str(failed))
+        note(stack, name, "UPDATE_FAILED" if name in there else "CREATE_FAILED", reason_of(failed))
         roll_back(backend, stack, former, there, touched)
         return
     become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
@@ -444,7 +460,7 @@ def update(backend, stack, template, parameters):
             try:
                 unmake(stack, gone, former_resources[gone])
             except (Failed, Exception) as failed:  # does not fail the stack
-                note(stack, gone, "DELETE_FAILED", getattr(failed, "reason", None) or str(failed))
+                note(stack, gone, "DELETE_FAILED", reason_of(failed))
     clean_up(stack)
     become(stack, "UPDATE_COMPLETE")
 
@@ -459,15 +475,15 @@ def roll_back(backend, stack, former, there, touched):
             if name in touched and name in there:
                 make(stack, name)
     except (Failed, Exception) as failed:
-        note(stack, name, "UPDATE_FAILED", getattr(failed, "reason", None) or str(failed))
+        note(stack, name, "UPDATE_FAILED", reason_of(failed))
         become(stack, "UPDATE_ROLLBACK_FAILED", f"The following resource(s) failed to update: [{name}].")
         return
     for name in reversed(touched):
         if name not in there:
             try:
-                unmake(stack, name, new_resources[name])
+                unmake(stack, name, new_resources[name], new=True)
             except (Failed, Exception) as failed:
-                note(stack, name, "DELETE_FAILED", getattr(failed, "reason", None) or str(failed))
+                note(stack, name, "DELETE_FAILED", reason_of(failed))
     clean_up(stack)
     publish(backend, stack)
     become(stack, "UPDATE_ROLLBACK_COMPLETE")
@@ -487,6 +503,36 @@ def equip(backend, stack):
     stack.cross_stack_resources = stack.resource_map.cross_stack_resources = backend.exports
 
 
+def as_text(values):
+    """Parameters as a caller gives them: moto keeps lists and numbers."""
+    return {name: ",".join(map(str, value)) if isinstance(value, list) else str(value) for name, value in values.items()}
+
+
+def is_unchanged(stack, template, parameters, tags):
+    """Whether an update would be refused, because No updates are to be performed."""
+    new = Stack.parse_template(template)
+    slots = new.get("Parameters") or {}
+    values = {name: slot.get("Default") for name, slot in slots.items()} | {n: v for n, v in parameters.items() if n in slots}
+    return (new == stack.template_dict and as_text(values) == as_text(stack.given_parameters())
+            and (tags is None or tags == stack.tags))
+
+
+def given_parameters(self):
+    """Each parameter's value, also those that are defaults."""
+    slots = self.template_dict.get("Parameters") or {}
+    return {name: self.parameters.get(name, slot.get("Default")) for name, slot in slots.items()}
+
+
+def change(backend, stack, template, parameters, tags=None):
+    """UpdateStack."""
+    may_change(stack)
+    if is_unchanged(stack, template, parameters, tags):
+        raise ValidationError(message="No updates are to be performed.")
+    if tags is not None:
+        stack.tags = dict(tags)
+    update(backend, stack, template, parameters)
+
+
 def patched_create_stack(self, name, template, parameters, **rest):
     if name in [stack.name for stack in self.stacks.values()]:
         raise ValidationError(message=f"Stack [{name}] already exists")
@@ -495,14 +541,19 @@ def patched_create_stack(self, name, template, parameters, **rest):
                   tags=rest.get("tags"), role_arn=rest.get("role_arn"))
     equip(self, stack)
     self.stacks[stack.stack_id] = stack
-    create(self, stack, template, parameters)
+    try:
+        create(self, stack, template, parameters)
+    except Exception:  # the template or its parameters are refused: no stack was made
+        del self.stacks[stack.stack_id]
+        raise
     return stack
 
 
 def patched_update_stack(self, name, template, role_arn=None, parameters=(), tags=None):
     stack = self.get_stack(name)
-    may_change(stack)
-    update(self, stack, template, self._resolve_update_parameters(instance=stack, incoming_params=parameters))
+    former = stack.given_parameters()
+    values = {p["ParameterKey"]: p["ParameterValue"] if "ParameterValue" in p else former[p["ParameterKey"]] for p in parameters}
+    change(self, stack, template, as_text(values), tags)
     return stack
 
 
@@ -514,16 +565,22 @@ def patched_create_change_set(self, stack_name, *arguments, **rest):
         if stack.name == stack_name:
             may_change(stack)
     made = original_create_change_set(self, stack_name, *arguments, **rest)
-    stack = self.stacks[made[1]]
+    stack, change_set = self.stacks[made[1]], self.change_sets[made[0]]
     if not hasattr(stack, "fingerprints"):
         equip(self, stack)
+    elif is_unchanged(stack, change_set.template, change_set.parameters, change_set.tags):
+        change_set.status, change_set.execution_status = "FAILED", "UNAVAILABLE"
+        change_set.status_reason = "The submitted information didn't contain changes. Submit different information to create a change set."
+    else:
+        change_set.status, change_set.execution_status, change_set.status_reason = "CREATE_COMPLETE", "AVAILABLE", None
     return made
 
 
 def patched_execute_change_set(self, change_set_name, stack_name=None):
     change_set = self.describe_change_set(change_set_name)
     stack = self.stacks[change_set.stack_id]
-    (create if change_set.change_set_type == "CREATE" else update)(self, stack, change_set.template, change_set.parameters)
+    stack.tags = change_set.tags or stack.tags
+    (create if change_set.change_set_type == "CREATE" else update)(self, stack, change_set.template, as_text(change_set.parameters))
     change_set.execution_status = "EXECUTE_COMPLETE"
 
 
@@ -534,7 +591,9 @@ def patched_delete_stack(self, name_or_stack_id):
     for name, owner in self.exporters.items():
         users = [s.name for s in self.stacks.values() if name in getattr(s, "imports", ())]
         if owner == stack.stack_id and users:
-            become(stack, "DELETE_FAILED", f"Export {name} cannot be deleted as it is in use by {' and '.join(users)}")
+            # Not DELETE_FAILED: the stack is again what it was, with the reason.
+            # https://github.com/aws/aws-cdk/issues/604
+            become(stack, stack.status, f"Export {name} cannot be deleted as it is in use by {' and '.join(users)}")
             return
     become(stack, "DELETE_IN_PROGRESS", "User Initiated")
     resources = stack.template_dict.get("Resources", {})
@@ -563,10 +622,20 @@ def install():
     clean = parsing.clean_json
     parsing.clean_json = lambda value, resources: without_no_value(clean(value, resources))
     original = parsing.resource_class_from_type
-    parsing.resource_class_from_type = lambda kind: Custom if kind == "AWS::CloudFormation::CustomResource" or kind.startswith("Custom::") else original(kind)
+
+    def resource_class(kind):
+        if kind == "AWS::CloudFormation::CustomResource" or kind.startswith("Custom::"):
+            return Custom
+        return own_types.get(kind) or original(kind)
+
+    parsing.resource_class_from_type = resource_class
     CloudFormationBackend.__init__ = patched_init
     CloudFormationBackend.create_stack = patched_create_stack
     CloudFormationBackend.update_stack = patched_update_stack
     CloudFormationBackend.create_change_set = patched_create_change_set
     CloudFormationBackend.execute_change_set = patched_execute_change_set
     CloudFormationBackend.delete_stack = patched_delete_stack
+    # What the responses hand back for UsePreviousValue, and what they refuse themselves.
+    Stack.given_parameters = given_parameters
+    Stack.stack_parameters = property(lambda self: as_text(self.given_parameters()))
+    CloudFormationResponse._validate_different_update = lambda *_: None

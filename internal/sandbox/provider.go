@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"cloney-s3-credentials/internal/release/published"
 )
 
 // Buckets of a sandbox, for the events and the demo. Responses holds what the
@@ -55,7 +60,43 @@ func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) erro
 	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(artifactsBucket), Key: aws.String(codeKey), Body: strings.NewReader("not run")}); err != nil {
 		return fmt.Errorf("uploading the provider's code: %w", err)
 	}
-	text, err := s.translated(ctx)
+	return s.deployTranslated(ctx, s.Stacks, artifactsBucket, parameters...)
+}
+
+// DeployProviderIn does the same in another account and region, where functions
+// run their own code (Options.OwnFunctions): with a bucket of that account, as
+// `sam deploy` makes one.
+func (s *Sandbox) DeployProviderIn(ctx context.Context, account, region string, parameters ...string) error {
+	config, err := s.ConfigIn(ctx, account, region)
+	if err != nil {
+		return err
+	}
+	bootstrap, err := os.ReadFile(s.bootstrap())
+	if err != nil {
+		return err
+	}
+	code, err := published.Zip(bootstrap)
+	if err != nil {
+		return err
+	}
+	bucket := "sam-" + account + "-" + region
+	client := s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
+	in := &s3.CreateBucketInput{Bucket: &bucket}
+	if region != "us-east-1" {
+		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
+	}
+	var there *types.BucketAlreadyOwnedByYou
+	if _, err := client.CreateBucket(ctx, in); err != nil && !errors.As(err, &there) {
+		return fmt.Errorf("making bucket %s: %w", bucket, err)
+	}
+	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(codeKey), Body: bytes.NewReader(code)}); err != nil {
+		return fmt.Errorf("uploading the provider's code: %w", err)
+	}
+	return s.deployTranslated(ctx, StacksOf(config), bucket, append(parameters, "Architecture="+Arch())...)
+}
+
+func (s *Sandbox) deployTranslated(ctx context.Context, stacks Stacks, bucket string, parameters ...string) error {
+	text, err := s.translated(ctx, bucket)
 	if err != nil {
 		return err
 	}
@@ -68,30 +109,30 @@ func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) erro
 	if err := os.WriteFile(plain, []byte(text), 0o600); err != nil {
 		return err
 	}
-	return s.Deploy(ctx, ProviderStack, plain, parameters...)
+	return stacks.Deploy(ctx, ProviderStack, plain, parameters...)
 }
 
-// translations are plain CloudFormation by the text that they are of: what
-// takes a second is done once for all sandboxes of a process.
+// translations are plain CloudFormation by the text that they are of and the
+// bucket: what takes a second is done once for all sandboxes of a process.
 var translations = struct {
 	sync.Mutex
 	of map[string]string
 }{of: map[string]string{}}
 
-func (s *Sandbox) translated(ctx context.Context) (string, error) {
+func (s *Sandbox) translated(ctx context.Context, bucket string) (string, error) {
 	translations.Lock()
 	defer translations.Unlock()
 	template, err := os.ReadFile(s.template())
 	if err != nil {
 		return "", fmt.Errorf("translating the template: %w", err)
 	}
-	if text, ok := translations.of[string(template)]; ok {
+	if text, ok := translations.of[bucket+string(template)]; ok {
 		return text, nil
 	}
-	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), s.template(), "s3://"+artifactsBucket+"/"+codeKey)
+	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), s.template(), "s3://"+bucket+"/"+codeKey)
 	if err != nil {
 		return "", fmt.Errorf("translating the template: %w", err)
 	}
-	translations.of[string(template)] = text
+	translations.of[bucket+string(template)] = text
 	return text, nil
 }

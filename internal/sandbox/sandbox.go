@@ -57,6 +57,10 @@ type Options struct {
 	TimeoutSeconds int
 	// WithoutFunction leaves the runtime emulator away, which only Linux has.
 	WithoutFunction bool
+	// OwnFunctions has each Lambda function run in a process of its own, of the
+	// very zip that its stack names, as its own role. FunctionLog has what it
+	// prints; Log, Seen and TimeoutSeconds are for the one function of the others.
+	OwnFunctions bool
 	// Seen, if any, is told every call to AWS that a bootstrap makes, and AWS's
 	// reply. It may be called from several at once.
 	Seen func(r *http.Request, body []byte, reply *Reply)
@@ -69,11 +73,13 @@ type Sandbox struct {
 	Responses string // where CloudFormation's response bucket listens
 	root      string
 	build     string // our own copy of what make build-local made
+	functions string // where functions of their own have code and logs
 	keyID     string // of the administrator; empty while nothing is enforced
 	secret    string
 	emulator  string
 
 	moto, function *process
+	cli            *CLI       // after LoadCLI
 	one            sync.Mutex // one call of all proxies at a time
 	seen           func(*http.Request, []byte, *Reply)
 	proxy          *Proxy // of the function, where calls are to be seen
@@ -122,14 +128,22 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
 	}
-	if o.WithoutFunction {
+	if o.WithoutFunction || o.OwnFunctions {
 		s.emulator = ""
 	}
 	if s.build, err = takeBuild(root); err != nil {
 		return nil, err
 	}
-	s.moto, err = launch(s.tool("python"), filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
-		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator)
+	arguments := []string{filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
+		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator}
+	if o.OwnFunctions {
+		own, err := s.ownFunctions()
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		arguments = append(arguments, own...)
+	}
+	s.moto, err = launch(s.tool("python"), arguments...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting moto: %w", err), s.Close())
 	}
@@ -140,7 +154,7 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.Stacks = StacksOf(s.Config())
-	if o.WithoutFunction {
+	if s.emulator == "" {
 		return s, nil
 	}
 	if err := s.startFunction(ctx, o, ports[2], ports[3]); err != nil {
@@ -184,7 +198,7 @@ func (s *Sandbox) functionEnv() []string {
 }
 
 func (s *Sandbox) emulatorPath() (string, error) {
-	found, _ := filepath.Glob(filepath.Join(s.root, ".tools/venv/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-"+arch()))
+	found, _ := filepath.Glob(filepath.Join(s.root, ".tools/venv/lib/python3*/site-packages/samcli/local/rapid/aws-lambda-rie-"+Arch()))
 	if len(found) == 0 || runtime.GOOS != "linux" {
 		return "", fmt.Errorf("the runtime emulator runs on Linux, on x86_64 and arm64; this is %s on %s", runtime.GOOS, runtime.GOARCH)
 	}
@@ -220,8 +234,7 @@ func inherited() []string {
 	return kept
 }
 
-// Config is the SDK's configuration for the sandbox's administrator, or for
-// another key.
+// Config is the SDK's configuration for the sandbox's administrator.
 func (s *Sandbox) Config() aws.Config { return s.ConfigFor(s.keyID, s.secret) }
 
 // ConfigFor is the SDK's configuration for a key.
@@ -240,7 +253,7 @@ func (s *Sandbox) AWS(ctx context.Context, arguments ...string) (string, error) 
 
 // AWSWith runs the real AWS CLI with more environment.
 func (s *Sandbox) AWSWith(ctx context.Context, env []string, arguments ...string) (string, error) {
-	return run(ctx, s.root, append(s.Env(), env...), s.tool("aws"), arguments...)
+	return run(ctx, s.root, append(s.Env(), env...), s.CLI(), arguments...)
 }
 
 // Log is what the function has printed so far.
@@ -273,7 +286,7 @@ func (s *Sandbox) Close() error {
 	for _, end := range s.closing {
 		end()
 	}
-	return errors.Join(s.function.stop(), s.moto.stop(), os.RemoveAll(s.build))
+	return errors.Join(s.cli.Close(), s.function.stop(), s.moto.stop(), os.RemoveAll(s.build))
 }
 
 // LetContainersIn has containers of Docker's default bridge, and no other
@@ -334,6 +347,3 @@ func post(ctx context.Context, url, body string) error {
 	}
 	return nil
 }
-
-// CLI is the path of the AWS CLI that the sandbox uses.
-func (s *Sandbox) CLI() string { return s.tool("aws") }

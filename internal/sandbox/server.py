@@ -1,6 +1,8 @@
 """Start moto's server with what it lacks: an engine for custom resources (cloudformation.py),
-Lambda through the runtime emulator instead of a container, and some of AWS's own rules
-(aws_rules.py). Listens on 127.0.0.1 only; prints `ready` once it does.
+Lambda through the runtime emulator instead of a container (one for all functions, or one for
+each: functions.py), stack sets and their organization (stacksets.py, organization.py), and some
+of AWS's own rules (aws_rules.py, other_accounts.py). Listens on 127.0.0.1 only; prints `ready`
+once it does.
 """
 
 import argparse
@@ -8,14 +10,23 @@ import functools
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import urllib.request
 
-import cloudformation
+import autodeployment
 import aws_rules
+import cloudformation
+import dynamic_references
+import functions
+import kms
 import moto.backends
 import moto.core.responses
+import organization
+import other_accounts
+import stackset_api
+import stackset_resource
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaFunction
 from moto.server import DomainDispatcherApplication, create_backend_app
@@ -37,11 +48,7 @@ def invoke_through(emulator, endpoint):
         body = body.replace(FOR_CONTAINERS, endpoint).encode()
         with one_at_a_time, urllib.request.urlopen(urllib.request.Request(emulator, data=body)) as response:
             answer = response.read().decode()
-        try:
-            failed = "errorType" in json.loads(answer)
-        except (ValueError, TypeError):
-            failed = False
-        return answer, failed, ""
+        return answer, functions.failed(answer), ""
 
     return invoke
 
@@ -58,6 +65,8 @@ def end_with_parent():
     """Standard input ends when whoever started us does."""
     while sys.stdin.buffer.read(1):
         pass
+    if os.getpgrp() == os.getpid():  # then whatever we have started is in our group
+        os.killpg(0, signal.SIGKILL)
     os._exit(0)
 
 
@@ -66,13 +75,26 @@ def main():
     options.add_argument("--port", type=int, required=True)
     options.add_argument("--response-port", type=int, required=True)
     options.add_argument("--emulator", required=True, help="its URL; empty: no function runs")
+    options.add_argument("--own-functions", metavar="EMULATOR", help="the emulator's program: each function is a process of its own")
+    options.add_argument("--functions-directory", help="for --own-functions: where their code and logs are")
     options.add_argument("--stdin-guard", action="store_true")
     chosen = options.parse_args()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    LambdaFunction._invoke_lambda = invoke_through(chosen.emulator, f"http://127.0.0.1:{chosen.port}/")
+    if chosen.own_functions:
+        hosts = f"127.0.0.1:{chosen.response_port},127.0.0.1:{chosen.port}"
+        functions.install(functions.Runner(chosen.own_functions, chosen.functions_directory, f"http://127.0.0.1:{chosen.port}", hosts))
+    else:
+        LambdaFunction._invoke_lambda = invoke_through(chosen.emulator, f"http://127.0.0.1:{chosen.port}/")
     cloudformation.install()
+    dynamic_references.install()
     cloudformation.serve_responses(chosen.response_port)
     aws_rules.install()
+    kms.install()
+    other_accounts.install()
+    organization.install()
+    stackset_api.install()
+    stackset_resource.install()
+    autodeployment.install()
     hurry()
     server = make_server("127.0.0.1", chosen.port, DomainDispatcherApplication(create_backend_app), threaded=True)
     if chosen.stdin_guard:

@@ -71,12 +71,15 @@ func (s Stacks) DeleteStack(ctx context.Context, stack string) error {
 	if _, err := s.client.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &id}); err != nil {
 		return fmt.Errorf("deleting %s: %w", stack, err)
 	}
-	status, err := s.settled(ctx, id)
-	if err != nil {
+	if _, err := s.settled(ctx, id); err != nil {
 		return err
 	}
-	if status != types.StackStatusDeleteComplete {
-		return fmt.Errorf("%s is %s: %s", stack, status, s.Failures(ctx, id))
+	if found, err = s.describe(ctx, id); err != nil {
+		return err
+	}
+	if found.StackStatus != types.StackStatusDeleteComplete {
+		// One whose export is in use is what it was before, and only it says why.
+		return fmt.Errorf("%s is %s: %s\n%s", stack, found.StackStatus, aws.ToString(found.StackStatusReason), s.Failures(ctx, id))
 	}
 	return nil
 }
