@@ -1,7 +1,7 @@
 # make demo: see it work. make test: all checks. make sandbox: try it by hand.
 # Everything that they need beside Go, Python 3 and make is installed, pinned,
-# into .tools/ of this checkout. Nothing needs an AWS account, and a container
-# engine only what is called sam-local or invoke.
+# into .tools/ of this checkout. Only live, live-stacksets and publish need an
+# AWS account, and only what is called sam-local or invoke a container engine.
 #
 # $(STEP) NAME TITLE COMMAND... runs a command, says what is done and for how
 # long, and keeps what it printed in .tools/log/NAME.log.
@@ -18,12 +18,14 @@ BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-l
 
 # What goes to AWS, and what is told of it.
 SHIPPED := .aws-sam/release/ProviderFunction/bootstrap
+SHIPPED_X86_64 := .aws-sam/release-x86_64/ProviderFunction/bootstrap
 SBOM    := .aws-sam/bootstrap.cdx.json
 RELEASE_TOOLS := internal/release/tools.mod
 # What runs on this machine: beside what a plain `sam build` makes.
 LOCAL := .aws-sam/local/$(ARCH)
 
 TEMPLATES := template.yaml $(wildcard examples/*.yaml)
+STACKSETS := $(wildcard stacksets/*.yaml)
 
 SHELL := /bin/bash
 STEP  := @internal/make/step
@@ -47,7 +49,7 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo test units races e2e test-s3 live faults costs fuzz build build-local build-container invoke test-sam-local release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
+.PHONY: demo test units races e2e test-s3 test-stacksets live live-stacksets faults costs fuzz build build-local build-container invoke test-sam-local build-x86_64 publish release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
 
 # Go compiles while the rest is installed.
 demo: ## show the provider at work in a local AWS
@@ -66,7 +68,7 @@ test: ## everything that CI checks
 # The race detector is for what runs at the same time: not for packages that
 # only compute, nor for those that drive other processes. Of what SAMPLED play it
 # is shown some cases (accesstest.OneIn); all of them run without it.
-RACELESS := internal/(confinement|iamtest|keyring|order|plan|policy|sandbox.*)$$
+RACELESS := internal/(confinement|iamtest|keyring|order|plan|policy|sandbox.*|stacksets)$$
 SAMPLED  := internal/(probe|provision)$$
 races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
 	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(HANGS) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge
@@ -81,9 +83,20 @@ e2e: $(GOTESTSUM) $(LOCAL)/template.yaml oracle ## the end-to-end tests, on the 
 test-s3: $(GOTESTSUM) .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
 	$(STEP) test-s3 "Test the issued keys on a real S3" env $(SAME) $(TESTS) --format testname -- -tags=s3 -count=1 $(HANGS) ./internal/sandbox/minio
 
+# Beside `make test`, because it publishes: the function is compiled for both processors.
+test-stacksets: $(GOTESTSUM) $(LOCAL)/template.yaml compile ## every command of docs/stacksets.md, in a local AWS with an organization
+	$(STEP) test-stacksets "Test every command of docs/stacksets.md" env $(TESTS) --format testname -- -tags=stacksets -count=1 $(HANGS) -v ./internal/sandbox/stacksets
+
 # With the credentials of an administrator, where the provider is deployed.
 live: $(TOOLS) ## the life of a migration's credentials in your own AWS account: what only AWS can show
 	CLONEY_LIVE=yes go test -v -count=1 -timeout 90m ./internal/sandbox/live
+
+# Where docs/stacksets.md has been followed as far as "Read all keys", with its
+# profiles management and hub. Export HUB, NEW, ROOT and AWS_DEFAULT_REGION as it
+# does: NEW is an account in ROOT that no set has reached, HUB's profile may assume
+# the reader's role.
+live-stacksets: $(TOOLS) ## what only AWS can show of docs/stacksets.md, in your own organization: with HUB, NEW, ROOT and AWS_DEFAULT_REGION set
+	CLONEY_LIVE_ORGANIZATION=yes go test -tags=stacksets -v -count=1 -timeout 4h -run TestThePage ./internal/sandbox/stacksets
 
 # `races` plays a few of these cases; here are all. `test` draws fewer lives.
 PLAYS = 100000
@@ -103,6 +116,19 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME
 
 build: $(TOOLS) ## the bootstrap for AWS, by the template's own architecture
 	$(STEP) build "Build the function for AWS, by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release
+
+build-x86_64: $(TOOLS) ## the same for the other processor
+	$(STEP) build-x86_64 "Build the function for x86_64, by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir .aws-sam/release-x86_64 --parameter-overrides Architecture=x86_64
+
+# Say on the command line: VERSION=1.0.0 REGIONS="eu-west-1 us-east-1". The code
+# buckets (stacksets/code-bucket.yaml) are there and called PREFIX-ACCOUNT-REGION-an.
+VERSION :=
+REGIONS :=
+PREFIX  := cloney-code
+DRY_RUN :=
+publish: build build-x86_64 ## the release into the code bucket of each region, and dist/provider-VERSION.yaml for stack sets
+	@$(SAME) go run ./internal/release/publish -version='$(VERSION)' -regions='$(REGIONS)' -prefix='$(PREFIX)' -dry-run='$(DRY_RUN)' \
+		-commit="$$(git describe --always --dirty --abbrev=40 --exclude='*' 2> /dev/null || echo unknown)" -arm64=$(SHIPPED) -x86_64=$(SHIPPED_X86_64)
 
 # What a release is: the bootstrap, what is in it, and that both can be trusted.
 release: reproducible sbom ## all of it, before a release
@@ -173,16 +199,21 @@ format:
 	$(STEP) format "Look at the format of the code" bash -c 'unformatted=$$(gofmt -l functions internal) || exit 1; test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }'
 
 vet:
-	$(STEP) vet "Vet" env $(SAME) go vet -tags=s3,samlocal ./...
+	$(STEP) vet "Vet" env $(SAME) go vet -tags=s3,samlocal,stacksets ./...
 
 staticcheck:
-	$(STEP) staticcheck "Check statically" env $(SAME) go tool staticcheck -tags=s3,samlocal ./...
+	$(STEP) staticcheck "Check statically" env $(SAME) go tool staticcheck -tags=s3,samlocal,stacksets ./...
 
-# The SAM template as it is written, and as the plain CloudFormation that AWS
-# makes of it: each shows cfn-lint what the other does not.
+# The SAM template as it is written, as the plain CloudFormation that AWS makes of
+# it, and as it would be published (SAMPLE has a made-up account and checksums):
+# each shows cfn-lint what the others do not. What stack sets deploy is judged for
+# every region of every partition that cfn-lint knows.
+SAMPLE = --version=0.0.0 --commit=unknown --account=111122223333 --prefix=cloney-code --arm64=$(shell printf '%064d' 0) --x86_64=$(shell printf '%064d' 0)
 templates: $(TOOLS)
 	$(STEP) templates "Lint the templates" env AWS_DEFAULT_REGION=us-east-1 bash -c '$(VENV)/bin/python internal/sandbox/translate.py template.yaml s3://bucket/key > .tools/translated.json \
-		&& $(VENV)/bin/cfn-lint $(TEMPLATES) .tools/translated.json && echo "$(words $(TEMPLATES)) templates, and the first one translated"'
+		&& $(VENV)/bin/python internal/release/published/published.py $(SAMPLE) < .tools/translated.json > .tools/published.yaml \
+		&& $(VENV)/bin/cfn-lint $(TEMPLATES) .tools/translated.json \
+		&& $(VENV)/bin/cfn-lint --regions ALL_REGIONS -- .tools/published.yaml $(STACKSETS) && echo "$(words $(TEMPLATES) $(STACKSETS)) templates, the first one translated and published too"'
 
 oracle: .tools/oracle/.installed .tools/oracle/oracle.mjs .tools/oracle/collators.mjs
 
