@@ -159,7 +159,7 @@ func TestWhatOutlivesItsStack(t *testing.T) {
 // The credentials go before the provider that deletes them, whether the sets are
 // deleted or an account leaves them.
 func TestTheSetsGoInOrder(t *testing.T) {
-	sets := template(t, "organization").Resources
+	sets := template(t, "organisation").Resources
 	provider, credentials := sets["ProviderSet"], sets["CredentialsSet"]
 	if credentials.DependsOn != "ProviderSet" || provider.DependsOn != nil {
 		t.Errorf("the credentials' set depends on %v, the provider's on %v", credentials.DependsOn, provider.DependsOn)
@@ -196,7 +196,7 @@ func TestTheSetOfProvidersAllowsOneReader(t *testing.T) {
 // default.
 func TestTheSetOfCredentialsIsGivenItsParameters(t *testing.T) {
 	given := map[string]bool{}
-	for _, p := range template(t, "organization").Resources["CredentialsSet"].Properties["Parameters"].([]any) {
+	for _, p := range template(t, "organisation").Resources["CredentialsSet"].Properties["Parameters"].([]any) {
 		given[p.(map[string]any)["ParameterKey"].(string)] = true
 	}
 	parameters := template(t, "credentials").Parameters
