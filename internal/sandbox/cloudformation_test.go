@@ -54,7 +54,7 @@ func few(moments []time.Duration) []time.Duration {
 // The table of traces that the account in memory plays at every moment, at a few
 // of them, by the real function.
 func TestTable(t *testing.T) {
-	own(t)
+	ownFirst(t)
 	client := s3.NewFromConfig(account(t).Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	for _, bucket := range buckets[:2] {
 		_, err := client.CreateBucket(ctxOf(t), &s3.CreateBucketInput{Bucket: &bucket})

@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -21,9 +20,45 @@ import (
 // a good deal, up to as many as the memory of a laptop holds.
 var sandboxes = min(2*runtime.GOMAXPROCS(0), 8)
 
-// pool holds the local AWSes that nobody uses just now; where there is nil, one
-// is still to be started. A test takes one for its own.
-var pool chan *sandbox.Sandbox
+// pool has the local AWSes that nobody uses just now; where there is nil, one is
+// still to be started. A test takes one for its own, and waits for it.
+var pool turns
+
+// turns hands out sandboxes. Tests that take long go first: begun last, they
+// would run alone at the end, while the cores do nothing.
+type turns struct {
+	mu      sync.Mutex
+	free    []*sandbox.Sandbox
+	waiting []chan *sandbox.Sandbox
+}
+
+func (p *turns) take(long bool) *sandbox.Sandbox {
+	p.mu.Lock()
+	if last := len(p.free) - 1; last >= 0 {
+		s := p.free[last]
+		p.free = p.free[:last]
+		p.mu.Unlock()
+		return s
+	}
+	mine, behind := make(chan *sandbox.Sandbox, 1), len(p.waiting)
+	if long {
+		behind = 0
+	}
+	p.waiting = slices.Insert(p.waiting, behind, mine)
+	p.mu.Unlock()
+	return <-mine
+}
+
+func (p *turns) give(s *sandbox.Sandbox) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) == 0 {
+		p.free = append(p.free, s)
+		return
+	}
+	p.waiting[0] <- s
+	p.waiting = p.waiting[1:]
+}
 
 // owned says which test has which sandbox.
 var owned sync.Map
@@ -37,24 +72,43 @@ var seenTags sync.Map
 func own(t *testing.T) {
 	t.Helper()
 	t.Parallel()
-	s := <-pool
+	owning(t, pool.take(false))
+}
+
+// ownFirst is own, for the tests that take longest.
+func ownFirst(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	owning(t, pool.take(true))
+}
+
+// turn makes a test that starts a sandbox of another kind wait like the others.
+func turn(t *testing.T) {
+	t.Helper()
+	t.Parallel()
+	s := pool.take(false)
+	t.Cleanup(func() { pool.give(s) })
+}
+
+func owning(t *testing.T, s *sandbox.Sandbox) {
+	t.Helper()
 	if s == nil {
 		var err error
 		if s, err = open(); err != nil {
-			pool <- nil
+			pool.give(nil)
 			t.Fatal("starting a sandbox: ", err)
 		}
 	}
 	owned.Store(t.Name(), s)
 	t.Cleanup(func() {
 		if !t.Failed() {
-			pool <- s
+			pool.give(s)
 			return
 		}
 		if err := errors.Join(leaks.look(s), s.Close()); err != nil {
 			t.Error(err)
 		}
-		pool <- nil
+		pool.give(nil)
 	})
 }
 
@@ -91,17 +145,14 @@ func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
 	flag.Parse()
-	// A test waits for a sandbox only while as many tests run as there are of them.
-	if err := flag.Set("test.parallel", strconv.Itoa(sandboxes)); err != nil {
+	// All wait for a sandbox together, so that the longest ones get theirs first.
+	if err := flag.Set("test.parallel", "1000"); err != nil {
 		panic(err)
 	}
-	pool = make(chan *sandbox.Sandbox, sandboxes)
-	for range sandboxes {
-		pool <- nil
-	}
+	pool.free = make([]*sandbox.Sandbox, sandboxes)
 	code := m.Run()
-	for range sandboxes {
-		if s := <-pool; s != nil {
+	for _, s := range pool.free {
+		if s != nil {
 			if err := errors.Join(leaks.look(s), s.Close()); err != nil {
 				fmt.Fprintln(os.Stderr, "--- FAIL: leaks:", err)
 				code = 1

@@ -19,7 +19,7 @@ import (
 // A life: Create, the same Create again, twelve Updates, one that fails and is
 // rolled back, a replacement, Delete, the same Delete again.
 func TestLife(t *testing.T) {
-	own(t)
+	ownFirst(t)
 	const stack = "life"
 	source := fmt.Sprintf("Access: Source, Buckets: [%s", sandbox.SourceBucket)
 	must(t, deploy(t, stack, source+"]"))
