@@ -76,8 +76,8 @@ class ResponseBucket(BaseHTTPRequestHandler):
         """Not of S3: what the tests ask."""
         if self.path == "/_sandbox/issued":
             return self.respond(200, json.dumps(aws_rules.issued).encode())
-        if self.path.startswith("/_sandbox/holdings"):
-            return self.respond(200, json.dumps(holdings.holdings(*self.path.split("/")[3:])).encode())
+        if self.path == "/_sandbox/holdings":
+            return self.respond(200, json.dumps(holdings.holdings()).encode())
         if self.path != "/_sandbox/requests":
             return self.respond(404, b"")
         listed = [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests]

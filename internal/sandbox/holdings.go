@@ -2,7 +2,7 @@ package sandbox
 
 import "context"
 
-// Holdings are what an account holds in a region by moto's own books, read past every API
+// Holdings are what the account holds by moto's own books, read past every API
 // and every client of AWS. Stack, of everything, is the tag cloney:stack-id.
 type Holdings struct {
 	Users    []HeldUser
@@ -40,13 +40,8 @@ type HeldVersion struct {
 	Value  string
 }
 
-// Holdings reads moto's books of the sandbox's account in its region.
+// Holdings reads moto's books.
 func (s *Sandbox) Holdings(ctx context.Context) (Holdings, error) {
-	return s.HoldingsIn(ctx, Account, Region)
-}
-
-// HoldingsIn reads moto's books of any account and region.
-func (s *Sandbox) HoldingsIn(ctx context.Context, account, region string) (Holdings, error) {
 	var held Holdings
-	return held, s.ask(ctx, "holdings/"+account+"/"+region, &held)
+	return held, s.ask(ctx, "holdings", &held)
 }

@@ -1,4 +1,4 @@
-"""What an account holds in a region, as moto itself keeps it: users with their keys and policies, and
+"""What the account holds, as moto itself keeps it: users with their keys and policies, and
 secrets with their values. For tests that look from outside, past every API and every client.
 """
 
@@ -8,10 +8,10 @@ from moto.secretsmanager.models import secretsmanager_backends
 ACCOUNT, PARTITION, REGION = "123456789012", "aws", "us-east-1"
 
 
-def holdings(account=ACCOUNT, region=REGION):
+def holdings():
     # Lists of the moment: other threads go on changing what is listed.
-    iam = iam_backends[account][PARTITION]
-    secrets = secretsmanager_backends[account][region].secrets
+    iam = iam_backends[ACCOUNT][PARTITION]
+    secrets = secretsmanager_backends[ACCOUNT][REGION].secrets
     return {
         "users": [{
             "name": user.name,
