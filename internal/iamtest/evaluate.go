@@ -161,7 +161,7 @@ func (a *Account) check(r *Request) {
 	a.Resource.check(true)
 	switch isRole := strings.HasPrefix(segments[5], "role/"); {
 	case !isRole && !strings.HasPrefix(segments[5], "user/"):
-		panic(refuse("a resource policy for principal %q: it is no IAM user or role", a.Principal))
+		panic(refuse("a resource policy for principal %q: it is not an IAM user or role", a.Principal))
 	// What names a role is limited by its boundary, what names its session is not.
 	case isRole && a.Boundary != nil:
 		panic(refuse("a resource policy for a role within a boundary"))

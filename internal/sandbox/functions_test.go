@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"cloney-s3-credentials/internal/sandbox"
 )
@@ -120,14 +119,7 @@ func (o *organization) logged(account string, second bool) {
 func (o *organization) upload(region, bucket, key string, body []byte) {
 	o.Helper()
 	client := s3.NewFromConfig(o.config(sandbox.Account, region), func(o *s3.Options) { o.UsePathStyle = true })
-	input := &s3.CreateBucketInput{Bucket: &bucket}
-	if region != here {
-		input.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(region)}
-	}
-	if _, err := client.HeadBucket(ctxOf(o.T), &s3.HeadBucketInput{Bucket: &bucket}); err != nil {
-		_, err := client.CreateBucket(ctxOf(o.T), input)
-		must(o.T, err)
-	}
+	must(o.T, sandbox.MakeBucket(ctxOf(o.T), client, bucket))
 	_, err := client.PutObject(ctxOf(o.T), &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
 	must(o.T, err)
 }

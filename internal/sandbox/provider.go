@@ -3,7 +3,6 @@ package sandbox
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"cloney-s3-credentials/internal/release/published"
 )
@@ -37,8 +35,8 @@ const Object = "holiday.jpg"
 func (s *Sandbox) MakeBuckets(ctx context.Context) error {
 	client := s3.NewFromConfig(s.Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	for _, bucket := range []string{SourceBucket, SecondBucket, DestinationBucket, ResponsesBucket, artifactsBucket} {
-		if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-			return fmt.Errorf("making bucket %s: %w", bucket, err)
+		if err := MakeBucket(ctx, client, bucket); err != nil {
+			return err
 		}
 	}
 	for _, bucket := range []string{SourceBucket, SecondBucket} {
@@ -81,13 +79,8 @@ func (s *Sandbox) DeployProviderIn(ctx context.Context, account, region string, 
 	}
 	bucket := "sam-" + account + "-" + region
 	client := s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
-	in := &s3.CreateBucketInput{Bucket: &bucket}
-	if region != "us-east-1" {
-		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
-	}
-	var there *types.BucketAlreadyOwnedByYou
-	if _, err := client.CreateBucket(ctx, in); err != nil && !errors.As(err, &there) {
-		return fmt.Errorf("making bucket %s: %w", bucket, err)
+	if err := MakeBucket(ctx, client, bucket); err != nil {
+		return err
 	}
 	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(codeKey), Body: bytes.NewReader(code)}); err != nil {
 		return fmt.Errorf("uploading the provider's code: %w", err)

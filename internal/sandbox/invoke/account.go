@@ -67,10 +67,6 @@ func (a account) bucket(ctx context.Context, name, region string) (made bool, er
 	if _, err := client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name}); err == nil {
 		return false, nil
 	}
-	input := &s3.CreateBucketInput{Bucket: &name}
-	if region != sandbox.Region {
-		input.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
-	}
-	_, err = client.CreateBucket(ctx, input)
+	err = sandbox.MakeBucket(ctx, client, name)
 	return err == nil, err
 }

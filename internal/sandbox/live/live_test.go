@@ -22,7 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"cloney-s3-credentials/internal/sandbox"
@@ -140,12 +139,7 @@ func open(t *testing.T) *account {
 	a.Stacks = sandbox.StacksOf(a.config)
 	client := a.s3(a.config)
 	for _, bucket := range []string{a.source, a.destination} {
-		making := &s3.CreateBucketInput{Bucket: &bucket}
-		if a.config.Region != "us-east-1" {
-			making.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(a.config.Region)}
-		}
-		_, err := client.CreateBucket(ctx, making)
-		must(t, err)
+		must(t, sandbox.MakeBucket(ctx, client, bucket))
 		t.Cleanup(func() { a.drop(t, bucket) })
 		for _, key := range []string{"in/holiday.jpg", "in-other/holiday.jpg"} {
 			_, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("sun and sea")})

@@ -19,7 +19,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -127,12 +126,7 @@ func (o *organization) s3As(who aws.Config) *s3.Client {
 
 func (o *organization) makeBucket(t *testing.T, ctx context.Context, account, region, prefix string) {
 	t.Helper()
-	in := &s3.CreateBucketInput{Bucket: aws.String(bucketOf(prefix, account, region))}
-	if region != "us-east-1" {
-		in.CreateBucketConfiguration = &s3types.CreateBucketConfiguration{LocationConstraint: s3types.BucketLocationConstraint(region)}
-	}
-	_, err := o.s3(t, account, region).CreateBucket(ctx, in)
-	must(t, err)
+	must(t, sandbox.MakeBucket(ctx, o.s3(t, account, region), bucketOf(prefix, account, region)))
 }
 
 // environment is a reader's: the profiles that the page names.
