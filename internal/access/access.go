@@ -23,7 +23,7 @@ var (
 	ErrExists = errors.New("exists already")
 	// ErrLimit: a quota of AWS would be exceeded (third key, sixth version …).
 	ErrLimit = errors.New("limit reached")
-	// ErrConflict: a deletion is refused because something still hangs on it.
+	// ErrConflict: a deletion is refused because something is still attached to it.
 	ErrConflict = errors.New("still in use")
 	// ErrBusy: AWS asks to come back later; nothing was done.
 	ErrBusy = errors.New("busy, try again")
@@ -40,6 +40,9 @@ var (
 	ErrPublic = errors.New("refused as public")
 	// ErrMoved: another call has moved AWSCURRENT meanwhile.
 	ErrMoved = errors.New("AWSCURRENT is not where the call said it is; nothing was done")
+	// ErrKMS: Secrets Manager cannot use the secret's KMS key; nothing was done. It
+	// says ErrDenied or ErrInvalid of some such keys too.
+	ErrKMS = errors.New("the KMS key cannot be used")
 	// ErrInvalid: AWS refuses the request's content; nothing was done.
 	ErrInvalid = errors.New("refused as invalid")
 	// ErrDoubt comes beside another outcome. That one is what the call's last
@@ -48,11 +51,23 @@ var (
 	ErrDoubt = errors.New("an earlier attempt of the call may have been carried out")
 )
 
+// Obstacles is what keeps a key from what it is for, though it authenticates: a
+// bucket that is gone, or denies it.
+type Obstacles string
+
+func (o Obstacles) Error() string { return string(o) }
+
+// InGroups says that a user was not deleted because somebody put it into groups.
+type InGroups struct{ Groups []string }
+
+func (e InGroups) Error() string { return "the user is in a group" }
+
 // Definite reports whether err says for certain that the call was not carried
 // out. After any other error the call may have happened: look before acting.
 func Definite(err error) bool {
-	refusals := []error{ErrNotFound, ErrExists, ErrLimit, ErrConflict, ErrBusy, ErrThrottled, ErrDenied, ErrPublic, ErrMoved, ErrInvalid}
-	return !errors.Is(err, ErrDoubt) && slices.ContainsFunc(refusals, func(refusal error) bool { return errors.Is(err, refusal) })
+	refusals := []error{ErrNotFound, ErrExists, ErrLimit, ErrConflict, ErrBusy, ErrThrottled, ErrDenied, ErrPublic, ErrMoved, ErrKMS, ErrInvalid}
+	refused := slices.ContainsFunc(refusals, func(refusal error) bool { return errors.Is(err, refusal) })
+	return !errors.Is(err, ErrDoubt) && (refused || errors.As(err, new(InGroups)))
 }
 
 // User is an IAM user as it stands in the account.
@@ -63,10 +78,20 @@ type User struct {
 	Name string
 	ARN  string
 	Tags map[string]string
-	// Bounded says that the user carries the permissions boundary that this
-	// provider puts on users; always, where it puts none.
-	Bounded bool
+	// Boundary is the permissions boundary that the user carries.
+	Boundary Boundary
 }
+
+// Boundary is the permissions boundary of a user.
+type Boundary struct {
+	ARN string // empty: the user carries none
+	// Wanted is the ARN of the one that this provider puts on users; empty: it puts
+	// none, and any will do.
+	Wanted string
+}
+
+// Holds reports whether it is the one that this provider puts on users.
+func (b Boundary) Holds() bool { return b.Wanted == "" || b.ARN == b.Wanted }
 
 // Key is one access key of a user, without its secret half.
 type Key struct {
@@ -109,6 +134,7 @@ type SecretInfo struct {
 	Tags     map[string]string
 	Versions []Version
 	Deleted  time.Time // not zero: scheduled for deletion, in its recovery window
+	Replicas []string  // regions that it was replicated to; AWS does not delete it before they are removed
 }
 
 // Staging labels of Secrets Manager.

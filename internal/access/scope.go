@@ -24,6 +24,14 @@ func (s Scope) Expired(now time.Time) bool {
 	return !s.ExpiresAt.IsZero() && !now.Before(s.ExpiresAt)
 }
 
+// Subject is whose key is proven, as far as the next step of whoever reads of a
+// failure depends on it.
+type Subject struct {
+	// MadeUp: the stack sets no UserName. A stack that is deleted and created
+	// again then makes a user of another name.
+	MadeUp bool
+}
+
 // Place is where in S3 a credential reaches: a whole bucket, or the keys of a
 // bucket that begin with a prefix, written "bucket" or "bucket/prefix". The
 // prefix is taken literally.

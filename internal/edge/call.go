@@ -57,6 +57,7 @@ func doubt(err error) error { return fmt.Errorf("%w; %w", err, access.ErrDoubt) 
 // pass for one as old as can be.
 var required = map[string][]string{
 	"GetUser":              {"User.UserId", "User.UserName", "User.Arn"},
+	"ListUsers":            {"Users.UserName"},
 	"CreateUser":           {"User.UserId", "User.UserName", "User.Arn"},
 	"CreateAccessKey":      {"AccessKey.AccessKeyId", "AccessKey.SecretAccessKey"},
 	"ListAccessKeys":       {"AccessKeyMetadata.AccessKeyId", "AccessKeyMetadata.Status", "AccessKeyMetadata.CreateDate"},

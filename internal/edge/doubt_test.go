@@ -56,10 +56,10 @@ func TestADoubtEndsWithItsCall(t *testing.T) {
 			return []edgetest.Answer{{}, edgetest.JSON(`{"ARN": "arn:x"}`), edgetest.JSONError(400, "ResourceExistsException", "x")}[n-1]
 		}}
 		s := secrets.New(manager.Config(t))
-		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", nil); err != nil {
+		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", "", nil); err != nil {
 			t.Error(err)
 		}
-		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", nil); !errors.Is(err, access.ErrExists) || !access.Definite(err) {
+		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", "", nil); !errors.Is(err, access.ErrExists) || !access.Definite(err) {
 			t.Error(err)
 		}
 	})

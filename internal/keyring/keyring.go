@@ -31,7 +31,7 @@ type Ring struct {
 	Keys     []access.Key
 	Others   []access.Key              // of another user that the secret records too
 	Versions []access.Version          // of the secret
-	Former   []access.Version          // of the secret whose name it had before
+	Former   []access.Version          // of secrets that it had before and that are still there
 	LastUse  map[string]access.LastUse // by key id, of each key but AWSCURRENT's
 	Replaced time.Time                 // when AWSCURRENT last moved; zero: not known
 	Grace    time.Duration
@@ -87,6 +87,11 @@ func (r Ring) Recorded(keyID string) bool {
 	return slices.ContainsFunc(r.Versions, func(v access.Version) bool { return KeyID(v) == keyID })
 }
 
+// everRecorded is Recorded, in a former secret too.
+func (r Ring) everRecorded(keyID string) bool {
+	return r.Recorded(keyID) || (Ring{Versions: r.Former}).Recorded(keyID)
+}
+
 // Standing returns the version whose key was issued for the Serial and lives:
 // AWSCURRENT if it is one, else the one with the youngest key. What a rotation
 // has not finished does not stand yet.
@@ -130,7 +135,7 @@ func (r Ring) InUse(key access.Key) bool {
 	}
 	used := r.LastUse[key.ID].Time
 	usedLately := r.Now.Sub(used) < r.Grace
-	if !r.Recorded(key.ID) || r.untold(key) {
+	if !r.everRecorded(key.ID) || r.untold(key) {
 		return usedLately && used.After(key.Created.Add(proving))
 	}
 	return usedLately || r.Now.Sub(r.replaced()) < r.Grace
@@ -139,6 +144,12 @@ func (r Ring) InUse(key access.Key) bool {
 // proving is how long after a key was made its own update may have used it, to
 // prove it: a function runs for 5 minutes at the most. IAM counts that as a use.
 const proving = 15 * time.Minute
+
+// Unused reports whether nobody has used the key since its own update proved it, as
+// far as IAM says.
+func (r Ring) Unused(key access.Key) bool {
+	return !r.LastUse[key.ID].Time.After(key.Created.Add(proving))
+}
 
 // untold reports whether nobody was ever given the key: it was stored last, and
 // AWSCURRENT never named it, because its update failed.
@@ -262,11 +273,14 @@ func (r Ring) Forgotten(becomesPrevious string, deleted []access.Key) (versions 
 
 // Blocked says why there is no room, and what to do.
 func (r Ring) Blocked(key access.Key) string {
+	if r.holds(access.Pending, key.ID) {
+		return fmt.Sprintf("both places for keys are taken. Key %s belongs to a rotation that has not ended. Try again once it has: then one of the two keys can be replaced", key.ID)
+	}
 	which := "which was replaced"
-	if !r.Recorded(key.ID) {
+	if !r.everRecorded(key.ID) {
 		which = "which someone made by hand"
 	}
-	return fmt.Sprintf("both places for keys are taken. Key %s, %s, is still in use: %s. Retry when it has gone unused for %d days, or deactivate it to free its place: aws iam update-access-key --user-name %s --access-key-id %s --status Inactive",
+	return fmt.Sprintf("both places for keys are taken. Key %s, %s, is still in use: %s. Try again when it has gone unused for %d days; or, once nothing needs it any more, deactivate it to free its place: aws iam update-access-key --user-name %s --access-key-id %s --status Inactive",
 		key.ID, which, r.lastUsed(key), int(r.Grace.Hours()/24), r.User, key.ID)
 }
 

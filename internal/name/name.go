@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,6 +45,11 @@ const (
 	TagCompleted = TagPrefix + "completed"
 	// TagKMSKey, on the secret: SecretKmsKeyId as the stack wrote it.
 	TagKMSKey = TagPrefix + "kms-key"
+	// KMSKeyChanges is its value while it changes: no stack writes that, so that
+	// whoever comes next changes it again.
+	KMSKeyChanges = "changing"
+	// TagLocked, on a former secret that stays: its values could not be read.
+	TagLocked = TagPrefix + "locked"
 	// TagReaders, on the secret: it may have a resource policy of ours.
 	TagReaders = TagPrefix + "readers"
 	// TagPromoted, on the secret: when AWSCURRENT last went back to a former
@@ -96,6 +102,32 @@ func (o Owner) Owns(tags map[string]string) bool {
 // OwnsAs reports whether an entity belongs to the owner under this physical id.
 func (o Owner) OwnsAs(physicalID string, tags map[string]string) bool {
 	return o.Owns(tags) && tags[TagPhysical] == physicalID
+}
+
+// LostAs reports whether an entity may be the owner's, under this physical id, but
+// for tags that somebody took off or wrote over: at least one says nothing, and none
+// says otherwise.
+func (o Owner) LostAs(physicalID string, tags map[string]string) (lost bool) {
+	for key, value := range o.Tags(physicalID) {
+		switch is := tags[key]; {
+		case is == value:
+		case saysNothing(key, is):
+			lost = true
+		default:
+			return false
+		}
+	}
+	return lost
+}
+
+// saysNothing reports whether the provider has not written this value of an
+// ownership tag, for whomever: it is empty, or not the id of a stack.
+func saysNothing(key, value string) bool {
+	if key == TagStack {
+		_, err := ParseStackID(value)
+		return err != nil
+	}
+	return value == ""
 }
 
 // hashLength characters of base32 hold 60 bits: two resources of one account
@@ -168,6 +200,21 @@ func Secret(user string) string { return SecretPrefix + user }
 // that the functions of two regions cannot touch each other's users.
 func Path(region string) string { return "/cloney/" + region + "/" }
 
+// boundaryPath is the IAM path of UserBoundary in every release of template.yaml.
+// CloudFormation names it STACK-UserBoundary-RANDOM.
+const (
+	boundaryPath     = "/cloney-boundary/"
+	boundaryResource = "-UserBoundary-"
+)
+
+// IsUserBoundary reports whether a boundary is a UserBoundary of a provider in the
+// account of the user: of this one, or of one that was deployed before it.
+func IsUserBoundary(boundary, userARN string) bool {
+	account, _, found := strings.Cut(userARN, ":user/")
+	called, under := strings.CutPrefix(boundary, account+":policy"+boundaryPath)
+	return found && under && strings.Contains(called, boundaryResource)
+}
+
 // tagValue is how many characters a tag's value has.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
 const tagValue = 256
@@ -193,10 +240,14 @@ func RememberedSecrets(userTags map[string]string) (secrets []string) {
 	return secrets
 }
 
-// ForgetSecrets returns the keys of the tags that remember other secrets than this.
-func ForgetSecrets(userTags map[string]string, secret string) (keys []string) {
+// ForgetSecrets returns the keys of the tags that remember other secrets than these.
+func ForgetSecrets(userTags map[string]string, kept ...string) (keys []string) {
+	stay := map[string]string{}
+	for _, secret := range kept {
+		maps.Copy(stay, RememberSecret(secret))
+	}
 	for key := range userTags {
-		if _, kept := RememberSecret(secret)[key]; strings.HasPrefix(key, tagSecret) && !kept {
+		if _, stays := stay[key]; strings.HasPrefix(key, tagSecret) && !stays {
 			keys = append(keys, key)
 		}
 	}
@@ -223,6 +274,10 @@ func PolicyNumber(user, policy string) (int, bool) {
 // LabelLatest is the staging label of the version that was stored last. Secrets
 // Manager moves it along: it is on one version at a time.
 const LabelLatest = TagPrefix + "latest"
+
+// LabelTried is the staging label of the version that showed whether the secret's
+// KMS key can be used. It holds no key.
+const LabelTried = TagPrefix + "tried"
 
 const keyLabel = TagPrefix + "serial:"
 

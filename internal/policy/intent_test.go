@@ -162,6 +162,8 @@ var intents = map[string]intent{
 	"prefix-and-whole-bucket": {rows: and(wholly(both, "logs"), within(both))},
 	"overlapping":             {rows: and(wholly(read, "logs"), within(read))},
 
+	"legacy-names": {rows: and(wholly(read, "ABCD_Central_1"), map[string]string{"abcd_central_1": nothing, "abcd_central_1?": nothing, "abcd_central_1/key": nothing, "ABCD-Central-1/key": nothing})},
+
 	"kms-source":      {rows: and(wholly(read, "data-lake"), map[string]string{keyEurope: decrypt, keyOther: nothing, keyVirginia: nothing})},
 	"kms-destination": {rows: and(wholly(write, "data-lake"), map[string]string{keyEurope: encrypt, keyOther: nothing, keyVirginia: nothing})},
 	"kms-two-regions": {rows: and(wholly(both, "data-lake"), map[string]string{keyEurope: encrypt, keyVirginia: encrypt, keyOther: nothing, strings.Replace(keyEurope, "eu-west-1", "us-east-1", 1): nothing})},

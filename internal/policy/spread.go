@@ -19,11 +19,10 @@ type Document struct {
 type TooManyError struct{ Places, Fit int }
 
 func (e TooManyError) Error() string {
-	policies := fmt.Sprintf("the %d managed policies that AWS attaches to a user can hold (%d characters each)", name.MaxPolicies, MaxSize)
 	if e.Fit == 0 {
-		return fmt.Sprintf("Buckets: %d are more than %s: KmsKeyArns, SourceIps or a prefix leave no room for one; declare several resources with fewer of them each", e.Places, policies)
+		return "Buckets: a user's policies have no room for any entry, because KmsKeyArns, SourceIps or a prefix take it all. Declare several resources, each with fewer of them"
 	}
-	return fmt.Sprintf("Buckets: %d are %d more than %s; declare a second resource for the rest", e.Places, e.Places-e.Fit, policies)
+	return fmt.Sprintf("Buckets: %d entries are too many: a user's policies hold about %d of these. Declare further resources for the others", e.Places, e.Fit)
 }
 
 // Documents spreads the scope over policies. former says which number held

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,26 @@ func TestCapacity(t *testing.T) {
 		c.scope.Places = c.scope.Places[:c.fit]
 		if _, err := policy.Documents(c.scope, "aws", nil); err != nil {
 			t.Errorf("%d do not fit: %v", c.fit, err)
+		}
+	}
+}
+
+// What a stack owner reads says how many fit, or what takes the room.
+func TestWhatIsSaidOfTooMany(t *testing.T) {
+	many := access.Scope{Source: true, Places: buckets(0, 2000)}
+	none := access.Scope{Source: true, Places: buckets(0, 1)}
+	for i := range 400 {
+		none.SourceIPs = append(none.SourceIPs, fmt.Sprintf("203.0.%d.%d", i/256, i%256))
+	}
+	for _, c := range []struct {
+		scope access.Scope
+		want  string
+	}{
+		{many, `^Buckets: 2000 entries are too many: a user's policies hold about [1-9][0-9]{2} of these\. Declare further resources for the others$`},
+		{none, `^Buckets: a user's policies have no room for any entry, because KmsKeyArns, SourceIps or a prefix take it all\. Declare several resources, each with fewer of them$`},
+	} {
+		if _, err := policy.Documents(c.scope, "aws", nil); err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
+			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
 }
