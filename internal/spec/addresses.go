@@ -36,16 +36,16 @@ func (r *reader) sourceIPs() []string {
 	items := r.list("SourceIps")
 	// Nothing that narrows is ignored: a list that came out empty is a mistake.
 	if list, ok := r.properties["SourceIps"].([]any); ok && len(list) == 0 {
-		r.refuse("SourceIps", "is an empty list; leave it out for no such limit")
+		r.refuse("SourceIps", "is an empty list; name the addresses that the requests come from, or leave the property out")
 	}
 	for _, item := range items {
 		prefix, ok := parseRange(item.text)
 		if !ok {
-			r.refuse(item.property, "%s is no IPv4 or IPv6 address or CIDR; write 203.0.113.7 or 203.0.113.0/24", quote(item.text))
+			r.wrong(item.property, item.text, "is not an IPv4 or IPv6 address or CIDR; write it like 203.0.113.7 or 203.0.113.0/24")
 			continue
 		}
 		if what := nonPublic(prefix); what != "" {
-			r.refuse(item.property, "%s %s; write the public addresses that the requests come from", quote(item.text), what)
+			r.wrong(item.property, item.text, "%s; write the public addresses that the requests come from", what)
 			continue
 		}
 		ranges = append(ranges, written(prefix))
@@ -68,7 +68,7 @@ func parseRange(s string) (netip.Prefix, bool) {
 
 func nonPublic(prefix netip.Prefix) string {
 	if prefix.Bits() == 0 {
-		return "is every address, which narrows nothing; leave SourceIps out"
+		return "is every address, which narrows nothing"
 	}
 	for _, special := range notPublic {
 		if special.prefix.Overlaps(prefix) {

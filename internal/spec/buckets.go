@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
 )
 
 func (r *reader) places() []access.Place {
@@ -21,7 +21,7 @@ func (r *reader) places() []access.Place {
 	for _, item := range items {
 		place, problem := parsePlace(item.text, r.rules.Owner.Stack.Partition)
 		if problem != "" {
-			r.refuse(item.property, "%s %s", quote(item.text), problem)
+			r.wrong(item.property, item.text, "%s", problem)
 			continue
 		}
 		if !allowed(place.Bucket(), r.rules.AllowedBuckets) && r.disallow(NotAllowed{Place: place}, item, "the buckets that this provider may give access to (its AllowedBuckets", r.rules.AllowedBuckets) {
@@ -34,11 +34,25 @@ func (r *reader) places() []access.Place {
 
 var s3ARN = regexp.MustCompile(`^arn:([a-z0-9-]*):s3:([a-z0-9-]*):([0-9]*):((?s:.*))$`)
 
+// Programs write s3:// before a bucket's name, Hadoop's s3a:// or s3n://. Of other
+// URLs, what the bucket is depends on the host.
+var (
+	s3URL    = regexp.MustCompile(`^(?i:s3[an]?)://`)
+	otherURL = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+)
+
 // parsePlace returns the place that an entry names, or what is wrong with it.
 func parsePlace(entry, partition string) (place access.Place, problem string) {
-	if rest, ok := strings.CutPrefix(entry, "s3://"); ok {
-		return "", "is a URL; write it without s3://, " + quote(rest)
+	scheme := s3URL.FindString(entry)
+	place, problem = parsePath(entry[len(scheme):], partition)
+	if scheme != "" && problem == "" {
+		return "", "is a URL; write " + quote(string(place)) + ", without " + scheme
 	}
+	return place, problem
+}
+
+// parsePath reads an entry that is not an S3 URL.
+func parsePath(entry, partition string) (place access.Place, problem string) {
 	bucket, prefix, _ := strings.Cut(entry, "/")
 	if strings.HasPrefix(entry, "arn:") {
 		if bucket, prefix, problem = cutARN(entry, partition); problem != "" {
@@ -46,15 +60,15 @@ func parsePlace(entry, partition string) (place access.Place, problem string) {
 		}
 	}
 	switch {
-	case strings.HasSuffix(bucket, ":") && strings.HasPrefix(prefix, "/"):
-		return "", "is a URL; write the bucket's name alone"
+	case otherURL.MatchString(entry) || isHost(bucket, partition):
+		return "", "is an address on the web; write the bucket's name, or NAME/PREFIX"
 	case strings.ContainsAny(bucket, "*?"):
 		return "", "has a wildcard; name each bucket, without one"
 	}
 	if prefix == "*" {
 		prefix = "" // so people copy it out of other policies: all of the bucket
 	}
-	if problem = bucketProblem(bucket); problem == "" {
+	if problem = bucketProblem(bucket, partition); problem == "" {
 		problem = prefixProblem(bucket, prefix)
 	}
 	return placeOf(bucket, prefix), problem
@@ -76,7 +90,7 @@ func cutARN(arn, partition string) (bucket, prefix, problem string) {
 	case m[3] != "" && strings.HasPrefix(m[4], "accesspoint"):
 		return "", "", "is an access point; name the bucket behind it"
 	case m[2] != "" || m[3] != "":
-		return "", "", "is not the ARN of a bucket; it has neither region nor account: arn:" + partition + ":s3:::NAME"
+		return "", "", "is not the ARN of a bucket, which has neither region nor account; write arn:" + partition + ":s3:::NAME"
 	case m[1] != partition:
 		return "", "", "is of another partition than the stack; write arn:" + partition + ":s3:::NAME"
 	}
@@ -97,18 +111,24 @@ const mostPrefix = 978
 func prefixProblem(bucket, prefix string) string {
 	begin := func(c rune) bool { return c == '/' || unicode.IsSpace(c) }
 	end := func(c rune) bool { return c == '*' || unicode.IsSpace(c) }
-	meant := quote(string(placeOf(bucket, strings.TrimRightFunc(strings.TrimLeftFunc(prefix, begin), end))))
+	meant := strings.TrimLeftFunc(prefix, begin)
+	if strings.HasSuffix(strings.TrimSpace(prefix), "*") {
+		meant = beforeWildcards(meant)
+	}
+	meant = strings.TrimRightFunc(meant, end)
+	advice := "write " + quote(string(placeOf(bucket, meant))) + ", which covers every key that begins so"
+	if meant == "" {
+		advice = "write " + quote(bucket) + ", which is the whole bucket"
+	}
 	switch {
 	case strings.TrimSpace(prefix) != prefix:
-		return "has a prefix that begins or ends with white space; write " + meant + ", which stands for itself"
+		return "has a prefix that begins or ends with white space; " + advice
 	case strings.HasSuffix(prefix, "*"):
-		return "has a prefix that ends in *, which is no wildcard here; write " + meant + ", which covers every key that begins so"
+		return "has a prefix that ends in *, which is not a wildcard here; " + advice
 	case strings.HasPrefix(prefix, "/"):
-		return "has a prefix that begins with /, which is no part of it; write " + meant + ", with one slash after the bucket"
+		return "has two slashes after the bucket; " + advice
 	case len(prefix) > mostPrefix:
-		return fmt.Sprintf("has a prefix of %d bytes; with more than %d no key is left to verify it with, for S3's have at most 1024", len(prefix), mostPrefix)
-	case !utf8.ValidString(prefix):
-		return "has a prefix that is no UTF-8, as every object's key is"
+		return fmt.Sprintf("has a prefix of %d bytes, and can have at most %d, because verifying it adds to it; name a shorter prefix", len(prefix), mostPrefix)
 	}
 	for _, c := range prefix {
 		if c < 0x20 || c > 0xFF {
@@ -118,23 +138,41 @@ func prefixProblem(bucket, prefix string) string {
 	return ""
 }
 
+// beforeWildcards returns what stands before the first wildcard of a prefix that was
+// meant as a pattern: keys that hold one are not meant. A dot that stands alone
+// before it is of a regular expression.
+func beforeWildcards(prefix string) string {
+	if i := strings.IndexAny(prefix, "*?"); i >= 0 {
+		prefix = prefix[:i]
+	}
+	if prefix == "." || strings.HasSuffix(prefix, "/.") {
+		prefix = strings.TrimSuffix(prefix, ".")
+	}
+	return prefix
+}
+
 var (
-	bucketCharacters = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*[a-z0-9]$`)
-	// What S3 gives to others than general purpose buckets.
-	reservedPrefixes = []string{"xn--", "sthree-", "amzn-s3-demo-"}
+	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	// Until March 2018 us-east-1 made buckets of these names, and they live on. They
+	// can be asked for by path only, out of which a name of dots alone would lead.
+	formerBucketName = regexp.MustCompile(`^[A-Za-z0-9._-]{3,255}$`)
+	// What S3 calls other things than general purpose buckets.
 	reservedSuffixes = map[string]string{
 		"-s3alias":   "an access point's alias; name the bucket behind it",
 		"--ol-s3":    "an Object Lambda access point's alias; name the bucket behind it",
 		".mrap":      "a multi-region access point's alias; name the bucket behind it",
-		"--x-s3":     "a directory bucket, which Cloney's guide does not cover",
-		"--table-s3": "a table bucket, which Cloney's guide does not cover",
+		"--x-s3":     "a directory bucket, which Cloney's guide does not cover; name a general purpose bucket",
+		"--table-s3": "a table bucket, which Cloney's guide does not cover; name a general purpose bucket",
 	}
 )
 
+const howBucketsAreCalled = "write 3 to 63 of a–z, 0–9, dots and hyphens, with a letter or digit at both ends and no two dots in a row"
+
 // bucketProblem says what is wrong with a general purpose bucket's name, or
-// nothing.
+// nothing. What S3 no longer takes for a new bucket (xn--, sthree-, amzn-s3-demo-,
+// capitals) may be an old one's name. An IP address never was.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-func bucketProblem(bucket string) string {
+func bucketProblem(bucket, partition string) string {
 	for suffix, what := range reservedSuffixes {
 		if strings.HasSuffix(bucket, suffix) {
 			return "is " + what
@@ -142,21 +180,25 @@ func bucketProblem(bucket string) string {
 	}
 	_, err := netip.ParseAddr(bucket)
 	switch {
-	case len(bucket) < 3 || len(bucket) > 63:
-		return "is no bucket name, which has 3 to 63 characters"
-	case !bucketCharacters.MatchString(bucket):
-		return "is no bucket name; use a–z, 0–9, dots and hyphens, with a letter or digit at both ends"
-	case strings.Contains(bucket, ".."):
-		return "is no bucket name, which has no two dots in a row"
 	case err == nil:
-		return "is an IP address, which no bucket is called"
-	}
-	for _, prefix := range reservedPrefixes {
-		if strings.HasPrefix(bucket, prefix) {
-			return "begins with " + prefix + ", which S3 reserves"
-		}
+		return "is an IP address, not a bucket name; write the bucket's name"
+	case bucketName.MatchString(bucket) && !strings.Contains(bucket, ".."):
+		return ""
+	case numberInName.MatchString(bucket):
+		return "holds an account id that a tool has taken for a number, so that digits may be lost; " + instead
+	case !formerBucketName.MatchString(bucket) || strings.Trim(bucket, ".") == "":
+		return "is not a bucket name; " + howBucketsAreCalled
+	case partition != "aws":
+		return "is a name that only buckets of us-east-1 from before March 2018 have, which partition " + partition + " does not reach; " + howBucketsAreCalled
 	}
 	return ""
+}
+
+// isHost reports whether a bucket's name is the host that it is reached by, which
+// Fn::GetAtt gives as DomainName, or S3's own.
+func isHost(bucket, partition string) bool {
+	host, domain := strings.ToLower(bucket), name.Suffix(partition)
+	return strings.HasSuffix(host, ".amazonaws.com") || domain != "" && strings.HasSuffix(host, "."+domain)
 }
 
 // allowed reports whether the bucket matches one of the patterns, or there are

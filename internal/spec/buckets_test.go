@@ -2,6 +2,8 @@ package spec_test
 
 import (
 	"encoding/json"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -57,79 +59,69 @@ func TestBucketNamesThatS3Gives(t *testing.T) {
 	}
 }
 
-func TestBucketsThatAreNone(t *testing.T) {
+// What is far too long is refused like the rest, and at once.
+func TestEntriesThatAreFarTooLong(t *testing.T) {
 	for entry, advice := range map[string]string{
-		"ab":                                   "3 to 63 characters",
-		strings.Repeat("a", 64):                "3 to 63 characters",
-		strings.Repeat("a", 100_000):           "3 to 63 characters",
-		"/":                                    "3 to 63 characters",
-		"My-Bucket":                            "use a–z, 0–9, dots and hyphens",
-		"my_bucket":                            "use a–z",
-		"-abc":                                 "letter or digit at both ends",
-		"abc-":                                 "letter or digit at both ends",
-		".abc":                                 "letter or digit at both ends",
-		"abc.":                                 "letter or digit at both ends",
-		"abc\n":                                "use a–z",
-		" abc":                                 "use a–z",
-		"bücket":                               "use a–z",
-		"${Bucket}":                            "use a–z",
-		"a..b":                                 "no two dots in a row",
-		"192.168.5.4":                          "is an IP address",
-		"xn--abc":                              "begins with xn--, which S3 reserves",
-		"sthree-abc":                           "begins with sthree-, which S3 reserves",
-		"sthree-configurator-abc":              "begins with sthree-",
-		"amzn-s3-demo-bucket":                  "begins with amzn-s3-demo-, which S3 reserves",
-		"my-point-abcdef123-s3alias":           "access point's alias; name the bucket behind it",
-		"my-point-abcdef123--ol-s3":            "Object Lambda access point's alias; name the bucket behind it",
-		"mfzwi23gnjvgw.mrap":                   "multi-region access point's alias; name the bucket behind it",
-		"fast--euw1-az1--x-s3":                 "directory bucket",
-		"table--table-s3":                      "table bucket",
-		"ab*c/in":                              "has a wildcard; name each bucket",
-		"abc/d\u20acta/":                       "has the character U+20AC in its prefix, which an IAM policy cannot hold (only U+0020 to U+00FF)",
-		"abc/a\nb":                             "has the character U+000A in its prefix",
-		"abc/" + strings.Repeat("é", 513):      "has a prefix of 1026 bytes; with more than 978 no key is left to verify it with",
-		"abc/in/*":                             `has a prefix that ends in *, which is no wildcard here; write "abc/in/", which covers every key that begins so`,
-		"arn:aws:s3:::abc/in/*":                `has a prefix that ends in *, which is no wildcard here; write "abc/in/"`,
-		"abc/in*":                              `ends in *, which is no wildcard here; write "abc/in", which`,
-		"abc/**":                               `ends in *, which is no wildcard here; write "abc", which`,
-		"abc/in/**":                            `write "abc/in/", which`,
-		"abc//":                                `has a prefix that begins with /, which is no part of it; write "abc", `,
-		"abc//in/":                             `has a prefix that begins with /, which is no part of it; write "abc/in/", `,
-		"arn:aws:s3:::abc///in":                `write "abc/in", `,
-		"abc//*":                               `write "abc", `,
-		"abc/ in/":                             `has a prefix that begins or ends with white space; write "abc/in/", `,
-		"abc/in/ ":                             `begins or ends with white space; write "abc/in/", `,
-		"abc/in\n":                             `begins or ends with white space; write "abc/in", `,
-		"abc/\u00a0in":                         `begins or ends with white space; write "abc/in", `,
-		"abc/in\u0085":                         `begins or ends with white space; write "abc/in", `,
-		"abc/ ":                                `begins or ends with white space; write "abc", `,
-		"abc/ /in/* ":                          `write "abc/in/", `,
-		"arn:aws:s3:::abc/in ":                 `begins or ends with white space; write "abc/in", `,
-		"abc/* ":                               `write "abc", `,
+		strings.Repeat("a", 100_000):           "is not a bucket name",
+		strings.Repeat("s3://", 100_000):       "is an address on the web",
+		"abc/" + strings.Repeat("é", 513):      "has a prefix of 1026 bytes",
 		"abc/in" + strings.Repeat("*", 10_000): `write "abc/in", `,
-		"a_b/in/":                              "use a–z",
-		"*":                                    "has a wildcard; name each bucket",
-		"abc-*":                                "has a wildcard",
-		"abc-?":                                "has a wildcard",
-		"arn:aws:s3:::*":                       "has a wildcard",
-		"s3://abc/in":                          `is a URL; write it without s3://, "abc/in"`,
-		"s3://abc":                             `is a URL; write it without s3://, "abc"`,
-		"https://abc.s3.amazonaws.com/x":       "is a URL; write the bucket's name alone",
-		"arn:aws:s3:eu-west-1:123456789012:accesspoint/p":                      "is an access point; name the bucket behind it",
-		"arn:aws:s3:eu-west-1:123456789012:accesspoint:p":                      "is an access point; name the bucket behind it",
-		"arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap":              "is an access point; name the bucket behind it",
-		"arn:aws:s3-object-lambda:eu-west-1:123456789012:accesspoint/p":        "write arn:aws:s3:::NAME or the name alone",
-		"arn:aws:s3express:eu-west-1:123456789012:bucket/fast--euw1-az1--x-s3": "write arn:aws:s3:::NAME or the name alone",
-		"arn:aws:s3:::fast--euw1-az1--x-s3":                                    "directory bucket",
-		"arn:aws:s3:eu-west-1::abc":                                            "it has neither region nor account: arn:aws:s3:::NAME",
-		"arn:aws:s3::123456789012:abc":                                         "it has neither region nor account",
-		"arn:aws:iam::123456789012:user/abc":                                   "write arn:aws:s3:::NAME or the name alone",
-		"arn:aws-cn:s3:::abc":                                                  "is of another partition than the stack; write arn:aws:s3:::NAME",
-		"arn:aws:s3:::":                                                        "3 to 63 characters",
-		"arn:aws:s3:::My-Bucket":                                               "use a–z",
-		"arn:":                                                                 "write arn:aws:s3:::NAME",
 	} {
 		only(t, bucket(t, entry), "Buckets[0]", advice, rules(t))
+	}
+}
+
+// Buckets of us-east-1 from before March 2018 have names that S3 no longer makes.
+// A stack anywhere in the partition may name them, in others there are none.
+func TestLegacyBucketNames(t *testing.T) {
+	china := spec.Rules{Owner: owner(t, "aws-cn", "cn-north-1")}
+	for _, old := range []string{
+		"ABCD_Central_1", "My-Bucket", "my_bucket", "_ab", "-abc", "abc-", ".abc", "abc.", "a..b", "MY.BUCKET", "1_2",
+		strings.Repeat("a", 64), strings.Repeat("Z", 255),
+	} {
+		for entry, want := range map[string]access.Place{old: access.Place(old), old + "/in/": access.Place(old + "/in/"), "arn:aws:s3:::" + old + "/*": access.Place(old)} {
+			got, err := spec.Parse(properties(t, bucket(t, entry)), rules(t))
+			if diff := cmp.Diff([]access.Place{want}, got.Scope.Places); err != nil || diff != "" {
+				t.Errorf("%q: %v\n%s", entry, err, diff)
+			}
+		}
+		only(t, bucket(t, old), "Buckets[0]", "only buckets of us-east-1 from before March 2018 have, which partition aws-cn does not reach", china)
+	}
+	for _, none := range []string{"A_", "...", "....", strings.Repeat("a", 256), "A B", "Ä_bucket", "a_b:c", "192.168.5.4", "A_b-s3alias", "A_b--x-s3"} {
+		if found := problems(t, bucket(t, none), rules(t)); len(found) != 1 {
+			t.Errorf("%q: %v", none, found)
+		}
+	}
+	// Names differ in capitals, and are sorted all the same however they come.
+	got, err := spec.Parse(properties(t, `{"Access": "Source", "Buckets": ["data_1", "Data/in/", "data", "Data", "DATA", "data-1", "data/in"]}`), rules(t))
+	if diff := cmp.Diff([]access.Place{"DATA", "Data", "data", "data-1", "data_1"}, got.Scope.Places); err != nil || diff != "" {
+		t.Errorf("%v\n%s", err, diff)
+	}
+}
+
+// The name of a host could be a bucket's. It never is meant so: Fn::GetAtt gives it.
+func TestHostsAreNotBuckets(t *testing.T) {
+	for _, c := range []struct{ partition, region, entry string }{
+		{"aws", "eu-west-1", "data.s3.amazonaws.com"},
+		{"aws", "eu-west-1", "data.s3.dualstack.eu-west-1.amazonaws.com/in/"},
+		{"aws", "eu-west-1", "data.s3-website-eu-west-1.amazonaws.com"},
+		{"aws", "eu-west-1", "Data.S3.AmazonAWS.com"},
+		{"aws", "eu-west-1", "s3.amazonaws.com/data"},
+		{"aws-cn", "cn-north-1", "data.s3.cn-north-1.amazonaws.com.cn"},
+		{"aws-eusc", "eusc-de-east-1", "data.s3.eusc-de-east-1.amazonaws.eu"},
+	} {
+		only(t, bucket(t, c.entry), "Buckets[0]", "is an address on the web; write the bucket's name", spec.Rules{Owner: owner(t, c.partition, c.region)})
+	}
+	// Of a partition that is not known, the domain is not either.
+	only(t, bucket(t, "data."), "Buckets[0]", "which partition aws-new does not reach", spec.Rules{Owner: owner(t, "aws-new", "new-west-1")})
+}
+
+// What S3 reserves for the names of new buckets, old ones may have.
+func TestReservedBeginnings(t *testing.T) {
+	for _, entry := range []string{"xn--abc", "sthree-abc", "sthree-configurator-abc", "amzn-s3-demo-bucket"} {
+		if found := problems(t, bucket(t, entry), rules(t)); found != nil {
+			t.Error(found)
+		}
 	}
 }
 
@@ -144,7 +136,7 @@ func TestPartitionsOfBucketARNs(t *testing.T) {
 
 // What advice says to write is taken, and is what was meant.
 func TestTheAdviceOnPrefixesIsTaken(t *testing.T) {
-	for _, entry := range []string{"abc/in/*", "abc/in*", "abc/**", "abc//", "abc// *in/* *", "abc/ /in/* ", "arn:aws:s3:::abc//in/\t"} {
+	for _, entry := range []string{"abc/in/*", "abc/in*", "abc/**", "abc//", "s3://abc/in", "S3A://abc/in/*", "s3://abc//in", "abc// *in/* *", "abc/ /in/* ", "arn:aws:s3:::abc//in/\t"} {
 		found := problems(t, bucket(t, entry), rules(t))
 		if len(found) != 1 {
 			t.Fatalf("%q: %v", entry, found)
@@ -154,6 +146,32 @@ func TestTheAdviceOnPrefixesIsTaken(t *testing.T) {
 		if again := problems(t, bucket(t, advice), rules(t)); advice == "" || again != nil {
 			t.Errorf("%q: %v; and then %v", entry, found, again)
 		}
+	}
+}
+
+// A pattern is not proposed as a prefix: it would be accepted, and reach no key.
+func TestTheAdviceOnPatternsHasNoWildcard(t *testing.T) {
+	for entry, want := range map[string]string{
+		"data/**/*": `write "data", which is the whole bucket`, "data/*/*": `write "data", which is the whole bucket`,
+		"data/.*": `write "data", which is the whole bucket`, "data/in/.*": `write "data/in/", which covers`,
+		"data/in/?*": `write "data/in/", which covers`, "data/in/a?b/*": `write "data/in/a", which covers`,
+		"data/in *": `write "data/in", which covers`, "data/in/*/x* ": `write "data/in/", which covers`,
+		"data/.git*": `write "data/.git", which covers`, "data/a.*": `write "data/a.", which covers`,
+		"s3://data/in/**/*": `write "data/in/", which covers`, "data/a?b ": `write "data/a?b", which covers`,
+	} {
+		only(t, bucket(t, entry), "Buckets[0]", want, rules(t))
+	}
+}
+
+// !Sub before what Fn::Sub does not know breaks the template.
+func TestTheAdviceOnVariables(t *testing.T) {
+	const sub = "write !Sub before it"
+	for entry, want := range map[string]string{
+		"data/${aws:username}/*": `holds "${aws:username}", which nothing fills in here`, "data/${saml:sub}*": "nothing fills in",
+		"data/${AWS::AccountId}/${aws:PrincipalTag/team}/*": `holds "${aws:PrincipalTag/team}", which nothing`, "data/${*}/*": "nothing fills in", "${env:BUCKET}": "nothing fills in",
+		"${Bucket}": sub, "data/${AWS::StackName}/*": sub, "data-${Other.Outputs.Name}": sub, "data/${/*": "ends in *",
+	} {
+		only(t, bucket(t, entry), "Buckets[0]", want, rules(t))
 	}
 }
 
@@ -219,7 +237,10 @@ func TestAllowedBuckets(t *testing.T) {
 		{"data", "data", true},
 		{"data", "data2", false},
 		{"data", "adata", false},
-		{"data-*", "data-", false}, // not a bucket's name, see below
+		{"data-*", "data-", true},
+		{"data-*", "Data-1", false},
+		{"Data_*", "Data_1", true},
+		{"Data_*", "data_1", false},
 		{"data-*", "data-1", true},
 		{"data-*", "my-data-1", false},
 		{"*-data", "my-data", true},
@@ -244,4 +265,24 @@ func TestAllowedBuckets(t *testing.T) {
 	only(t, bucket(t, "other"), "Buckets[0]", "(its AllowedBuckets: logs, data-*); ask the owner of the provider's stack", given)
 	// By its ARN it is the same bucket.
 	only(t, bucket(t, "arn:aws:s3:::other"), "Buckets[0]", "is not among the buckets", given)
+}
+
+// Whatever bucket a stack may name, the provider's owner can allow.
+func TestTheTemplateTakesTheNamesOfBuckets(t *testing.T) {
+	template, err := os.ReadFile("../../template.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, parameter, _ := strings.Cut(string(template), "\n  AllowedBuckets:\n")
+	_, pattern, _ := strings.Cut(parameter, "AllowedPattern: ")
+	pattern, _, _ = strings.Cut(pattern, "\n")
+	takes := regexp.MustCompile(pattern)
+	for name, want := range map[string]bool{
+		"*": true, "data-*": true, "my.bucket-1": true, "ABCD_Central_1": true, "Data_*": true, strings.Repeat("Z", 255): true,
+		"": false, "data/in": false, "arn:aws:s3:::data": false, "d?ta": false, "data ": false, "${x}": false,
+	} {
+		if takes.MatchString(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
 }

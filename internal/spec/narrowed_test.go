@@ -66,7 +66,7 @@ func TestWhatACreateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
 func TestWhatIsWrongInAnUpdateIsRefused(t *testing.T) {
 	given := narrower(t)
 	given.Update = true
-	only(t, bucket(t, "Logs"), "Buckets[0]", "is no bucket name", given)
+	only(t, bucket(t, "Logs!"), "Buckets[0]", "is not a bucket name", given)
 	only(t, bucket(t, "logs/in/*"), "Buckets[0]", "ends in *", given)
 	only(t, `{"Access": "Source", "Buckets": "data-1", "SecretReaders": "210987654321"}`, "SecretReaders", "is in another account than the secret", given)
 	got, err := spec.Parse(properties(t, `{"Access": "Source", "Buckets": "logs", "Serial": 0}`), given)

@@ -16,16 +16,16 @@ const most = 3000
 
 func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
 	found := problems(t, `{
-		"Zone": "x", "Acess": "x", "SecretReaders": "1", "RotationSchedule": "daily", "ExpiresAt": "soon", "SourceIps": "10.0.0.1", "BucketOwner": "me", "KmsKeyArns": "*",
+		"Zone": "x", "ServiceTimeout": "-1", "Acess": "x", "SecretReaders": "1", "RotationSchedule": "daily", "ExpiresAt": "soon", "SourceIps": "10.0.0.1", "BucketOwner": "me", "KmsKeyArns": "*",
 		"Tags": [{"Key": "aws:x", "Value": ""}, {"Key": "ok", "Value": ""}, 7],
 		"Verify": "maybe", "Serial": "none", "SecretKmsKeyId": "?", "SecretName": "x", "UserName": "a b",
-		"Buckets": ["data", "My", "logs", "s3://x-x"], "Access": ["Source", "Sink"]
+		"Buckets": ["data", "My!", "logs", "s3://x-x"], "Access": ["Source", "Sink"]
 	}`, rules(t))
 	var order []string
 	for _, problem := range found {
 		order = append(order, problem.Property)
 	}
-	want := []string{"Access[1]", "Buckets[1]", "Buckets[3]", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "Verify", "Tags[0]", "Tags[2]", `"Acess"`, "RotationSchedule", `"Zone"`}
+	want := []string{"ServiceTimeout", "Access[1]", "Buckets[1]", "Buckets[3]", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "Verify", "Tags[0]", "Tags[2]", `"Acess"`, "RotationSchedule", `"Zone"`}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Error(diff)
 	}
@@ -38,13 +38,13 @@ func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
 		}
 		at += next
 	}
-	if !strings.HasPrefix(text, "18 problems: Access[1]: ") {
+	if !strings.HasPrefix(text, "19 problems: ServiceTimeout: ") {
 		t.Error(text)
 	}
 }
 
 func TestOneProblemIsOneSentence(t *testing.T) {
-	if got := problems(t, with(`"Serial": "0"`), rules(t)).Error(); !strings.HasPrefix(got, `Serial: "0" is no whole number`) {
+	if got := problems(t, with(`"Serial": "0"`), rules(t)).Error(); !strings.HasPrefix(got, `Serial: "0" is not a whole number`) {
 		t.Error(got)
 	}
 }
@@ -52,14 +52,14 @@ func TestOneProblemIsOneSentence(t *testing.T) {
 func TestTooManyProblemsAreCounted(t *testing.T) {
 	entries := make([]string, 500)
 	for i := range entries {
-		entries[i] = fmt.Sprintf(`"NO-%d"`, i)
+		entries[i] = fmt.Sprintf(`"NO!%d"`, i)
 	}
 	found := problems(t, `{"Access": "Source", "Buckets": [`+strings.Join(entries, ",")+`]}`, rules(t))
 	text := found.Error()
-	if !strings.HasPrefix(text, `500 problems: Buckets[0]: "NO-0" `) || len(text) > most || len(text) < most/2 {
+	if !strings.HasPrefix(text, `500 problems: Buckets[0]: "NO!0" `) || len(text) > most || len(text) < most/2 {
 		t.Errorf("%d bytes: %s", len(text), text)
 	}
-	shown := strings.Count(text, "is no bucket name")
+	shown := strings.Count(text, "is not a bucket name")
 	if want := fmt.Sprintf(" … and %d more", 500-shown); shown == 0 || !strings.HasSuffix(text, want) {
 		t.Errorf("%d shown, want%s at the end of %s", shown, want, text)
 	}

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -23,10 +24,10 @@ func (r *reader) userName() string {
 		return r.rules.Owner.User()
 	}
 	if !name.IsUser(user) {
-		r.refuse("UserName", "%s cannot be the name of a user; use 1 to %d letters, digits and _+=.@- (no comma, which tags cannot hold)", quote(user), name.MaxUser)
+		r.wrong("UserName", user, "cannot be the name of a user; use 1 to %d letters, digits and _+=.@- (not a comma, which tags cannot hold)", name.MaxUser)
 	} else if _, named := r.properties["SecretName"]; !named {
-		if problem := secretNameProblem(name.Secret(user)); problem != "" {
-			r.refuse("UserName", "its secret would be called %s, which %s; set SecretName as well", quote(name.Secret(user)), problem)
+		if problem, _ := secretNameProblem(name.Secret(user)); problem != "" {
+			r.refuse("UserName", "the name of its secret, %s, %s; set SecretName as well", quote(name.Secret(user)), problem)
 		}
 	}
 	return user
@@ -37,20 +38,21 @@ var (
 	arnSuffix  = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
 )
 
-// secretNameProblem says what is wrong with a secret's name, or nothing.
+// secretNameProblem says what is wrong with a secret's name and what to do, or
+// nothing.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
-func secretNameProblem(secret string) string {
+func secretNameProblem(secret string) (problem, advice string) {
 	switch {
 	case !secretName.MatchString(secret):
-		return "holds other characters than letters, digits and /_+=.@-"
+		return "holds other characters than letters, digits and /_+=.@-", "leave them out"
 	case len(secret) > name.MaxSecret:
-		return fmt.Sprintf("is longer than %d characters", name.MaxSecret)
+		return fmt.Sprintf("is longer than %d characters", name.MaxSecret), "shorten it"
 	case !strings.HasPrefix(secret, name.SecretPrefix) || secret == name.SecretPrefix:
-		return "does not begin with cloney/, the only secrets that the provider's role reaches"
+		return "does not begin with cloney/ and a name, and the provider's role reaches no other secrets", "write cloney/NAME"
 	case arnSuffix.MatchString(secret):
-		return "ends in a hyphen and six characters, which Secrets Manager takes for the end of an ARN"
+		return "ends in a hyphen and six characters, which Secrets Manager takes for the end of an ARN", "write another end"
 	}
-	return ""
+	return "", ""
 }
 
 func (r *reader) secretName(user string) string {
@@ -58,8 +60,8 @@ func (r *reader) secretName(user string) string {
 	if !given {
 		return name.Secret(user)
 	}
-	if problem := secretNameProblem(secret); problem != "" {
-		r.refuse("SecretName", "%s %s", quote(secret), problem)
+	if problem, advice := secretNameProblem(secret); problem != "" {
+		r.wrong("SecretName", secret, "%s; %s", problem, advice)
 	}
 	return secret
 }
@@ -77,11 +79,11 @@ func (r *reader) kmsKey() string {
 	switch {
 	case !given:
 	case m == nil || len(key) > 256:
-		r.refuse("SecretKmsKeyId", "%s is no KMS key; write its ARN, its id or alias/NAME", quote(key))
+		r.wrong("SecretKmsKeyId", key, "is not a KMS key; write its ARN, its id or alias/NAME")
 	case m[2] != "" && m[2] != stack.Partition:
-		r.refuse("SecretKmsKeyId", "%s is of another partition than the stack; write arn:%s:kms:%s:…", quote(key), stack.Partition, stack.Region)
+		r.wrong("SecretKmsKeyId", key, "is of another partition than the stack; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
 	case m[3] != "" && m[3] != stack.Region:
-		r.refuse("SecretKmsKeyId", "%s is of another region than the stack, where the secret is; write arn:%s:kms:%s:…", quote(key), stack.Partition, stack.Region)
+		r.wrong("SecretKmsKeyId", key, "is of another region than the stack, where the secret is; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
 	}
 	return key
 }
@@ -91,11 +93,17 @@ func (r *reader) serial() int {
 	if !given {
 		return 1
 	}
-	n, err := strconv.ParseInt(serial, 10, 32)
-	if err != nil || n < 1 || strconv.FormatInt(n, 10) != serial {
-		r.refuse("Serial", "%s is no whole number from 1 to 2147483647; raise it by one for a new key", quote(serial))
+	n, ok := wholeNumber(serial, math.MaxInt32)
+	if !ok {
+		r.wrong("Serial", serial, "is not a whole number from 1 to 2147483647; raise it by one for a new key")
 	}
-	return int(n)
+	return n
+}
+
+// wholeNumber reads one from 1 to most, written in the one way that people write it.
+func wholeNumber(text string, most int) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && n >= 1 && n <= most && strconv.Itoa(n) == text
 }
 
 func (r *reader) verify() bool {
@@ -107,7 +115,7 @@ func (r *reader) verify() bool {
 		return false
 	}
 	if given {
-		r.refuse("Verify", "%s is neither true nor false", quote(verify))
+		r.wrong("Verify", verify, "is neither true nor false; write one of them")
 	}
 	return true
 }
@@ -123,11 +131,11 @@ func (r *reader) tags() map[string]string {
 	}
 	entries, ok := value.([]any)
 	if !ok {
-		r.refuse("Tags", "is a %s; write a list of {Key: …, Value: …}", kind(value))
+		r.refuse("Tags", "is %s; write a list of {Key: …, Value: …}", kind(value))
 		return nil
 	}
 	if len(entries) > MaxTags {
-		r.refuse("Tags", "are %d; AWS takes 50 on a user, of which %d are for the stack", len(entries), MaxTags)
+		r.refuse("Tags", "has %d entries, and a user has room for %d beside the provider's own; leave some out", len(entries), MaxTags)
 	}
 	tags := map[string]string{}
 	seen := map[string]string{} // IAM tells keys apart without case
@@ -135,19 +143,19 @@ func (r *reader) tags() map[string]string {
 		label := fmt.Sprintf("Tags[%d]", i)
 		key, value, ok := tagPair(entry)
 		if !ok {
-			r.refuse(label, "is not {Key: …, Value: …}")
+			r.refuse(label, "is not {Key: …, Value: …}; write both, and nothing else")
 			continue
 		}
 		lower := strings.ToLower(key)
 		switch {
 		case key == "" || utf8.RuneCountInString(key) > 128 || !tagText.MatchString(key):
-			r.refuse(label, "the key %s is not 1 to 128 letters, digits, spaces and _.:/=+-@", quote(key))
+			r.refuse(label, "the key %s %s", quote(key), filledIn(key, "cannot be a tag's; use 1 to 128 letters, digits, spaces and _.:/=+-@"))
 		case strings.HasPrefix(lower, "aws:") || strings.HasPrefix(lower, name.TagPrefix):
-			r.refuse(label, "the key %s begins with a prefix that is not the stack's to use (aws:, cloney:)", quote(key))
+			r.refuse(label, "the key %s begins with aws: or cloney:, which AWS and the provider keep for themselves; use another", quote(key))
 		case utf8.RuneCountInString(value) > 256 || !tagText.MatchString(value):
-			r.refuse(label, "the value of %s is not 0 to 256 letters, digits, spaces and _.:/=+-@", quote(key))
+			r.refuse(label, "the value of %s %s", quote(key), filledIn(value, "cannot be a tag's; use at most 256 letters, digits, spaces and _.:/=+-@"))
 		case seen[lower] != "":
-			r.refuse(label, "the key %s is there already, as %s; IAM does not tell capitals apart", quote(key), seen[lower])
+			r.refuse(label, "the key %s is there already, in %s, because IAM does not tell capitals from small letters; leave one of them out", quote(key), seen[lower])
 		default:
 			seen[lower] = label
 			tags[key] = value

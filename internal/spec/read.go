@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,38 @@ type reader struct {
 
 func (r *reader) refuse(property, format string, args ...any) {
 	r.problems = append(r.problems, Problem{property, fmt.Sprintf(format, args...)})
+}
+
+// wrong refuses a value.
+func (r *reader) wrong(property, value, format string, args ...any) {
+	problem := fmt.Sprintf(format, args...)
+	if account := accountInARN.FindStringSubmatch(value); account != nil && digitsLost(account[1]) {
+		problem = "holds an account id that does not have 12 digits. " + takenForNumber
+	}
+	r.refuse(property, "%s %s", quote(value), filledIn(value, problem))
+}
+
+// variable is ${…}. notOfSub is one that Fn::Sub takes for an error in the template:
+// a variable of IAM policies (${aws:username}, ${*}) or of another tool.
+// https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+var (
+	variable = regexp.MustCompile(`\$\{[^}]*\}`)
+	notOfSub = regexp.MustCompile(`^\$\{(?:[^:}]+:[^:}][^}]*|[*?$])\}$`)
+)
+
+// filledIn returns what is wrong with a value that was meant as it stands, or that
+// it still waits to be filled in: only Fn::Sub does that. The prefix of a key may
+// hold ${…}, so this is said of nothing but what is refused anyway.
+func filledIn(value, problem string) string {
+	variables := variable.FindAllString(value, -1)
+	if i := slices.IndexFunc(variables, notOfSub.MatchString); i >= 0 {
+		return "holds " + quote(variables[i]) + ", which nothing fills in here; write what it stands for"
+	}
+	if variables != nil {
+		return "holds ${…}, which only !Sub replaces; write !Sub before it"
+	}
+	return problem
 }
 
 // disallow tells what is not among those that a list of the provider's owner
@@ -54,17 +87,60 @@ func text(value any) (string, bool) {
 	return "", false
 }
 
-// scalar returns the property's text, or false when it is absent or refused.
-func (r *reader) scalar(property string) (string, bool) {
+// written returns the property's text, or false when it is absent or refused.
+func (r *reader) written(property string) (string, bool) {
 	value, present := r.properties[property]
 	if !present || value == nil {
 		return "", false
 	}
 	s, ok := text(value)
 	if !ok {
-		r.refuse(property, "is a %s; write one value", kind(value))
+		r.refuse(property, "is %s; write one value", kind(value))
 	}
 	return s, ok
+}
+
+// scalar returns the property's text, or false when it is absent or refused.
+func (r *reader) scalar(property string) (string, bool) {
+	s, ok := r.written(property)
+	return s, ok && !r.rewritten(property, s)
+}
+
+// A number in the form in which a tool, and nobody else, writes it: with an
+// exponent (1.2345678901E10, 1.23456789012e+11), or a long one with a fraction that
+// is none (123456789012.0). `aws cloudformation package` takes quotes away, and
+// whoever reads the template next sees a number in an account id.
+// https://github.com/aws/aws-cli/issues/3991
+var numberOfATool = regexp.MustCompile(`^[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}$|^[0-9]{9,}\.0+$`)
+
+// instead is what keeps a tool from taking text for a number. A parameter's default
+// stands in a template too.
+const instead = "pass it as a parameter, with its value given at deployment, or package the template with --use-json"
+
+// takenForNumber is said of an account id, alone or in an ARN, where Fn::Sub puts the
+// value of a parameter.
+const takenForNumber = "A tool may have taken it for a number, so that digits are lost; " + instead
+
+var (
+	accountInARN = regexp.MustCompile(`^arn:[^:]*:(?:iam|sts|kms):[^:]*:([0-9][0-9.eE+]*):`)
+	// In a bucket's name nothing but an account id comes to look like this.
+	numberInName = regexp.MustCompile(`[._-][0-9]\.[0-9]{5,}[eE]\+?[0-9]{1,3}(?:$|[._-])`)
+)
+
+// digitsLost reports whether an account id is one that a tool has rewritten, or whose
+// leading zeros it has dropped, or that it has read as octal.
+func digitsLost(account string) bool {
+	return numberOfATool.MatchString(account) || account != "" && len(account) < 12 && strings.Trim(account, "0123456789") == ""
+}
+
+// rewritten refuses a number that a tool has rewritten. Nobody knows the digits that
+// were there, so none are guessed. A bucket that is really called so has its ARN.
+func (r *reader) rewritten(property, value string) bool {
+	if r.peeking || !numberOfATool.MatchString(value) {
+		return false
+	}
+	r.wrong(property, value, "was taken for a number by a tool, so that digits may be lost; %s", instead)
+	return true
 }
 
 // item is one entry of a list, with the name that a message calls it by.
@@ -79,7 +155,9 @@ func (r *reader) list(property string) []item {
 			r.refuse(label, "is empty; leave it out (AWS::NoValue does)")
 			return
 		}
-		items = append(items, item{label, s})
+		if !r.rewritten(label, s) {
+			items = append(items, item{label, s})
+		}
 	}
 	switch value := r.properties[property].(type) {
 	case nil:
@@ -89,13 +167,13 @@ func (r *reader) list(property string) []item {
 			if s, ok := text(element); ok {
 				add(label, s)
 			} else {
-				r.refuse(label, "is a %s; write one value", kind(element))
+				r.refuse(label, "is %s; write one value", kind(element))
 			}
 		}
 	default:
 		whole, ok := text(value)
 		if !ok {
-			r.refuse(property, "is a %s; write a list", kind(value))
+			r.refuse(property, "is %s; write a list", kind(value))
 			return nil
 		}
 		parts := strings.Split(whole, ",")
@@ -113,13 +191,13 @@ func (r *reader) list(property string) []item {
 func kind(value any) string {
 	switch value.(type) {
 	case map[string]any:
-		return "map"
+		return "a map"
 	case []any:
-		return "list"
+		return "a list"
 	case nil:
 		return "null"
 	}
-	return "single value"
+	return "a single value"
 }
 
 // known are the properties that this version takes, in the contract's order;
@@ -138,7 +216,7 @@ func (r *reader) unknown() {
 		case slices.Contains(later, property):
 			r.refuse(property, "is not supported by this version of the provider; leave it out, or update the provider")
 		default:
-			r.refuse(quote(property), "is no property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, slices.Concat(known, later)))
+			r.refuse(quote(property), "is not a property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, slices.Concat(known, later)))
 		}
 	}
 }

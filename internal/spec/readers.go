@@ -25,11 +25,11 @@ func (r *reader) readers(kmsKey string) []string {
 		arn, account, problem := readerOf(item.text, stack.Partition)
 		switch {
 		case problem != "":
-			r.refuse(item.property, "%s %s", quote(item.text), problem)
+			r.wrong(item.property, item.text, "%s", problem)
 		// In an Update the plan judges this; the rest is judged here all the same.
 		case !mayRead(arn, account, r.rules.AllowedReaders) && r.disallow(NotAllowed{Reader: arn}, item, "those whom this provider may let read (its AllowedReaders", r.rules.AllowedReaders):
 		case account != cmp.Or(r.rules.Account, stack.Account) && !shared:
-			r.refuse(item.property, "%s is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, no alias), and let the reader use it in that key's policy", quote(item.text), stack.Partition)
+			r.wrong(item.property, item.text, "is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, not an alias), and let the reader use it in that key's policy", stack.Partition)
 		default:
 			arns = append(arns, arn)
 		}
@@ -53,7 +53,7 @@ const mostARN = 2048
 // account id is the account's own ARN.
 func readerOf(text, partition string) (arn, account, problem string) {
 	if len(text) > mostARN {
-		return "", "", fmt.Sprintf("is longer than %d characters, as no ARN is", mostARN)
+		return "", "", fmt.Sprintf("is longer than an ARN can be (%d characters); write the ARN of one account, user or role", mostARN)
 	}
 	if accountID.MatchString(text) {
 		return "arn:" + partition + ":iam::" + text + ":root", text, ""
@@ -68,7 +68,7 @@ func readerOf(text, partition string) (arn, account, problem string) {
 	return text, m[2], ""
 }
 
-// notReader says what to write instead of what is no reader.
+// notReader says what to write instead of what is not a reader.
 func notReader(text, partition string) string {
 	iam := "arn:" + partition + ":iam::ACCOUNT:"
 	switch {
@@ -81,7 +81,7 @@ func notReader(text, partition string) string {
 	case !strings.HasPrefix(text, "arn:") && strings.Contains(text, ".amazonaws."):
 		return "is a service; only accounts, users and roles may read the secret"
 	case strings.Trim(text, "0123456789") == "":
-		return "is no account id; write its 12 digits in quotes, leading zeros too"
+		return notAccount(text)
 	}
-	return "is no reader; write an account id, " + iam + "role/NAME or " + iam + "user/NAME"
+	return "is not an account, a user or a role; write an account id, " + iam + "role/NAME or " + iam + "user/NAME"
 }

@@ -1,8 +1,10 @@
 package spec
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
@@ -32,7 +34,7 @@ func (r *reader) roles() (source, destination bool) {
 		case "Destination":
 			destination = true
 		default:
-			r.refuse(role.property, "%s is no role; write Source (read) or Destination (write)", quote(role.text))
+			r.wrong(role.property, role.text, "is not a role; write Source (read) or Destination (write)")
 		}
 	}
 	if len(roles) == 0 && !r.refused("Access") {
@@ -55,11 +57,11 @@ func (r *reader) kmsKeys() []string {
 		m := kmsKeyARN.FindStringSubmatch(item.text)
 		switch {
 		case kmsAliasARN.MatchString(item.text):
-			r.refuse(item.property, "%s is an alias, which a policy cannot name; write the ARN of the key behind it", quote(item.text))
+			r.wrong(item.property, item.text, "is an alias, which a policy cannot name; write the ARN of the key behind it")
 		case m == nil:
-			r.refuse(item.property, "%s is not the ARN of a KMS key; write arn:%s:kms:REGION:ACCOUNT:key/ID, without wildcards", quote(item.text), partition)
+			r.wrong(item.property, item.text, "is not the ARN of a KMS key; write arn:%s:kms:REGION:ACCOUNT:key/ID, without wildcards", partition)
 		case m[1] != partition:
-			r.refuse(item.property, "%s is of another partition than the stack; write arn:%s:kms:…", quote(item.text), partition)
+			r.wrong(item.property, item.text, "is of another partition than the stack; write arn:%s:kms:…", partition)
 		default:
 			arns = append(arns, item.text)
 		}
@@ -73,27 +75,71 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 func (r *reader) bucketOwner() string {
 	owner, given := r.scalar("BucketOwner")
 	if given && !accountID.MatchString(owner) {
-		r.refuse("BucketOwner", "%s is no account id; write its 12 digits in quotes, leading zeros too", quote(owner))
+		r.wrong("BucketOwner", owner, "%s", notAccount(owner))
 	}
 	return owner
+}
+
+// notAccount says what to write instead of what is not an account id.
+func notAccount(text string) string {
+	if digitsLost(text) {
+		return "is not an account id, which has 12 digits. " + takenForNumber
+	}
+	return "is not an account id; write its 12 digits in quotes, leading zeros too"
 }
 
 // expiresAt reads a moment of 1970 to 9999, which a policy can write, in whole
 // seconds: what is left of one counts as expired.
 func (r *reader) expiresAt() time.Time {
-	text, given := r.scalar("ExpiresAt")
+	text, given := r.written("ExpiresAt")
 	if !given {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339, text)
-	at = at.UTC().Truncate(time.Second)
+	at, problem := parseMoment(text)
 	switch {
-	case err != nil:
-		r.refuse("ExpiresAt", "%s is no time with a zone; write it like 2030-01-31T18:00:00Z or 2030-01-31T18:00:00+01:00", quote(text))
+	case problem != "":
+		r.wrong("ExpiresAt", text, "%s", problem)
 	case at.Year() < 1970 || at.Year() > 9999:
-		r.refuse("ExpiresAt", "%s is not between 1970 and 9999", quote(text))
+		r.wrong("ExpiresAt", text, "is not in the years 1970 to 9999; write the moment at which access ends")
 	case !r.rules.Now.IsZero() && !at.After(r.rules.Now):
-		r.refuse("ExpiresAt", "%s is past already; write a time to come, or leave it out for access without an end", quote(text))
+		r.wrong("ExpiresAt", text, "is in the past; write a later time")
 	}
 	return at
+}
+
+// What people and their tools write for a time. YAML has a type for it: what
+// stands in a template without quotes is read as a time by one tool and written
+// anew, with a space for the T (PyYAML, so `aws cloudformation package`), with
+// another one before the zone (Ruby's Psych), with digits of a second behind it
+// (js-yaml). RFC 3339 leaves small letters and the space to its users.
+// https://yaml.org/type/timestamp.html
+// https://www.rfc-editor.org/rfc/rfc3339#section-5.6
+var (
+	withZone    = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?) ?([Zz]|[+-][0-9]{2}:[0-9]{2})$`)
+	withoutZone = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?$`)
+	dateAlone   = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+	number      = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?$`)
+)
+
+// parseMoment returns the moment that text names, in whole seconds, or what is
+// wrong with it.
+func parseMoment(text string) (at time.Time, problem string) {
+	if m := withZone.FindStringSubmatch(text); m != nil {
+		zone := strings.ToUpper(m[3])
+		at, err := time.Parse(time.RFC3339, m[1]+"T"+m[2]+zone)
+		if err != nil || zone[1:] > "23:59" { // time.Parse takes 24:00
+			return time.Time{}, "is not on the calendar or the clock; correct its date, hour or zone"
+		}
+		return at.UTC().Truncate(time.Second), ""
+	}
+	if m := withoutZone.FindStringSubmatch(text); m != nil {
+		return time.Time{}, fmt.Sprintf("has no time zone, which a tool may have dropped; write %sT%sZ for UTC, or the zone's offset, like +01:00, for the Z", m[1], m[2])
+	}
+	switch {
+	case dateAlone.MatchString(text):
+		return time.Time{}, "is a date without a time; write the moment at which access ends, like " + text + "T18:00:00Z"
+	case number.MatchString(text):
+		return time.Time{}, "is a number; write a date, a time and a zone, like 2030-01-31T18:00:00Z"
+	}
+	return time.Time{}, "is not a time with a zone; write it like 2030-01-31T18:00:00Z or 2030-01-31T18:00:00+01:00"
 }

@@ -12,7 +12,6 @@
 package spec
 
 import (
-	"strconv"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
@@ -59,7 +58,8 @@ type Rules struct {
 	// Account is where the secret is: the provider's; empty: the stack's own.
 	Account string
 	// Update says that what the two lists do not allow is not refused, but told in
-	// Spec.NotAllowed.
+	// Spec.NotAllowed, and that a short ServiceTimeout is taken: no rollback may
+	// fail for what stands.
 	Update bool
 	// Now is the time of a Create, which takes no ExpiresAt that is past; zero:
 	// any goes, for in an Update a past one ends access at once.
@@ -72,6 +72,7 @@ func Parse(properties map[string]any, rules Rules) (Spec, error) {
 	r := reader{properties: properties, rules: rules}
 	var spec Spec
 	// In the order of the contract's table, which is the order of the problems.
+	r.serviceTimeout()
 	spec.Scope = r.scope()
 	spec.UserName = r.userName()
 	spec.SecretName = r.secretName(spec.UserName)
@@ -106,8 +107,10 @@ func Peek(properties map[string]any, owner name.Owner) Names {
 		names.UserName = user
 	}
 	names.SecretName = name.Secret(names.UserName)
-	if secret, ok := r.scalar("SecretName"); ok && secretNameProblem(secret) == "" {
-		names.SecretName = secret
+	if secret, ok := r.scalar("SecretName"); ok {
+		if problem, _ := secretNameProblem(secret); problem == "" {
+			names.SecretName = secret
+		}
 	}
 	for key := range r.tags() {
 		names.TagKeys = append(names.TagKeys, key)
@@ -121,12 +124,30 @@ func Peek(properties map[string]any, owner name.Owner) Names {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
 const mostServiceTimeout = 3600
 
+// leastServiceTimeout is enough for a Create: 20 s are for taking it back if it fails
+// and 10 s for the answer, and the work is usually done in the other 30 s.
+const leastServiceTimeout = 60
+
 // ServiceTimeout is how many seconds CloudFormation waits, 1 to 3,600. The
 // properties need not be valid.
 func ServiceTimeout(properties map[string]any) int {
 	written, _ := text(properties["ServiceTimeout"])
-	if seconds, err := strconv.Atoi(written); err == nil && seconds >= 1 {
-		return min(seconds, mostServiceTimeout)
+	if seconds, ok := wholeNumber(written, mostServiceTimeout); ok {
+		return seconds
 	}
 	return mostServiceTimeout
+}
+
+// serviceTimeout refuses what ServiceTimeout cannot read: an answer that counts on an
+// hour comes too late for CloudFormation, which may have read it.
+func (r *reader) serviceTimeout() {
+	text, given := r.scalar("ServiceTimeout")
+	seconds, ok := wholeNumber(text, mostServiceTimeout)
+	switch {
+	case !given:
+	case !ok:
+		r.wrong("ServiceTimeout", text, "is not a whole number of seconds from %d to %d; write 330, or leave it out", leastServiceTimeout, mostServiceTimeout)
+	case seconds < leastServiceTimeout && !r.rules.Update:
+		r.wrong("ServiceTimeout", text, "is too short a time to make the user and answer, or to take all back; write 330, or at least %d", leastServiceTimeout)
+	}
 }

@@ -1,0 +1,77 @@
+package spec_test
+
+import (
+	"flag"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/reasons"
+	"cloney-s3-credentials/internal/spec"
+)
+
+var update = flag.Bool("update", false, "write the golden file anew")
+
+const golden = "testdata/refusals.golden"
+
+// What a stack owner reads stands in the golden file, below the properties that
+// cause it, to be read as they read it. A case is added there, as a line of
+// properties; -update writes what is said of it.
+func TestRefusals(t *testing.T) {
+	file, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	var rules spec.Rules
+	for line := range strings.Lines(string(file)) {
+		if strings.HasPrefix(line, "\t") {
+			continue // what was said before
+		}
+		text.WriteString(line)
+		if where, ok := strings.CutPrefix(line, "## "); ok {
+			rules = ruled(t, strings.TrimSpace(where))
+		} else if strings.HasPrefix(line, "{") {
+			found := problems(t, line, rules)
+			if len(found) == 0 {
+				t.Errorf("accepted: %s", line)
+				continue
+			}
+			text.WriteString("\t" + found.Error() + "\n")
+		}
+	}
+	if *update {
+		if err := os.WriteFile(golden, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(file), text.String()); diff != "" {
+		t.Errorf("go test ./internal/spec -run Refusals -update writes %s anew\n%s", golden, diff)
+	}
+}
+
+// ruled returns the rules that a head of the golden file names.
+func ruled(t *testing.T, where string) spec.Rules {
+	given := rules(t)
+	switch where {
+	case "in eu-west-1":
+	case "in cn-north-1":
+		given.Owner = owner(t, "aws-cn", "cn-north-1")
+	case "in a Create at noon on 2026-06-01":
+		given.Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+	case "where AllowedBuckets is logs,data-* and AllowedReaders is none":
+		given.AllowedBuckets, given.AllowedReaders = spec.Patterns("logs,data-*"), spec.Patterns("none")
+	default:
+		t.Fatalf("%s has no rules for %q", golden, where)
+	}
+	return given
+}
+
+// Whoever adds a sentence adds properties to the golden file that cause it.
+func TestTheGoldenFileHasEverySentence(t *testing.T) {
+	reasons.Read(t, golden, reasons.Words, ".")
+}
