@@ -59,9 +59,10 @@ type Secrets interface {
 type Prober interface {
 	// Prove returns nil once the key authenticates and every bucket answers as
 	// its role needs; once it authenticates, where the scope has buckets deny
-	// the function itself (SourceIps, an ExpiresAt that has passed). Its error
-	// says, bucket by bucket, what is in the way.
-	Prove(ctx context.Context, credentials access.Credentials, scope access.Scope) error
+	// the function itself (SourceIps, an ExpiresAt that has passed).
+	// access.Obstacles says, bucket by bucket, what is in the way, and what the
+	// subject's owner can do about it; any other error: it does not authenticate.
+	Prove(ctx context.Context, credentials access.Credentials, scope access.Scope, subject access.Subject) error
 }
 
 // Guard carries writes out, as long as it is the run's turn.
@@ -82,6 +83,14 @@ func (u Unproven) Error() string { return u.Cause.Error() }
 
 // Unwrap returns the cause.
 func (u Unproven) Unwrap() error { return u.Cause }
+
+// Unstored is a key that could not be stored, and why. It is deleted again.
+type Unstored struct{ Cause error }
+
+func (u Unstored) Error() string { return "storing the key: " + u.Cause.Error() }
+
+// Unwrap returns the cause.
+func (u Unstored) Unwrap() error { return u.Cause }
 
 // Issuer issues keys. All fields are required.
 type Issuer struct {
@@ -141,7 +150,7 @@ func (i Issuer) Mint(ctx context.Context, o Order) (minted access.Credentials, e
 		return minted, nil
 	}
 	i.Drop(ctx, o.User, minted.KeyID)
-	return access.Credentials{}, fmt.Errorf("storing the key: %w", err)
+	return access.Credentials{}, Unstored{err}
 }
 
 // stored reports whether a store that failed unclearly happened all the same.
@@ -237,9 +246,9 @@ func (i Issuer) Stored(ctx context.Context, secret, version string) (access.Cred
 }
 
 // Prove returns nil once the key does what the scope says, or Unproven.
-func (i Issuer) Prove(ctx context.Context, key access.Credentials, scope access.Scope) error {
+func (i Issuer) Prove(ctx context.Context, key access.Credentials, scope access.Scope, subject access.Subject) error {
 	defer metric.Verified(ctx, time.Now())
-	if err := i.Prober.Prove(ctx, key, scope); err != nil {
+	if err := i.Prober.Prove(ctx, key, scope, subject); err != nil {
 		return Unproven{err}
 	}
 	return nil

@@ -108,7 +108,7 @@ func TestAKeyIsIssued(t *testing.T) {
 			t.Errorf("%v, stored %s", err, stored.KeyID)
 		}
 		scope := access.Scope{Source: true, Places: []access.Place{"one"}}
-		if err := w.issuer.Prove(w.Context(), minted, scope); !errors.As(err, new(issue.Unproven)) || !strings.Contains(err.Error(), "denied") {
+		if err := w.issuer.Prove(w.Context(), minted, scope, access.Subject{}); !errors.As(err, new(issue.Unproven)) || !strings.Contains(err.Error(), "denied") {
 			t.Errorf("without a policy it was proven: %v", err)
 		}
 		info, err := w.Secret(w.Context(), secret)

@@ -3,6 +3,7 @@ package probe
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go"
@@ -19,6 +20,7 @@ const (
 	elsewhere       // in another region, which is followed
 	barred          // S3 has closed the bucket, or the account
 	brokenKey       // the KMS key is there and not usable, or is not there
+	payer           // another account's bucket has the requester pay
 	denied          // by whatever policy
 	unknown         // S3 does not know the key
 	silent          // no clear answer
@@ -32,7 +34,7 @@ const (
 
 // names are the causes in the log.
 var names = map[cause]string{
-	missing: "no such bucket", hidden: "region not told", elsewhere: "region", barred: "barred", brokenKey: "KMS key",
+	missing: "no such bucket", hidden: "region not told", elsewhere: "region", barred: "barred", brokenKey: "KMS key", payer: "Requester Pays",
 	denied: "denied", unknown: "key unknown", silent: "no answer", busy: "busy",
 }
 
@@ -42,12 +44,28 @@ type answer struct {
 	code    string // S3's error code
 	region  string // elsewhere: where
 	reason  reason // denied: by what, where AWS tells
+	action  string // denied: what was not allowed, where AWS tells
 	key     string // denied: the KMS key, where AWS tells
 	purpose string // what the key may not do
+	cure    header // denied uploads: what would make them work
 }
 
 // final reports whether waiting does not help.
 func (a answer) final() bool { return a.cause == missing || a.cause == hidden }
+
+// leavesOthers reports whether what else the roles need can still be asked for:
+// such an answer is about this request, any other one about the whole bucket.
+func (a answer) leavesOthers() bool { return a.cause == denied || a.cause == brokenKey }
+
+// aboutKey reports whether S3 tells that the bucket's KMS key is in the way.
+func (a answer) aboutKey() bool {
+	return a.cause == brokenKey || slices.Contains([]reason{keyNotNamed, keyClosed, keyDenied, keyRestricted}, a.reason)
+}
+
+// aboutReading reports whether AWS tells that reading an object is what is
+// denied. Of an object that does not exist it may tell that listing is: the
+// right to list is what a 404 takes.
+func (a answer) aboutReading() bool { return a.reason != untold && a.action != "s3:ListBucket" }
 
 // classify reads an error by S3's code, which for an answer without a body the
 // SDK makes from the status; the text chooses at most a sentence.
@@ -67,10 +85,20 @@ func classify(err error) answer {
 			a.cause = hidden
 		}
 	case denied:
-		a.reason, a.key = reasonOf(api.ErrorMessage()), keyOf(api.ErrorMessage())
+		message := api.ErrorMessage()
+		a.reason, a.action, a.key = reasonOf(message), actionOf(message), keyOf(message)
+		if a.code == kmsDenied && !a.aboutKey() {
+			a.reason = keyDenied
+		}
 	}
 	return a
 }
+
+// Codes of S3's that are more than a cause.
+const (
+	kmsDenied = "KMS.AccessDeniedException"
+	misnamed  = "InvalidBucketName" // by the rules of the region that was asked
+)
 
 func causeOf(code string) cause {
 	switch code {
@@ -82,13 +110,13 @@ func causeOf(code string) cause {
 		return noACLs
 	case "PreconditionFailed", "InvalidObjectState": // the latter: it is archived
 		return unread
-	case "NoSuchBucket":
+	case "NoSuchBucket", misnamed:
 		return missing
 	case "PermanentRedirect", "TemporaryRedirect", "MovedPermanently", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
 		return elsewhere
 	case "AllAccessDisabled", "AccountProblem":
 		return barred
-	case "AccessDenied", "Forbidden", "KMS.AccessDeniedException":
+	case "AccessDenied", "Forbidden", kmsDenied:
 		return denied
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken":
 		return unknown

@@ -26,7 +26,7 @@ func TestConnectionsAreFewAndClosed(t *testing.T) {
 		}
 		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
 		for range 5 {
-			if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key, scope); err != nil {
+			if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key, scope, access.Subject{}); err != nil {
 				t.Fatal(err)
 			}
 			if opened, _ := wire.Connections(); opened < 2 || opened > 10 {
@@ -47,6 +47,8 @@ func inTheRole(to http.ResponseWriter, r *http.Request) {
 	switch {
 	case form.Get("Action") == "GetCallerIdentity":
 		fmt.Fprint(to, edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/x</Arn>").Body)
+	case r.URL.Query().Has("location"):
+		fmt.Fprint(to, "<LocationConstraint>eu-west-1</LocationConstraint>")
 	case r.URL.Query().Get("list-type") == "2":
 		fmt.Fprint(to, "<ListBucketResult></ListBucketResult>")
 	default:

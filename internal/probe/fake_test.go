@@ -40,9 +40,16 @@ type cloud struct {
 	say func(kind, bucket string, n int) *answer
 	// home is the region of the buckets; empty: the client's own.
 	home string
+	// object answers for keys that are there; nil: none is asked for.
+	object func(r *http.Request, key string) *answer
+	// unpaid has S3 deny requests that do not agree to pay.
+	unpaid bool
+	// subject is whose key is proven.
+	subject access.Subject
 
 	log    strings.Builder
 	mu     sync.Mutex
+	paid   int      // lists that agreed to pay
 	calls  []string // kind, or "kind bucket"
 	counts map[string]int
 	live   map[string]bool // uploads begun and not aborted
@@ -59,8 +66,11 @@ func kindOf(r *http.Request) (kind, bucket string) {
 		}
 		return "", ""
 	}
-	bucket, _, _ = strings.Cut(host, ".s3.")
+	bucket, _, hosted := strings.Cut(host, ".s3.")
 	object := strings.TrimPrefix(r.URL.Path, "/")
+	if !hosted { // the bucket is in the path
+		bucket, object, _ = strings.Cut(object, "/")
+	}
 	prefix, _, absent := strings.Cut(object, "cloney-verification-")
 	if object == "" {
 		prefix = query.Get("prefix")
@@ -69,7 +79,9 @@ func kindOf(r *http.Request) (kind, bucket string) {
 		bucket += "/" + prefix
 	}
 	switch {
-	case r.Method == http.MethodGet && object == "" && query.Get("list-type") == "2" && query.Get("max-keys") == "1":
+	case r.Method == http.MethodGet && object == "" && query.Has("location"):
+		return "locate", bucket
+	case r.Method == http.MethodGet && object == "" && query.Get("list-type") == "2" && query.Get("max-keys") == "5" && query.Get("encoding-type") == "url":
 		return "list", bucket
 	case r.Method == http.MethodPost && absent && query.Has("uploads") && r.Header.Get("X-Amz-Acl") == "private":
 		return "acl", bucket
@@ -90,6 +102,16 @@ func (c *cloud) Do(r *http.Request) (*http.Response, error) {
 	kind, bucket := kindOf(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if kind == "" && c.object != nil {
+		return c.object(r, strings.TrimPrefix(r.URL.Path, "/")).response(r), nil
+	}
+	pays := r.Header.Get("X-Amz-Request-Payer") == "requester"
+	if kind == "list" && pays {
+		c.paid++
+	}
+	if c.unpaid && kind != "identity" && !pays {
+		return failing(403, "AccessDenied").response(r), nil
+	}
 	if kind == "" {
 		c.t.Errorf("%s %s was sent", r.Method, r.URL)
 	}
@@ -121,6 +143,8 @@ func (c *cloud) usual(kind string, r *http.Request) *answer {
 		return &answer{status: 200, body: `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:user/x</Arn><UserId>AIDA</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`}
 	case "list":
 		return &answer{status: 200, body: `<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>data</Name><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>`}
+	case "locate":
+		return &answer{status: 200, body: `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu-west-1</LocationConstraint>`}
 	case "read":
 		return failing(404, "NoSuchKey")
 	case "begin", "acl":

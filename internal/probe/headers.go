@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
@@ -45,26 +46,34 @@ var demanded = []header{
 //     a header cures then is that policy.
 func (b *bucket) tryHeaders(ctx context.Context, p *place, denial error) error {
 	for _, h := range demanded {
-		if b.upload(ctx, p, h) != nil {
-			if p.begun != nil {
-				return denial // it is to be aborted first
-			}
+		err := b.upload(ctx, p, h)
+		if p.begun != nil {
+			return denial // it is to be aborted first
+		}
+		// The policy may let it through now, and the key be what is left.
+		if err != nil && (h.acl == "" || !classify(err).aboutKey()) {
 			continue
 		}
 		// Once more as it stands, or what S3 learned in the meantime would be
 		// taken for the header's doing.
-		if again := b.upload(ctx, p, header{}); classify(again).cause != denied {
+		again := b.upload(ctx, p, header{})
+		if a := classify(again); a.cause != denied || a.aboutKey() {
 			return again
 		}
 		if h.encryption != "" && classify(denial).reason != bucketDenies {
 			p.cure = h
 			return denial
 		}
-		p.header = h
-		p.note(fmt.Sprintf("its policy denies uploads without the header %s; have the client send it", h))
-		return nil
+		b.demands(p, h)
+		return err
 	}
 	return denial
+}
+
+// demands has all further uploads to the place carry the header.
+func (b *bucket) demands(p *place, h header) {
+	p.header = h
+	p.note(slog.LevelWarn, fmt.Sprintf("its policy denies uploads without the header %s; have the client send it", h))
 }
 
 // askACLs asks, once a bucket, what an ACL on an upload comes to there. That
@@ -78,8 +87,8 @@ func (b *bucket) askACLs(ctx context.Context, p *place) {
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 	switch classify(b.upload(ctx, p, header{acl: types.ObjectCannedACLPrivate, encryption: p.header.encryption})).cause {
 	case noACLs:
-		p.note("Object Ownership has ACLs switched off: s3:PutObjectAcl does nothing there; have the client send no ACL, or bucket-owner-full-control")
+		p.note(slog.LevelInfo, "Object Ownership has ACLs switched off: s3:PutObjectAcl does nothing there; have the client send no ACL, or bucket-owner-full-control")
 	case denied:
-		p.note("an upload with an ACL is denied, one without is allowed; have the client send no ACL")
+		p.note(slog.LevelInfo, "an upload with an ACL is denied, one without is allowed; have the client send no ACL")
 	}
 }

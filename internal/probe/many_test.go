@@ -58,10 +58,10 @@ func TestTwoHundredSlowBuckets(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), until)
 			defer cancel()
 			began := time.Now()
-			err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key(), access.Scope{Source: true, Places: named(200, "bucket-%03d")})
+			err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key(), access.Scope{Source: true, Places: named(200, "bucket-%03d")}, access.Subject{})
 			var answered int
 			_, _ = fmt.Sscanf(fmt.Sprint(err), "%d of 200 buckets answered, then the function's time was up; try again", &answered)
-			if took := time.Since(began); took > until || (err == nil) != enough || err != nil && answered < 50 {
+			if took := time.Since(began); took > until || (err == nil) != enough || err != nil && answered < 40 {
 				t.Errorf("%v: %v after %v", until, err, took)
 			}
 			if opened, _ := wire.Connections(); opened > 10+1 {
@@ -80,7 +80,7 @@ func TestTheLongestErrorFitsAnAnswer(t *testing.T) {
 	for i := range 40 {
 		codes = append(codes, fmt.Sprintf("KMS.Strange%dException", i))
 	}
-	fake := cloud{say: func(kind, bucket string, _ int) *answer {
+	fake := cloud{subject: access.Subject{MadeUp: true}, say: func(kind, bucket string, _ int) *answer {
 		if kind == "identity" {
 			return nil
 		}
@@ -88,7 +88,8 @@ func TestTheLongestErrorFitsAnAnswer(t *testing.T) {
 		_, _ = fmt.Sscanf(strings.TrimPrefix(bucket, long), "-%03d", &i)
 		return failing(400, codes[i%len(codes)])
 	}}
-	_, err := prove(t, &fake, access.Scope{Source: true, Destination: true, Owner: "210987654321", Places: named(120, long+"-%03d")})
+	// In 20 seconds each is looked at often enough; 90 cost four times the CPU.
+	_, err := proveWithin(t, 20*time.Second, &fake, access.Scope{Source: true, Destination: true, Owner: "210987654321", Places: named(120, long+"-%03d")})
 	for _, word := range []string{"120 of 120 buckets cannot be used: ", "there is no such bucket", "AllAccessDisabled", "KMS.DisabledException", "for other reasons, see the log", "The user is "} {
 		if err == nil || !strings.Contains(err.Error(), word) {
 			t.Fatalf("%q is not said: %v", word, err)
@@ -184,7 +185,7 @@ func TestPlacesShareTheirBucket(t *testing.T) {
 		return failing(404, "NoSuchBucket")
 	}}
 	_, err := prove(t, &gone, access.Scope{Source: true, Places: places[:2]})
-	want := "2 of 2 buckets and prefixes cannot be used: data/000/, data/001/: there is no such bucket; create it first, or correct the name in Buckets"
+	want := "2 of 2 buckets and prefixes cannot be used: data/000/, data/001/: there is no such bucket; create it first, correct the name, or take it out of Buckets"
 	if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" || len(gone.calls) != 3+4*2+1 {
 		t.Errorf("%v %s", gone.calls, diff)
 	}
@@ -202,7 +203,7 @@ func TestTheOwnerIsAskedFor(t *testing.T) {
 	scope.Owner = "210987654321"
 	synctest.Test(t, func(t *testing.T) {
 		cfg, _ := new(edgetest.AWS).OverWire(t, aws)
-		if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key(), scope); err != nil {
+		if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key(), scope, access.Subject{}); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Minute)

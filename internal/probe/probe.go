@@ -1,9 +1,9 @@
 // Package probe is the edge to STS and S3: it uses a freshly made key the way
 // Cloney will, and says what stands in the way.
 //
-// It leaves nothing behind: it lists, asks for an object that does not exist
-// (or for one that does, on a condition that it does not meet), and begins and
-// aborts a multipart upload. It never uses the function's own credentials, and
+// It leaves nothing behind: it lists, asks for the bucket's region and for an
+// object that does not exist (or for some that do, on a condition that none
+// meets), and begins and aborts a multipart upload. It never uses the function's own credentials, and
 // reads no object of anyone. Of what S3 answers, codes and
 // regions come out of it, never a body: that may hold an object's name.
 package probe
@@ -58,7 +58,7 @@ func New(cfg aws.Config, log *slog.Logger) *Prober { return &Prober{cfg: cfg, lo
 // roles need, or an error that names each one that does not. It waits for at
 // most 90 seconds; asking many takes what it takes. The log has the whole
 // table, and notes on what is no failure.
-func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access.Scope) error {
+func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access.Scope, subject access.Subject) error {
 	started := time.Now()
 	cfg := p.cfg.Copy()
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(key.KeyID, key.Secret.Reveal(), "")
@@ -68,8 +68,13 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 	if err != nil {
 		return err
 	}
-	if why := unasked(scope, time.Now()); why != "" {
-		p.log.InfoContext(ctx, "verification", "outcome", "authenticated", "note", why)
+	for _, place := range scope.Places {
+		if patterned(place) {
+			p.log.WarnContext(ctx, "verification", "place", place, "outcome", "note", "note", "*, ? and ${ stand for themselves in a prefix, and match nothing else; check its spelling")
+		}
+	}
+	if why := unasked(scope, time.Now()); why != (note{}) {
+		p.log.Log(ctx, why.level, "verification", "outcome", "authenticated", "note", why.text)
 		return nil
 	}
 	if left := time.Until(scope.ExpiresAt); !scope.ExpiresAt.IsZero() && left < closeBy {
@@ -77,21 +82,21 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 	}
 	buckets := bucketsOf(cfg, scope)
 	settleAll(ctx, buckets, started.Add(settling))
-	r := newReport(buckets, user, scope)
+	r := newReport(buckets, user, scope, subject)
 	r.log(ctx, p.log, time.Since(started))
 	return r.err()
 }
 
 // unasked says why buckets are not asked, which then have to deny: the key is
 // proven by authentication alone.
-func unasked(scope access.Scope, now time.Time) string {
+func unasked(scope access.Scope, now time.Time) note {
 	switch {
 	case scope.Expired(now):
-		return "ExpiresAt has passed: buckets now deny the key, as they should, and were not asked"
+		return note{slog.LevelInfo, "ExpiresAt has passed: buckets now deny the key, as they should, and were not asked"}
 	case len(scope.SourceIPs) > 0:
-		return "SourceIps is set: buckets may well deny this function's own calls, and were not asked"
+		return note{slog.LevelWarn, "SourceIps is set: buckets may well deny this function's own calls, and were not asked; have the client try each of them"}
 	}
-	return ""
+	return note{}
 }
 
 // authenticates waits until the key authenticates several times in a row, and

@@ -20,19 +20,25 @@ const (
 	userLacks            // no policy of the user allows it
 	keyNotNamed          // no policy of the user allows the KMS key
 	keyClosed            // the KMS key's own policy does not allow it
+	keyDenied            // KMS denies its key, and does not tell why
 	keyRestricted        // another policy denies the KMS key
 )
 
 // reasonOf reads the words that AWS puts into the message of a denial, which
-// no other part of an answer holds. They choose between sentences and decide
-// nothing else: a denial is a denial, and where AWS tells nothing (it does so
-// within one account or organization only), or puts it in other words, the
-// sentence names all that it can be.
+// no other part of an answer holds. They choose between sentences, and keep a
+// denial from being doubted (see read); without them a denial is a denial all
+// the same. Where AWS tells nothing (it does so within one account or
+// organization only), or puts it in other words, the sentence names all that it
+// can be.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
+//
+// What is denied stands before why: the user's ARN and the resource, in which an
+// object's key may hold any words.
 func reasonOf(message string) reason {
-	says := func(words string) bool { return strings.Contains(message, words) }
-	if says("not authorized to perform: kms:") {
+	why := message[max(0, strings.LastIndex(message, " because "), strings.LastIndex(message, " with an explicit deny ")):]
+	says := func(words string) bool { return strings.Contains(why, words) }
+	if strings.HasPrefix(actionOf(message), "kms:") {
 		switch {
 		case says("no identity-based policy allows"):
 			return keyNotNamed
@@ -60,6 +66,16 @@ func reasonOf(message string) reason {
 		return userLacks
 	}
 	return untold
+}
+
+var deniedAction = regexp.MustCompile(`not authorized to perform: ([a-z0-9]+:[A-Za-z]+)`)
+
+// actionOf returns the action that a denial names; empty where it names none.
+func actionOf(message string) string {
+	if found := deniedAction.FindStringSubmatch(message); found != nil {
+		return found[1]
+	}
+	return ""
 }
 
 var keyARN = regexp.MustCompile(`arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`)

@@ -3,7 +3,6 @@ package probe
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -22,10 +21,12 @@ const mostBytes = 3000
 type report struct {
 	places     []*place
 	user       string // ARN of the key's user
+	subject    access.Subject
 	word       string // what the places are
 	groups     []group
 	answered   int // places that work or fail
 	failed     int
+	denied     bool // one of them at least
 	unfinished []string
 }
 
@@ -37,8 +38,8 @@ type group struct {
 	places   []*place
 }
 
-func newReport(buckets []*bucket, user string, scope access.Scope) *report {
-	r := &report{user: user, word: "buckets"}
+func newReport(buckets []*bucket, user string, scope access.Scope, subject access.Subject) *report {
+	r := &report{user: user, subject: subject, word: "buckets"}
 	for _, b := range buckets {
 		for _, p := range b.places {
 			if p.name.Prefix() != "" {
@@ -57,38 +58,40 @@ func (r *report) add(p *place, scope access.Scope) {
 	case p.state == works:
 		r.answered++
 		return
-	case p.last.cause == nothing:
+	case len(p.failures) == 0:
 		r.unfinished = append(r.unfinished, string(p.name))
 		return
 	case p.state == fails:
 		r.answered++
 	}
 	r.failed++
-	text := sentence(p, scope)
+	r.denied = r.denied || slices.ContainsFunc(p.failures, func(a answer) bool { return a.cause == denied })
+	text := sentences(p, scope)
 	i := slices.IndexFunc(r.groups, func(g group) bool { return g.sentence == text })
 	if i < 0 {
-		i, r.groups = len(r.groups), append(r.groups, group{cause: p.last.cause, sentence: text})
+		i, r.groups = len(r.groups), append(r.groups, group{cause: p.cause(), sentence: text})
 	}
 	r.groups[i].names = append(r.groups[i].names, string(p.name))
 	r.groups[i].places = append(r.groups[i].places, p)
 }
 
-// log writes a line for each place that failed or has a note, and a summary.
+// log writes a line for each place that failed or has a note, and a summary. What
+// failed is answered too, hence no warning.
 func (r *report) log(ctx context.Context, log *slog.Logger, took time.Duration) {
 	notes := 0
 	for _, g := range r.groups {
 		for _, p := range g.places {
-			log.WarnContext(ctx, "verification", "place", p.name, "outcome", "failed", "cause", names[g.cause], "code", p.last.code, "looks", p.looks, "says", g.sentence)
+			log.InfoContext(ctx, "verification", "place", p.name, "outcome", "failed", "cause", names[g.cause], "code", p.code(), "looks", p.looks, "says", g.sentence)
 		}
 	}
 	for _, p := range r.places {
 		for _, note := range p.notes {
 			notes++
-			log.InfoContext(ctx, "verification", "place", p.name, "outcome", "note", "note", note)
+			log.Log(ctx, note.level, "verification", "place", p.name, "outcome", "note", "note", note.text)
 		}
 	}
 	for _, name := range r.unfinished {
-		log.WarnContext(ctx, "verification", "place", name, "outcome", "unfinished")
+		log.InfoContext(ctx, "verification", "place", name, "outcome", "unfinished")
 	}
 	log.InfoContext(ctx, "verification", "outcome", "summary", "places", len(r.places), "failed", r.failed, "unfinished", len(r.unfinished), "notes", notes, "milliseconds", took.Milliseconds())
 }
@@ -105,10 +108,28 @@ func (r *report) err() error {
 	if r.failed > 0 {
 		head += fmt.Sprintf("%d of %d %s cannot be used: ", r.failed, len(r.places), r.word)
 	}
-	if slices.ContainsFunc(r.groups, func(g group) bool { return g.cause == denied }) {
-		tail = ". The user is " + r.user
+	if r.denied {
+		tail = r.whom()
 	}
-	return errors.New(strings.TrimSuffix(head+r.failures(mostBytes-len(head)-len(tail))+tail, ". "))
+	return access.Obstacles(strings.TrimSuffix(head+r.failures(mostBytes-len(head)-len(tail))+tail, ". "))
+}
+
+// byARN is how a next step names the user in someone's policy.
+const byARN = "aws:PrincipalArn"
+
+// whom tells who the user is, and how a policy names it so that it still does in
+// a stack that is created again. A policy's Principal turns into the id of the one
+// user that has the name now.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
+func (r *report) whom() string {
+	text := ". The user is " + r.user
+	if r.subject.MadeUp {
+		text += ". Set UserName before a policy names the user: a new stack makes another name"
+	}
+	if slices.ContainsFunc(r.groups, func(g group) bool { return strings.Contains(g.sentence, byARN) }) {
+		text += ". A policy names the user by " + byARN + " in a condition, not as Principal: that stops matching when the user is made again"
+	}
+	return text
 }
 
 // failures gives each group its sentence and an even share of the room for

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/edge/edgetest"
 	"cloney-s3-credentials/internal/probe"
@@ -75,7 +76,7 @@ func play(t *testing.T, s situation) string {
 				defer cancel()
 				ctx = later
 			}
-			err = probe.New(cfg, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: timeless}))).Prove(ctx, key(), s.scope)
+			err = probe.New(cfg, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: timeless}))).Prove(ctx, key(), s.scope, access.Subject{MadeUp: !s.named})
 			time.Sleep(2 * time.Minute) // idle connections end
 		})
 	})

@@ -14,13 +14,14 @@ import (
 
 // request is what S3 is asked.
 type request struct {
-	kind   string // list, read, begin, abort
+	kind   string // list, locate, read, begin, abort
 	bucket string
 	key    string // or the prefix that is listed
 	region string // the one that it is signed for
 	acl    string
 	sse    string
 	owner  string // the account whose the bucket has to be
+	pays   bool   // it agrees to pay
 	match  string // the ETag that an object that is read has to have
 	n      int    // the how-manieth of its kind and bucket
 }
@@ -84,12 +85,17 @@ func (s *server) read(r *http.Request) request {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	q := request{
 		bucket: bucket, key: key, acl: r.Header.Get("X-Amz-Acl"), sse: r.Header.Get("X-Amz-Server-Side-Encryption"),
-		owner: r.Header.Get("X-Amz-Expected-Bucket-Owner"), match: r.Header.Get("If-Match"),
+		owner: r.Header.Get("X-Amz-Expected-Bucket-Owner"), match: r.Header.Get("If-Match"), pays: r.Header.Get("X-Amz-Request-Payer") == "requester",
+	}
+	if q.match == "*" {
+		panic("an object would be read: every object meets this condition")
 	}
 	if signed := signedFor.FindStringSubmatch(r.Header.Get("Authorization")); signed != nil {
 		q.region = signed[1]
 	}
 	switch {
+	case key == "" && r.URL.Query().Has("location"):
+		q.kind = "locate"
 	case key == "":
 		q.kind, q.key = "list", r.URL.Query().Get("prefix")
 	case r.Method == http.MethodGet:
@@ -110,7 +116,10 @@ func (s *server) usual(q request, u *url.URL) *s3Answer {
 	switch q.kind {
 	case "list":
 		return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
-<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>` + q.bucket + `</Name><Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>true</IsTruncated><NextContinuationToken>1ueGcxLPRx1Tr</NextContinuationToken><Contents><Key>` + someonesObject + `</Key><LastModified>2026-10-12T17:50:30.000Z</LastModified><ETag>"fba9dede5f27731c9771645a39863328"</ETag><Size>434234</Size><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>`}
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>` + q.bucket + `</Name><Prefix></Prefix><KeyCount>1</KeyCount><MaxKeys>5</MaxKeys><IsTruncated>true</IsTruncated><NextContinuationToken>1ueGcxLPRx1Tr</NextContinuationToken><Contents><Key>` + someonesObject + `</Key><LastModified>2026-10-12T17:50:30.000Z</LastModified><ETag>"fba9dede5f27731c9771645a39863328"</ETag><Size>434234</Size><StorageClass>STANDARD</StorageClass></Contents></ListBucketResult>`}
+	case "locate":
+		return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
+<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu-west-1</LocationConstraint>`}
 	case "read":
 		if q.key == someonesObject {
 			if q.match == "" {
@@ -158,11 +167,16 @@ func s3Error(status int, code, message string, more ...string) *s3Answer {
 // accessDenied is what S3 answers outside of the account and organization.
 func accessDenied() *s3Answer { return s3Error(403, "AccessDenied", "Access Denied") }
 
+// misnamed is what a region answers that makes no buckets of such names.
+func misnamed() *s3Answer {
+	return s3Error(400, "InvalidBucketName", "The specified bucket is not valid.")
+}
+
 // unauthorized is what it answers within, and by what words it ends.
 func unauthorized(q request, why string) *s3Answer {
-	action := map[string]string{"list": "s3:ListBucket", "read": "s3:GetObject", "begin": "s3:PutObject", "abort": "s3:AbortMultipartUpload"}[q.kind]
+	action := map[string]string{"list": "s3:ListBucket", "locate": "s3:GetBucketLocation", "read": "s3:GetObject", "begin": "s3:PutObject", "abort": "s3:AbortMultipartUpload"}[q.kind]
 	resource := "arn:aws:s3:::" + q.bucket
-	if q.kind != "list" {
+	if q.kind != "list" && q.kind != "locate" {
 		resource += "/cloney-verification-…"
 	}
 	return s3Error(403, "AccessDenied", `User: arn:aws:iam::123456789012:user/cloney/eu-west-1/u is not authorized to perform: `+action+` on resource: "`+resource+`" `+strings.ReplaceAll(why, "ACTION", action))
@@ -194,5 +208,5 @@ func malformed(wrong, region string) *s3Answer {
 // nothingListed is a list of no object.
 func nothingListed(bucket string) *s3Answer {
 	return &s3Answer{status: 200, body: `<?xml version="1.0" encoding="UTF-8"?>
-<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>` + bucket + `</Name><Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>1</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>`}
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>` + bucket + `</Name><Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>5</MaxKeys><IsTruncated>false</IsTruncated></ListBucketResult>`}
 }

@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,6 +27,24 @@ func TestAnAbortWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
+// That it is aborting that is denied is told also where there was one look.
+func TestAnAbortThatIsDeniedAtTheOnlyLook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := cloud{t: t, say: func(kind, _ string, _ int) *answer {
+			if kind == "abort" {
+				return failing(403, "AccessDenied")
+			}
+			return nil
+		}}
+		ctx, cancel := context.WithTimeout(t.Context(), 1200*time.Millisecond) // STS takes a second
+		defer cancel()
+		err := prober(&fake).Prove(ctx, key(), destination, access.Subject{})
+		if err == nil || !strings.Contains(err.Error(), "may not abort an upload in it") || fake.counts["begin data"] != 1 {
+			t.Errorf("%v, %v", err, fake.counts)
+		}
+	})
+}
+
 // Time is up between the two calls.
 func TestAnUploadIsAbortedWhenTimeIsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -36,7 +55,7 @@ func TestAnUploadIsAbortedWhenTimeIsUp(t *testing.T) {
 			}
 			return nil
 		}}
-		_ = prober(&fake).Prove(ctx, key(), destination)
+		_ = prober(&fake).Prove(ctx, key(), destination, access.Subject{})
 		if fake.counts["begin data"] != 1 || len(fake.live) > 0 {
 			t.Errorf("%v, left: %v", fake.calls, fake.live)
 		}
@@ -54,7 +73,7 @@ func TestAnUploadIsAbortedInTheEnd(t *testing.T) {
 			}
 			return nil
 		}}
-		_ = prober(&fake).Prove(ctx, key(), destination)
+		_ = prober(&fake).Prove(ctx, key(), destination, access.Subject{})
 		if fake.counts["abort data"] != 2 || len(fake.live) > 0 {
 			t.Errorf("%v, left: %v", fake.calls, fake.live)
 		}
@@ -71,6 +90,29 @@ func TestALatePolicyDemandsNoHeader(t *testing.T) {
 	}}
 	if _, err := prove(t, &fake, destination); err != nil || strings.Contains(fake.log.String(), "outcome=note") || fake.counts["begin data"] != 5+2+1 {
 		t.Errorf("%v, %d begun\n%s", err, fake.counts["begin data"], fake.log.String())
+	}
+}
+
+// What S3 tells of the KMS key is no demand of the bucket's policy for a header:
+// not where it tells so at once, and not where it does from a moment on at which
+// a header happens to be tried.
+func TestAKeyThatIsClosedDemandsNoHeader(t *testing.T) {
+	for _, untold := range []int{0, 5} {
+		fake := cloud{say: func(kind, _ string, n int) *answer {
+			switch {
+			case kind == "begin" && n <= untold:
+				return failing(403, "AccessDenied")
+			case kind == "begin":
+				return &answer{status: 403, body: "<Error><Code>AccessDenied</Code><Message>User: x is not authorized to perform: kms:GenerateDataKey on resource: y because no identity-based policy allows the kms:GenerateDataKey action</Message></Error>"}
+			}
+			return nil
+		}}
+		if _, err := prove(t, &fake, destination); err == nil || !strings.Contains(err.Error(), "KmsKeyArns does not name") || strings.Contains(fake.log.String(), "outcome=note") {
+			t.Errorf("%d untold: %v\n%s", untold, err, fake.log.String())
+		}
+		if tries := fake.counts["begin data"] - fake.counts["list data"]; untold == 0 && tries > 0 {
+			t.Errorf("%d headers are tried", tries)
+		}
 	}
 }
 
@@ -97,7 +139,7 @@ func TestAPanicOverABucketIsTheCallers(t *testing.T) {
 				t.Errorf("%v, left: %v", fake.calls, fake.live)
 			}
 		}()
-		_ = prober(&fake).Prove(t.Context(), key(), access.Scope{Source: true, Destination: true, Places: []access.Place{"data", "other"}})
+		_ = prober(&fake).Prove(t.Context(), key(), access.Scope{Source: true, Destination: true, Places: []access.Place{"data", "other"}}, access.Subject{})
 	})
 }
 
@@ -112,7 +154,7 @@ func TestAnUploadThatIsLeftIsNoted(t *testing.T) {
 			}
 			return nil
 		}}
-		if err := prober(&fake).Prove(t.Context(), key(), destination); err != nil || !strings.Contains(fake.log.String(), "one upload is left begun there") {
+		if err := prober(&fake).Prove(t.Context(), key(), destination, access.Subject{}); err != nil || !regexp.MustCompile("level=WARN.*one upload is left begun there").MatchString(fake.log.String()) {
 			t.Errorf("%v\n%s", err, fake.log.String())
 		}
 	})
