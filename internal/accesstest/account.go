@@ -2,7 +2,7 @@
 //
 // It implements the ports of package provision with AWS's own rules, the ones
 // that local emulators leave out among them: limits, names that differ in
-// capitals only, deletions that are refused while something hangs on the
+// capitals only, deletions that are refused while something is attached to the
 // entity, staging labels, the recovery window. Its switches (Lag) make it as
 // late as IAM is. It holds no expectations of calls: a test acts, then looks
 // at what is left.
@@ -35,6 +35,10 @@ import (
 const (
 	ID     = "123456789012"
 	Region = "eu-west-1"
+	// Boundary is the ARN of the permissions boundary that the provider puts on
+	// users, and Former that of a provider that was deployed before it.
+	Boundary = "arn:aws:iam::" + ID + ":policy/cloney-boundary/provider-UserBoundary-1A2B3C"
+	Former   = "arn:aws:iam::" + ID + ":policy/cloney-boundary/provider-UserBoundary-0F0F0F"
 )
 
 // Account is an account as it is seen in one region. It implements
@@ -81,7 +85,9 @@ type common struct {
 	born      int      // users ever made
 	expected  map[string]bool
 	protected map[string]bool
-	racing    bool // events race: AWSCURRENT is looked at once they are at rest
+	kms       map[string]error // what Secrets Manager says of a KMS key, as CloseKMSKey said
+	stuck     bool             // see StuckKMSKeys
+	racing    bool             // events race: AWSCURRENT is looked at once they are at rest
 	kept      []kept
 }
 
@@ -94,6 +100,7 @@ type Lag struct {
 	Prove    int // a new key is refused; the Prober tries every second
 	Secrets  int // a deleted secret's name cannot be used again
 	Readers  int // a resource policy's users and roles are not known yet
+	Boundary int // a boundary that was put on a user does not count yet
 }
 
 // New returns an empty account, in which the buckets exist, as it is seen in
@@ -102,7 +109,7 @@ func New(t testing.TB, buckets ...string) *Account {
 	c := &common{
 		t: t, regions: map[string]*Account{}, users: map[string]*user{}, policies: map[string]*policy{},
 		buckets: map[string]bool{}, gone: map[string]bool{}, unknown: map[string]int{}, calls: map[string]int{},
-		expected: map[string]bool{}, protected: map[string]bool{},
+		expected: map[string]bool{}, protected: map[string]bool{}, kms: map[string]error{},
 	}
 	for _, bucket := range buckets {
 		c.buckets[bucket] = true

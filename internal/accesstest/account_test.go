@@ -37,7 +37,7 @@ func account(t *testing.T) (*accesstest.Account, *recorder, access.Credentials) 
 	must(t, err)
 	credentials, err := a.CreateKey(t.Context(), "u")
 	must(t, err)
-	_, err = a.CreateSecret(t.Context(), "s", "", ours)
+	_, err = a.CreateSecret(t.Context(), "s", "", "", ours)
 	must(t, err)
 	must(t, a.PutVersion(t.Context(), "s", name.Token("1"), credentials.Encode(), []string{"one"}))
 	return a, heard, credentials
@@ -101,20 +101,43 @@ func TestUsersAreBounded(t *testing.T) {
 	a.MakeUser("by-hand", nil)
 	bounded := func(name string, want bool) {
 		t.Helper()
-		if got, err := a.User(t.Context(), name); err != nil || got.Bounded != want {
-			t.Errorf("%s: %v, %v", name, got.Bounded, err)
+		if got, err := a.User(t.Context(), name); err != nil || got.Boundary.Holds() != want {
+			t.Errorf("%s: %v, %v", name, got.Boundary, err)
 		}
 	}
 	made, err := a.CreateUser(t.Context(), "v", ours)
-	if must(t, err); !made.Bounded {
+	if must(t, err); !made.Boundary.Holds() {
 		t.Error("just made: not bounded")
 	}
 	bounded("u", true)
-	a.Unbind("u")
+	a.Bind("u", "")
 	bounded("u", false)
 	bounded("v", true)
 	bounded("by-hand", true)
 	silent(t, heard)
+}
+
+// IAM attaches to users under the provider's boundary alone, and knows late that
+// one is.
+func TestPoliciesAreAttachedUnderTheBoundary(t *testing.T) {
+	a, heard, _ := account(t)
+	a.MakePolicy("u-1", "{}", ours)
+	for _, other := range []string{"", accesstest.Former, "arn:aws:iam::aws:policy/ReadOnlyAccess"} {
+		a.Bind("u", other)
+		is(t, a.AttachPolicy(t.Context(), "u", "u-1"), access.ErrDenied)
+	}
+	silent(t, heard)
+	a.Lag.Boundary = 1
+	a.Bind("u", accesstest.Former)
+	must(t, a.PutBoundary(t.Context(), "u"))
+	is(t, a.AttachPolicy(t.Context(), "u", "u-1"), access.ErrDenied)
+	must(t, a.AttachPolicy(t.Context(), "u", "u-1"))
+	silent(t, heard)
+	a.Bind("u", "arn:aws:iam::aws:policy/ReadOnlyAccess")
+	must(t, a.PutBoundary(t.Context(), "u"))
+	if len(heard.shouts) == 0 {
+		t.Error("a limit that somebody has set is taken off, and the account is silent")
+	}
 }
 
 func TestFiveVersionsOfAPolicy(t *testing.T) {
@@ -190,7 +213,7 @@ func TestTheRecoveryWindow(t *testing.T) {
 	a, heard, credentials := account(t)
 	ctx := t.Context()
 	a.ScheduleDeletion("s")
-	_, err := a.CreateSecret(ctx, "s", "", ours)
+	_, err := a.CreateSecret(ctx, "s", "", "", ours)
 	is(t, err, access.ErrBusy)
 	is(t, a.PutVersion(ctx, "s", name.Token("2"), credentials.Encode(), nil), access.ErrInvalid)
 	_, err = a.Value(ctx, "s", name.Token("1"))
@@ -199,13 +222,13 @@ func TestTheRecoveryWindow(t *testing.T) {
 		t.Errorf("%+v, %v", info, err)
 	}
 	must(t, a.RestoreSecret(ctx, "s"))
-	_, err = a.CreateSecret(ctx, "s", "", ours)
+	_, err = a.CreateSecret(ctx, "s", "", "", ours)
 	is(t, err, access.ErrExists)
 	a.Lag.Secrets = 1
 	must(t, a.DeleteSecret(ctx, "s"))
-	_, err = a.CreateSecret(ctx, "s", "", ours)
+	_, err = a.CreateSecret(ctx, "s", "", "", ours)
 	is(t, err, access.ErrBusy)
-	_, err = a.CreateSecret(ctx, "s", "", ours)
+	_, err = a.CreateSecret(ctx, "s", "", "", ours)
 	must(t, err)
 	silent(t, heard)
 }
@@ -244,6 +267,10 @@ func TestShouts(t *testing.T) {
 			a.Protect("s")
 			return a.RekeySecret(ctx, "s", "k")
 		}, "was to stay"},
+		"foreign boundary": {func(ctx context.Context, a *accesstest.Account, _ string) error {
+			a.MakeUser("theirs", nil)
+			return a.PutBoundary(ctx, "theirs")
+		}, "user theirs"},
 		"tags lost": {func(ctx context.Context, a *accesstest.Account, _ string) error {
 			return a.TagUser(ctx, "u", nil, []string{name.TagStack})
 		}, name.TagStack},
@@ -377,7 +404,7 @@ func TestSecretsManagersReaders(t *testing.T) {
 	_, err := a.ResourcePolicy(t.Context(), "s")
 	is(t, err, access.ErrInvalid)
 	must(t, a.DeleteSecret(t.Context(), "s"))
-	_, err = a.CreateSecret(t.Context(), "s", "", ours)
+	_, err = a.CreateSecret(t.Context(), "s", "", "", ours)
 	must(t, err)
 	if got := a.Readers("s"); len(got) > 0 {
 		t.Errorf("a new secret is read by %v", got)
@@ -386,7 +413,8 @@ func TestSecretsManagersReaders(t *testing.T) {
 
 // IAM is one for the account; secrets are the region's own.
 func TestRegionsOfAnAccountShareIAMAlone(t *testing.T) {
-	a, heard, _ := account(t)
+	a, heard, credentials := account(t)
+	must(t, a.PutVersion(t.Context(), "s", name.Token("2"), credentials.Encode(), []string{name.KeyLabel(1, credentials.KeyID), access.Current}))
 	there := a.In("eu-west-2")
 	_, err := there.CreateUser(t.Context(), "U", ours)
 	is(t, err, access.ErrExists)
@@ -405,7 +433,7 @@ func TestRegionsOfAnAccountShareIAMAlone(t *testing.T) {
 	}
 	_, err = there.Secret(t.Context(), "s")
 	is(t, err, access.ErrNotFound)
-	made, err := there.CreateSecret(t.Context(), "s", "", ours)
+	made, err := there.CreateSecret(t.Context(), "s", "", "", ours)
 	must(t, err)
 	if !strings.Contains(made.ARN, ":eu-west-2:") {
 		t.Errorf("made %s", made.ARN)

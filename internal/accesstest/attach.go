@@ -34,6 +34,9 @@ func (a *Account) AttachPolicy(ctx context.Context, user, name string) error {
 		if err != nil {
 			return err
 		}
+		if err := u.bounded(); err != nil {
+			return err
+		}
 		a.ours("user "+user, u.tags)
 		a.ours("policy "+name, p.tags)
 		if slices.Contains(u.attached, name) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
 )
 
 // What people do to an account, past the provider: not counted, not faulted,
@@ -52,11 +53,16 @@ func (a *Account) Protect(names ...string) {
 	})
 }
 
-// MakeUser makes a user with one active key, and returns the key's id.
-func (a *Account) MakeUser(name string, tags map[string]string) (keyID string) {
+// MakeUser makes a user with one active key, and returns the key's id. It is on the
+// provider's path if it carries tags of ours, as a stranger is not.
+func (a *Account) MakeUser(called string, tags map[string]string) (keyID string) {
+	path := "/"
+	if tags[name.TagStack] != "" {
+		path = a.path()
+	}
 	a.byHand(func() {
-		a.add(&user{name: name, path: a.path(), tags: maps.Clone(tags)})
-		keyID = a.mint(name).id
+		a.add(&user{name: called, path: path, tags: maps.Clone(tags)})
+		keyID = a.mint(called).id
 	})
 	return keyID
 }
@@ -68,12 +74,15 @@ func (a *Account) MakePolicy(name, text string, tags map[string]string) {
 	})
 }
 
-// MakeSecret makes a secret with a value of its own.
-func (a *Account) MakeSecret(name, value string, tags map[string]string) {
+// MakeSecret makes a secret with a value of its own, and with the label of the key
+// in it.
+func (a *Account) MakeSecret(called, value string, tags map[string]string) {
+	stored := newVersion(strings.Repeat("0", 32), value, access.Current)
+	if stored.key != "" {
+		stored.labels = append(stored.labels, name.KeyLabel(1, stored.key))
+	}
 	a.byHand(func() {
-		a.secrets[name] = &secret{name: name, tags: maps.Clone(tags), versions: []*version{
-			newVersion(strings.Repeat("0", 32), value, access.Current),
-		}}
+		a.secrets[called] = &secret{name: called, tags: maps.Clone(tags), versions: []*version{stored}}
 	})
 }
 
@@ -102,7 +111,7 @@ func (a *Account) DropKey(keyID string) {
 	})
 }
 
-// DropUser deletes a user with all that hangs on it. Policies stay, detached.
+// DropUser deletes a user with all that is attached to it. Policies stay, detached.
 func (a *Account) DropUser(name string) {
 	a.byHand(func() {
 		delete(a.users, strings.ToLower(a.users[strings.ToLower(name)].name))
@@ -131,9 +140,59 @@ func (a *Account) Detach(userName, policy string) {
 	})
 }
 
-// Unbind takes the permissions boundary off a user.
-func (a *Account) Unbind(user string) {
-	a.byHand(func() { a.users[strings.ToLower(user)].unbound = true })
+// Bind puts a permissions boundary on a user, by its ARN; empty: none. One that
+// the provider never made limits the user on purpose.
+func (a *Account) Bind(user, boundary string) {
+	a.byHand(func() {
+		u := a.users[strings.ToLower(user)]
+		u.boundary, u.limited = boundary, boundary != "" && boundary != Boundary && boundary != Former
+	})
+}
+
+// BoundaryOf returns the ARN of a user's permissions boundary; empty: it has none.
+func (a *Account) BoundaryOf(user string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if u := a.users[strings.ToLower(user)]; u != nil {
+		return u.boundary
+	}
+	return ""
+}
+
+// Untag takes tags off the user, policy or secret of that name; none named: all.
+func (a *Account) Untag(entity string, keys ...string) {
+	a.byHand(func() {
+		tags := a.tagsOf(entity)
+		if len(keys) == 0 {
+			clear(tags)
+		}
+		for _, key := range keys {
+			delete(tags, key)
+		}
+	})
+}
+
+// Tag sets tags of the user, policy or secret of that name.
+func (a *Account) Tag(entity string, tags map[string]string) {
+	a.byHand(func() { maps.Copy(a.tagsOf(entity), tags) })
+}
+
+// PutIntoGroup puts a user into a group.
+func (a *Account) PutIntoGroup(userName, group string) {
+	a.byHand(func() {
+		u := a.users[strings.ToLower(userName)]
+		u.groups = append(u.groups, group)
+	})
+}
+
+// TakeOutOfGroups takes a user out of all groups.
+func (a *Account) TakeOutOfGroups(userName string) {
+	a.byHand(func() { a.users[strings.ToLower(userName)].groups = nil })
+}
+
+// Replicate replicates a secret to regions; to none: its replicas are removed.
+func (a *Account) Replicate(secret string, regions ...string) {
+	a.byHand(func() { a.secrets[secret].replicas = regions })
 }
 
 // HangOn hangs something on a user, of one of Kinds.
@@ -162,6 +221,24 @@ func (a *Account) DetachElsewhere(policy string) {
 // SetBucket says whether a bucket exists.
 func (a *Account) SetBucket(bucket string, exists bool) {
 	a.byHand(func() { a.buckets[bucket] = exists })
+}
+
+// CloseKMSKey has Secrets Manager answer so where it has to use the KMS key: it was
+// disabled, or its policy lets the provider in no more. nil: it can be used again.
+func (a *Account) CloseKMSKey(key string, answer error) { a.byHand(func() { a.kms[key] = answer }) }
+
+// StuckKMSKeys has a change of KMS keys refused where one of the two cannot be
+// used. AWS documents that it takes such a change, of a key that it is not allowed
+// to use; of one that is disabled it says nothing.
+func (a *Account) StuckKMSKeys() { a.byHand(func() { a.stuck = true }) }
+
+// Readable reports whether AWSCURRENT of a secret can be decrypted.
+func (a *Account) Readable(secret string) (readable bool) {
+	a.byHand(func() {
+		current, there := a.secrets[secret].labelled(access.Current)
+		readable = there && a.kms[current.kmsKey] == nil
+	})
+	return readable
 }
 
 // Unprotect ends every Protect.

@@ -77,18 +77,35 @@ func (a *Account) Labelled(secret, label string) string {
 	return ""
 }
 
+// CurrentVersion returns the id of the version that AWSCURRENT of a secret names;
+// empty: there is none.
+func (a *Account) CurrentVersion(secret string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s := a.secrets[secret]; s != nil {
+		if v, ok := s.labelled(access.Current); ok {
+			return v.id
+		}
+	}
+	return ""
+}
+
 // Tags returns the tags of the user, policy or secret of that name.
 func (a *Account) Tags(entity string) map[string]string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return maps.Clone(a.tagsOf(entity))
+}
+
+func (a *Account) tagsOf(entity string) map[string]string {
 	if u := a.users[strings.ToLower(entity)]; u != nil {
-		return maps.Clone(u.tags)
+		return u.tags
 	}
 	if p := a.policies[strings.ToLower(entity)]; p != nil {
-		return maps.Clone(p.tags)
+		return p.tags
 	}
 	if s := a.secrets[entity]; s != nil {
-		return maps.Clone(s.tags)
+		return s.tags
 	}
 	return nil
 }
@@ -123,7 +140,8 @@ func (a *Account) Leaked(text string) bool {
 }
 
 // Check fails the test unless the account is as it has to be at rest, between
-// any two events: AWSCURRENT of every secret of ours names a live key, and
+// any two events: AWSCURRENT of every secret of ours names a live key and has the
+// label that says so, and
 // every live key of a user of ours is one that a version of a secret records,
 // under whatever label. A key that the last list did not show (Lag) nobody could
 // have found: a later event has to.
@@ -145,6 +163,9 @@ func (a *Account) problems() (problems []string) {
 		current, ok := s.labelled(access.Current)
 		if s.tags[name.TagStack] != "" && s.deleted.IsZero() && ok && current.key != "" && !a.alive(current.key) {
 			problems = append(problems, fmt.Sprintf("AWSCURRENT of %s names key %s, which is dead", s.name, current.key))
+		}
+		if s.tags[name.TagStack] != "" && ok && current.key != "" && !current.records(current.key) {
+			problems = append(problems, fmt.Sprintf("AWSCURRENT of %s names key %s and does not say so: %v", s.name, current.key, current.labels))
 		}
 	}
 	for _, k := range a.keys {

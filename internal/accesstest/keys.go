@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
 )
 
 type key struct {
@@ -103,16 +104,17 @@ func (a *Account) DeleteKey(ctx context.Context, user, keyID string) error {
 	})
 }
 
-// mayDelete shouts when a live key is deleted that AWSCURRENT names. That is
-// right only on the way to deleting the whole user (ExpectRemoval), and then
-// only when the secret knows no other user's key that could take its place.
+// mayDelete shouts when a live key is deleted that AWSCURRENT names. That is right
+// of a former secret that cannot be read; and on the way to deleting the whole user
+// (ExpectRemoval), but then only when the secret knows no other user's key that
+// could take its place.
 func (a *Account) mayDelete(k *key) {
 	if a.racing {
 		return
 	}
 	for _, s := range a.everySecret() {
 		current, ok := s.labelled(access.Current)
-		if !ok || !k.active || !s.deleted.IsZero() || current.key != k.id {
+		if !ok || !k.active || !s.deleted.IsZero() || current.key != k.id || s.tags[name.TagLocked] != "" {
 			continue
 		}
 		if !a.expected[k.user] {

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
 )
 
 type policy struct {
@@ -37,6 +39,21 @@ func (a *Account) findPolicy(name string) (*policy, error) {
 		return nil, access.ErrNotFound
 	}
 	return p, nil
+}
+
+// oursPolicy is ours of a policy. One that is attached to a user of ours is ours too
+// when somebody took its tags off.
+func (a *Account) oursPolicy(p *policy) {
+	a.t.Helper()
+	tags := maps.Clone(p.tags)
+	for _, u := range a.users {
+		for _, tag := range []string{name.TagStack, name.TagLogical, name.TagPhysical} {
+			if slices.Contains(u.attached, p.name) && tags[tag] == "" {
+				tags[tag] = u.tags[tag]
+			}
+		}
+	}
+	a.ours("policy "+p.name, tags)
 }
 
 // Policy returns a policy with its text and tags.
@@ -111,7 +128,7 @@ func (a *Account) newVersion(ctx context.Context, name, text string) error {
 		if err != nil {
 			return err
 		}
-		a.ours("policy "+name, p.tags)
+		a.oursPolicy(p)
 		if err := valid(text); err != nil {
 			return err
 		}
@@ -131,7 +148,7 @@ func (a *Account) dropVersion(ctx context.Context, name string) error {
 		if err != nil {
 			return gone(err)
 		}
-		a.ours("policy "+name, p.tags)
+		a.oursPolicy(p)
 		if len(p.versions) > 1 {
 			p.versions = p.versions[1:]
 		}
@@ -146,7 +163,7 @@ func (a *Account) TagPolicy(ctx context.Context, name string, set map[string]str
 		if err != nil {
 			return err
 		}
-		a.ours("policy "+name, p.tags)
+		a.oursPolicy(p)
 		after, err := tagged(p.tags, set, unset)
 		if err != nil {
 			return err

@@ -12,8 +12,9 @@ import (
 
 // Proof is one time that credentials were proven.
 type Proof struct {
-	KeyID string
-	Scope access.Scope
+	KeyID   string
+	Scope   access.Scope
+	Subject access.Subject
 }
 
 // Proofs returns what was proven since the last Forget.
@@ -31,9 +32,9 @@ var errNotYet = errors.New("the key does not authenticate")
 // Prove tries once a second until the key authenticates, for 90 seconds, then
 // asks whether each bucket exists and the user's policies permit the roles;
 // that not, where the scope has buckets deny the function itself.
-func (a *Account) Prove(ctx context.Context, credentials access.Credentials, scope access.Scope) error {
+func (a *Account) Prove(ctx context.Context, credentials access.Credentials, scope access.Scope, subject access.Subject) error {
 	for started := time.Now(); ; {
-		err := a.call(on(ctx, credentials.KeyID), "Prove", func() error { return a.prove(credentials, scope) })
+		err := a.call(on(ctx, credentials.KeyID), "Prove", func() error { return a.prove(credentials, scope, subject) })
 		if !errors.Is(err, errNotYet) || time.Since(started) >= patience {
 			return err
 		}
@@ -47,7 +48,7 @@ func (a *Account) Prove(ctx context.Context, credentials access.Credentials, sco
 	}
 }
 
-func (a *Account) prove(credentials access.Credentials, scope access.Scope) error {
+func (a *Account) prove(credentials access.Credentials, scope access.Scope, subject access.Subject) error {
 	k := a.key(credentials.KeyID)
 	if k == nil || !k.active || k.half != credentials.Secret.Reveal() {
 		return errNotYet
@@ -59,18 +60,18 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope) erro
 	k.used = access.LastUse{Time: time.Now(), Service: "sts", Region: a.region}
 	if scope.Expired(time.Now()) || len(scope.SourceIPs) > 0 {
 		// Buckets deny the function's own calls then, as they should.
-		a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope})
+		a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope, Subject: subject})
 		return nil
 	}
 	for _, place := range scope.Places {
 		if !a.buckets[place.Bucket()] {
-			return fmt.Errorf("bucket %s does not exist", place.Bucket())
+			return access.Obstacles(fmt.Sprintf("bucket %s does not exist", place.Bucket()))
 		}
 	}
 	if missing := a.missing(k.user, scope); missing != "" {
-		return fmt.Errorf("%s is denied", missing)
+		return access.Obstacles(missing + " is denied")
 	}
-	a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope})
+	a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope, Subject: subject})
 	return nil
 }
 

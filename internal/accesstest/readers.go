@@ -94,7 +94,7 @@ func (a *Account) DeleteResourcePolicy(ctx context.Context, name string) error {
 	})
 }
 
-// principals are those whom a policy lets read the secret that it hangs on.
+// principals are those whom a policy lets read the secret that it is attached to.
 func principals(policy string) (readers []string, ok bool) {
 	var document struct {
 		Version   string

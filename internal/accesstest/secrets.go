@@ -15,12 +15,13 @@ type secret struct {
 	versions     []*version // also those without a label, which AWS keeps for a while
 	deleted      time.Time  // not zero: in its recovery window
 	policy       string     // the resource policy; empty: none
+	replicas     []string   // regions
 }
 
 func (a *Account) public(s *secret) access.SecretInfo {
 	info := access.SecretInfo{
 		Name: s.name, ARN: "arn:aws:secretsmanager:" + a.region + ":" + ID + ":secret:" + s.name + "-AbCdEf",
-		Tags: maps.Clone(s.tags), Deleted: s.deleted,
+		Tags: maps.Clone(s.tags), Deleted: s.deleted, Replicas: slices.Clone(s.replicas),
 	}
 	for _, v := range s.versions {
 		// DescribeSecret shows labelled versions only.
@@ -62,8 +63,9 @@ func (a *Account) Secret(ctx context.Context, name string) (found access.SecretI
 	return found, err
 }
 
-// CreateSecret makes an empty secret.
-func (a *Account) CreateSecret(ctx context.Context, name, kmsKey string, tags map[string]string) (made access.SecretInfo, err error) {
+// CreateSecret makes a secret, with a placeholder if a token is given. Without one
+// it asks nothing of the KMS key.
+func (a *Account) CreateSecret(ctx context.Context, name, kmsKey, token string, tags map[string]string) (made access.SecretInfo, err error) {
 	err = a.call(on(ctx, name), "CreateSecret", func() error {
 		after, err := tagged(nil, tags, nil)
 		if err != nil || !secretName.MatchString(name) {
@@ -83,6 +85,12 @@ func (a *Account) CreateSecret(ctx context.Context, name, kmsKey string, tags ma
 		}
 		a.ours("secret "+name, tags)
 		s := &secret{name: name, kmsKey: kmsKey, tags: after}
+		if token != "" {
+			if err := a.kms[kmsKey]; err != nil {
+				return err
+			}
+			s.versions = []*version{a.encrypted(s, newVersion(token, "{}", access.Current))}
+		}
 		a.secrets[name] = s
 		made = a.public(s)
 		return nil
@@ -106,7 +114,8 @@ func (a *Account) RestoreSecret(ctx context.Context, name string) error {
 	})
 }
 
-// RekeySecret sets the KMS key.
+// RekeySecret sets the KMS key, and encrypts anew what it can decrypt: a key that
+// cannot be used changes nothing about the versions, says AWS.
 func (a *Account) RekeySecret(ctx context.Context, name, kmsKey string) error {
 	return a.call(on(ctx, name), "UpdateSecret", func() error {
 		s, err := a.open(name)
@@ -114,9 +123,27 @@ func (a *Account) RekeySecret(ctx context.Context, name, kmsKey string) error {
 			return err
 		}
 		a.ours("secret "+name, s.tags)
+		if a.stuck {
+			for _, key := range []string{kmsKey, s.kmsKey} {
+				if err := a.kms[key]; err != nil {
+					return err
+				}
+			}
+		}
 		s.kmsKey = kmsKey
+		for _, v := range s.versions {
+			labelled := v.has(access.Current) || v.has(access.Previous) || v.has(access.Pending)
+			if labelled && a.kms[kmsKey] == nil && a.kms[v.kmsKey] == nil {
+				v.kmsKey = kmsKey
+			}
+		}
 		return nil
 	})
+}
+
+// TryKey stores a placeholder with a label of ours.
+func (a *Account) TryKey(ctx context.Context, name, token, label string) error {
+	return a.PutVersion(ctx, name, token, access.NewSecret("{}"), []string{label})
 }
 
 // TagSecret sets tags, then removes others.
@@ -145,6 +172,9 @@ func (a *Account) DeleteSecret(ctx context.Context, name string) error {
 			return nil
 		}
 		a.ours("secret "+name, s.tags)
+		if len(s.replicas) > 0 {
+			return access.ErrInvalid
+		}
 		delete(a.secrets, name)
 		a.busy[name] = a.Lag.Secrets
 		return nil

@@ -18,18 +18,22 @@ type user struct {
 	tags      map[string]string
 	attached  []string        // names of policies under our path
 	hung      map[string]bool // kinds of what someone hung on it by hand
+	groups    []string        // that someone put it into
 	unseen    int             // calls that do not find it yet
 	detaching int             // deletions that still find something attached
-	unbound   bool            // without the permissions boundary
+	boundary  string          // ARN of its permissions boundary; empty: none
+	limited   bool            // by that boundary, on purpose
+	unbounded int             // calls that do not see that it is the provider's yet
 }
 
 func (u *user) public() access.User {
-	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + u.path + u.name, Tags: maps.Clone(u.tags), Bounded: !u.unbound}
+	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + u.path + u.name, Tags: maps.Clone(u.tags), Boundary: access.Boundary{ARN: u.boundary, Wanted: Boundary}}
 }
 
 // add puts a user into the account, with an id that no other one ever has.
 func (a *Account) add(u *user) *user {
 	a.born++
+	u.boundary = Boundary
 	u.id, u.hung = fmt.Sprintf("AIDAUSER%013d", a.born), map[string]bool{}
 	a.users[strings.ToLower(u.name)] = u
 	return u
@@ -100,6 +104,35 @@ func (a *Account) TagUser(ctx context.Context, name string, set map[string]strin
 	})
 }
 
+// PutBoundary puts the provider's permissions boundary on a user.
+func (a *Account) PutBoundary(ctx context.Context, name string) error {
+	return a.call(on(ctx, name), "PutUserPermissionsBoundary", func() error {
+		u, err := a.find(name)
+		if err != nil {
+			return err
+		}
+		a.ours("user "+name, u.tags)
+		if u.limited {
+			a.shout("the boundary %s is taken off user %s, which somebody limits it by", u.boundary, name)
+		}
+		u.boundary, u.unbounded = Boundary, a.Lag.Boundary
+		return nil
+	})
+}
+
+// bounded answers as IAM does to what the provider's role may only do to users
+// under the provider's boundary.
+func (u *user) bounded() error {
+	if u.boundary != Boundary {
+		return access.ErrDenied
+	}
+	if u.unbounded > 0 {
+		u.unbounded--
+		return access.ErrDenied
+	}
+	return nil
+}
+
 // tag makes up to two calls, as AWS has them: one that removes, one that sets.
 func (a *Account) tag(ctx context.Context, what string, set map[string]string, unset []string, change func(map[string]string, []string) error) error {
 	if len(unset) > 0 {
@@ -113,7 +146,7 @@ func (a *Account) tag(ctx context.Context, what string, set map[string]string, u
 	return a.call(ctx, "Tag"+what, func() error { return change(set, nil) })
 }
 
-// DeleteUser deletes the user; what hangs on it is taken away before, call by
+// DeleteUser deletes the user; what is attached to it is taken away before, call by
 // call, and a user that is gone is no error. All this as package users does it.
 func (a *Account) DeleteUser(ctx context.Context, name string) error {
 	err := a.deleteUser(ctx, name)
@@ -123,7 +156,15 @@ func (a *Account) DeleteUser(ctx context.Context, name string) error {
 	if err := a.strip(ctx, name); err != nil {
 		return err
 	}
-	return a.deleteUser(ctx, name)
+	if err = a.deleteUser(ctx, name); !errors.Is(err, access.ErrConflict) {
+		return err
+	}
+	return a.call(on(ctx, name), "ListGroupsForUser", func() error {
+		if u, gone := a.find(name); gone == nil && len(u.groups) > 0 {
+			return access.InGroups{Groups: slices.Clone(u.groups)}
+		}
+		return err
+	})
 }
 
 func (a *Account) deleteUser(ctx context.Context, name string) error {
@@ -133,7 +174,7 @@ func (a *Account) deleteUser(ctx context.Context, name string) error {
 			return gone(err)
 		}
 		a.ours("user "+name, u.tags)
-		if len(a.keysOf(name))+len(u.attached)+len(u.hung) > 0 {
+		if len(a.keysOf(name))+len(u.attached)+len(u.hung)+len(u.groups) > 0 {
 			return access.ErrConflict
 		}
 		if u.detaching > 0 {
@@ -146,8 +187,8 @@ func (a *Account) deleteUser(ctx context.Context, name string) error {
 	})
 }
 
-// Kinds of things that keep IAM from deleting a user, beside access keys and
-// policies under our path, each with the call that takes it away.
+// Kinds of things that keep IAM from deleting a user, beside access keys, policies
+// under our path, and groups, each with the call that takes it away.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
 var kinds = map[string]string{
 	"login profile":      "DeleteLoginProfile",
@@ -156,11 +197,10 @@ var kinds = map[string]string{
 	"SSH key":            "DeleteSSHPublicKey",
 	"foreign policy":     "DetachUserPolicy",
 	"inline policy":      "DeleteUserPolicy",
-	"group":              "RemoveUserFromGroup",
 	"MFA device":         "DeactivateMFADevice",
 }
 
-// Kinds returns what HangOn can hang on a user.
+// Kinds returns what HangOn can attach to a user.
 func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 
 func (a *Account) strip(ctx context.Context, name string) error {

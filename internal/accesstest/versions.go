@@ -5,11 +5,13 @@ import (
 	"slices"
 
 	"cloney-s3-credentials/internal/access"
+	naming "cloney-s3-credentials/internal/name"
 )
 
 type version struct {
 	id, value string
 	key       string // the id of the key in the value; empty: there is none
+	kmsKey    string // that it is encrypted with
 	labels    []string
 }
 
@@ -17,7 +19,21 @@ func newVersion(id, value string, labels ...string) *version {
 	return &version{id: id, value: value, key: keyIn(value), labels: labels}
 }
 
+// encrypted is a version as the secret's KMS key has encrypted it.
+func (a *Account) encrypted(s *secret, v *version) *version {
+	v.kmsKey = s.kmsKey
+	return v
+}
+
 func (v *version) has(label string) bool { return slices.Contains(v.labels, label) }
+
+// records reports whether a label says that the version holds the key.
+func (v *version) records(keyID string) bool {
+	return slices.ContainsFunc(v.labels, func(l string) bool {
+		_, key, ours := naming.ParseKeyLabel(l)
+		return ours && key == keyID
+	})
+}
 
 func (s *secret) version(id string) *version {
 	i := slices.IndexFunc(s.versions, func(v *version) bool { return v.id == id })
@@ -75,7 +91,10 @@ func (a *Account) PutVersion(ctx context.Context, name, id string, value access.
 			}
 			return nil // the request is ignored, labels and all
 		}
-		v := newVersion(id, value.Reveal())
+		if err := a.kms[s.kmsKey]; err != nil {
+			return err
+		}
+		v := a.encrypted(s, newVersion(id, value.Reveal()))
 		// The first version becomes AWSCURRENT, and so does one without labels.
 		if len(s.versions) == 0 || len(labels) == 0 {
 			labels = append(slices.Clone(labels), access.Current)
@@ -119,6 +138,9 @@ func (a *Account) Value(ctx context.Context, name, id string) (value access.Secr
 		v := s.version(id)
 		if v == nil {
 			return access.ErrNotFound
+		}
+		if err := a.kms[v.kmsKey]; err != nil {
+			return err
 		}
 		value = access.NewSecret(v.value)
 		return nil

@@ -60,7 +60,7 @@ func Admit(want Desired, seen Observed, waited bool) (Verdict, order.Mark, error
 // retained refuses a Create that finds its user there and finished: an earlier
 // Create of the very same resource has made it.
 func retained(want Desired) error {
-	return Refused(fmt.Sprintf("UserName: the user %q of this very resource is there already, left by a DeletionPolicy or a skipped Delete; it was not touched, and its key works. Choose another UserName, or delete that user, its policies and its secret first", want.Spec.UserName))
+	return Refused(fmt.Sprintf("UserName: the user %q of this very resource is there already, left by a DeletionPolicy or a skipped Delete; it was not touched, and its key works. Choose another UserName; or delete that user, its policies and its secret, once you are sure that nobody uses its key: it may be the one that Cloney uses", want.Spec.UserName))
 }
 
 // lateWithoutUser judges an Update that waited in the queue and whose user is
@@ -68,7 +68,7 @@ func retained(want Desired) error {
 // that somebody has made by hand leaves it.
 func lateWithoutUser(want Desired, seen Observed, waited bool) (Verdict, order.Mark, error) {
 	secret := seen.Secret != nil && want.Owner.OwnsAs(want.Spec.UserName, seen.Secret.Tags)
-	switch something := secret || seen.Former != nil || seen.Other != nil; {
+	switch something := secret || len(seen.Formers) > 0 || seen.Other != nil; {
 	case !something:
 		return Work, order.Mark{}, Refused("the user and its secret were deleted since this update was sent; nothing was made. Update the stack again if the resource is to be there")
 	case seen.Other == nil && !waited:

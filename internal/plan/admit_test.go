@@ -61,7 +61,7 @@ func TestAdmit(t *testing.T) {
 		"Update: all is gone, sent a while ago":          {lateUpdate, plan.Observed{}, false, refused},
 		"Update: deleted by hand, or a Delete at work":   {lateUpdate, one(noUser), false, plan.Wait},
 		"Update: by hand, for the secret stays":          {lateUpdate, one(noUser), true, plan.Work},
-		"Update: by hand, and the secret is to move":     {lateUpdate, one(noUser, func(o *plan.Observed) { o.Secret, o.Former = nil, o.Secret }), true, plan.Work},
+		"Update: by hand, and the secret is to move":     {lateUpdate, one(noUser, aside), true, plan.Work},
 		"Update: the secret is another user's by now":    {lateUpdate, one(noUser, passed("x")), true, refused},
 		"Replacement: the former user is there":          {lateReplaces, one(noUser, noSecret, formerUser), false, plan.Work},
 		"Replacement: a later event has marked that one": {lateReplaces, one(noUser, noSecret, other(aUser(user), ""), func(o *plan.Observed) { o.Other.Tags = tags(user, flat(later("Delete").Begun())...) }), false, plan.Overtaken},

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -15,7 +16,7 @@ import (
 	"cloney-s3-credentials/internal/policy"
 )
 
-var write = flag.Bool("update", false, "write testdata/plans.txt anew")
+var write = flag.Bool("update", false, "write the files of testdata anew")
 
 // many are more buckets than one policy holds.
 func many() (places []access.Place) {
@@ -53,6 +54,8 @@ var plans = []struct {
 	{"Update: a new Serial, readers and buckets", update(serial(2), readers(b, c), buckets("two")), one(func(o *plan.Observed) { o.ResourcePolicy = policy.Readers([]string{a, b}) })},
 	{"Update: the key was deleted by hand", update(), with("", "1:A=current")},
 	{"Update: the key was deactivated by hand", update(), with("A-90-off", "1:A=current")},
+	{"Update: the boundary was taken off", update(), one(bounded(""))},
+	{"Update: a former boundary, a new Serial, more buckets, another tag", update(serial(2), buckets(many()...), func(d *plan.Desired) { d.Spec.Tags = map[string]string{"team": "b"} }), one(bounded(formerBoundary))},
 	{"Update: a key of nobody", update(), with("A-90 X-1", "1:A=current")},
 	{"Update: a key of nobody makes room", update(serial(2)), with("A-90 X-1", "1:A=current")},
 	{"Update: the secret was deleted by hand", update(), one(noSecret)},
@@ -60,8 +63,8 @@ var plans = []struct {
 	{"Update: the user was deleted by hand", update(), one(noUser)},
 	{"Update: another KMS key", update(kms("alias/x")), one()},
 	{"Update: another KMS key and a new Serial", update(kms("alias/x"), serial(2)), one()},
-	{"Update: another secret", update(serial(2), moved("cloney/other")), two(func(o *plan.Observed) { o.Secret, o.Former = nil, o.Secret })},
-	{"Update: another secret, and a crash has left the former one", update(serial(2), moved("cloney/other")), two(func(o *plan.Observed) { o.Former = o.Secret })},
+	{"Update: another secret", update(serial(2), moved("cloney/other")), two(aside)},
+	{"Update: another secret, and a crash has left the former one", update(serial(2), moved("cloney/other")), two(func(o *plan.Observed) { o.Formers = []access.SecretInfo{*o.Secret} })},
 	{"Replacement: a secret of its own", update(renamed("new", "cloney/new")), one(noUser, noSecret, other(finished(user, create(), "A"), "A-90"))},
 	{"Replacement: the secret is shared", update(serial(2), renamed("new", secret)), two(noUser, other(finished(user, create(), "B"), "A-90 B-30"))},
 	{"Rollback of that", update(serial(2), rollback("new")), with("A-90 B-30", "1:A 2:B=previous 1:N=current,latest", passed("new"), other(aUser("new"), "N-0"), func(o *plan.Observed) { o.User = finished(user, create(), "B") })},
@@ -78,14 +81,19 @@ func TestPlans(t *testing.T) {
 		}
 		fmt.Fprintf(&text, "# %s\n%s\n", c.what, lines(tasks))
 	}
-	const file = "testdata/plans.txt"
+	golden(t, "testdata/plans.txt", text.String())
+}
+
+// golden compares with a file, or writes it.
+func golden(t *testing.T, file, text string) {
+	t.Helper()
 	if *write {
-		if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want, err := os.ReadFile(file)
-	if diff := cmp.Diff(string(want), text.String()); err != nil || diff != "" {
+	if diff := cmp.Diff(string(want), text); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 }
@@ -163,7 +171,10 @@ func TestTheNameOfANewVersion(t *testing.T) {
 		same  bool
 	}{
 		"another run, that sees the first one's key": {token(update(serial(2)), with("A-90 X-0", "1:A=current")), true},
-		"the next Serial":       {token(update(serial(3)), one()), false},
+		"the next Serial": {token(update(serial(3)), one()), false},
+		"once a KMS key was tried": {token(update(serial(2)), one(func(o *plan.Observed) {
+			o.Secret.Versions = append(o.Secret.Versions, access.Version{ID: "tried", Labels: []string{name.LabelTried}})
+		})), true},
 		"after another version": {token(update(serial(2)), with("A-90", "1:A=current 2:B")), false},
 	} {
 		if (c.token == first) != c.same {
@@ -184,18 +195,32 @@ func TestNamesThatDifferInCapitalsOnly(t *testing.T) {
 func TestWhatAnEventIsAbout(t *testing.T) {
 	for what, c := range map[string]struct {
 		want                plan.Desired
+		user                *access.User
 		other, formerSecret string
 		replaces            bool
 	}{
-		"Create":                     {create(), "", "", false},
-		"Update":                     {update(), "", "", false},
-		"Update, another secret":     {update(moved("cloney/other")), "", secret, false},
-		"Replacement":                {update(renamed("new", "cloney/new")), user, "", true},
-		"its rollback":               {update(rollback("new")), "new", "", false},
-		"its rollback, secret moved": {update(rollback("new"), moved("cloney/other")), "new", "", false},
+		"Create":                     {create(), nil, "", "", false},
+		"Update":                     {update(), nil, "", "", false},
+		"Update, another secret":     {update(moved("cloney/other")), nil, "", secret, false},
+		"Replacement":                {update(renamed("new", "cloney/new")), nil, user, "", true},
+		"its rollback":               {update(rollback("new")), nil, "new", "", false},
+		"its rollback, secret moved": {update(rollback("new"), moved("cloney/other")), nil, "new", "", false},
+		"it remembers one":           {update(), remembering("cloney/b"), "", "cloney/b", false},
+		"it remembers the wanted":    {update(moved("cloney/b")), remembering("cloney/b"), "", secret, false},
+		"a stranger remembers":       {update(), &access.User{Name: user, Tags: name.RememberSecret("cloney/b")}, "", "", false},
+		"a Create again":             {create(), remembering("cloney/b"), "", "cloney/b", false},
 	} {
-		if d := c.want; d.Other() != c.other || d.FormerSecret() != c.formerSecret || d.Replaces() != c.replaces {
-			t.Errorf("%s: other %q, former secret %q, replaces %t", what, d.Other(), d.FormerSecret(), d.Replaces())
+		if d, former := c.want, strings.Join(c.want.FormerSecrets(c.user), " "); d.Other() != c.other || former != c.formerSecret || d.Replaces() != c.replaces {
+			t.Errorf("%s: other %q, former secrets %q, replaces %t", what, d.Other(), former, d.Replaces())
 		}
 	}
+}
+
+// remembering is the resource's user, of whose secrets these were.
+func remembering(secrets ...string) *access.User {
+	u := aUser(user)
+	for _, secret := range secrets {
+		maps.Copy(u.Tags, name.RememberSecret(secret))
+	}
+	return u
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/policy"
 )
@@ -17,7 +18,7 @@ func (p *planner) user() needs {
 		highest = max(highest, d.Number)
 	}
 	wanted := p.tags()
-	if p.want.Spec.SecretName != name.Secret(p.want.Spec.UserName) && (p.seen.User == nil || p.want.FormerSecret() != "") {
+	if p.remembers() {
 		// Noted before the secret is made, so that every Delete finds it.
 		maps.Copy(wanted, name.RememberSecret(p.want.Spec.SecretName))
 	}
@@ -41,6 +42,14 @@ func (p *planner) user() needs {
 	return nil
 }
 
+// remembers reports whether the user has to remember the secret's name. A Delete
+// looks under the default name by itself. An Update does not: a secret of that
+// name is remembered too when it is made beside another one.
+func (p *planner) remembers() bool {
+	beside := p.seen.Secret == nil && len(p.want.FormerSecrets(p.seen.User)) > 0
+	return beside || p.want.Spec.SecretName != name.Secret(p.want.Spec.UserName)
+}
+
 // HighestPolicy returns the highest number that a policy of the user with
 // these tags can have.
 func HighestPolicy(userTags map[string]string) int {
@@ -55,10 +64,13 @@ func HighestPolicy(userTags map[string]string) int {
 // many there are, so that a Delete looks for all of them. New policies give and
 // take nothing away: they come before the others. A text that loses a bucket needs the one that gains it, in
 // the order of policy.Documents.
-func (p *planner) policies(user needs) needs {
+func (p *planner) policies(user needs) (needs, error) {
 	name, all := p.want.Spec.UserName, needs{}
 	for _, d := range p.documents {
 		if _, there := p.seen.Policies[d.Number]; !there {
+			if err := p.outside("Buckets", "no further policy"); err != nil {
+				return nil, err
+			}
 			made := p.add(CreatePolicy{User: name, Name: policyName(name, d.Number), Text: d.Text, Tags: p.made(p.tags())}, user)
 			all = append(all, p.add(AttachPolicy{name, policyName(name, d.Number)}, user, made)...)
 		}
@@ -66,13 +78,13 @@ func (p *planner) policies(user needs) needs {
 	for _, d := range p.documents {
 		existing, there := p.seen.Policies[d.Number]
 		if there && !policy.Same(existing.Document, d.Text) {
-			all = append(all, p.add(UpdatePolicy{existing.Name, d.Text}, all)...)
+			all = append(all, p.add(UpdatePolicy{existing.Name, d.Text}, all, p.bound)...)
 		}
 		if set, unset := p.changed(p.tags(), existing.Tags); there && len(set)+len(unset) > 0 {
 			p.add(TagPolicy{existing.Name, set, unset})
 		}
 	}
-	return all
+	return all, nil
 }
 
 // made adds which event has made an entity: an older Delete that is still at work,
@@ -94,22 +106,41 @@ func (p *planner) secret(user needs) needs {
 		wanted[name.TagReaders] = "true"
 	}
 	moved := p.moved()
-	if len(moved) > 0 && p.seen.Former.Tags[name.TagPromoted] != "" {
-		wanted[name.TagPromoted] = p.seen.Former.Tags[name.TagPromoted]
+	if len(moved) > 0 && p.former.Tags[name.TagPromoted] != "" {
+		wanted[name.TagPromoted] = p.former.Tags[name.TagPromoted]
 	}
 	var place needs
 	if p.seen.Secret == nil {
 		if p.seen.User == nil && p.want.PhysicalID == "" {
 			user = nil // a Delete of what this makes knows its name
 		}
-		place = p.add(CreateSecret{Name: secret, KMSKey: p.want.Spec.KMSKey, Tags: p.made(wanted)}, user)
+		place = p.add(p.createSecret(wanted), user)
 	} else {
 		place = p.existing(secret, wanted, user)
 	}
 	if len(moved) > 0 {
-		place = p.add(CopyVersions{From: p.want.FormerSecret(), To: secret, Versions: moved}, place)
+		place = p.add(CopyVersions{From: p.former.Name, To: secret, Versions: moved}, place)
 	}
 	return place
+}
+
+// createSecret makes the secret. With a KMS key of the stack's choice it holds a
+// placeholder from the first moment, so that a key that cannot be used is refused
+// before there is an access key.
+func (p *planner) createSecret(tags map[string]string) CreateSecret {
+	step := CreateSecret{Name: p.want.Spec.SecretName, KMSKey: p.want.Spec.KMSKey, Tags: p.made(tags)}
+	if step.KMSKey == "" {
+		return step
+	}
+	step.Token = PlaceholderID(step.Name)
+	step.Tolerant = p.stood
+	if p.former == nil {
+		return step
+	}
+	if key := p.former.Tags[name.TagKMSKey]; key != step.KMSKey && key != name.KMSKeyChanges {
+		step.Tolerant, step.Instead = p.back, key
+	}
+	return step
 }
 
 // existing plans what a secret that is there lacks.
@@ -118,9 +149,13 @@ func (p *planner) existing(secret string, wanted map[string]string, user needs) 
 		place = p.add(RestoreSecret{secret})
 	}
 	if p.seen.Secret.Tags[name.TagKMSKey] != p.want.Spec.KMSKey {
-		place = after(place, p.add(RekeySecret{Name: secret, KMSKey: p.want.Spec.KMSKey, Tolerant: p.back}, place))
+		standing, _ := keyring.Ring{Keys: p.seen.Keys, Versions: p.seen.Secret.Versions}.Standing(p.want.Spec.Serial)
+		place = after(place, p.add(RekeySecret{
+			Name: secret, KMSKey: p.want.Spec.KMSKey, Read: standing.ID, Tolerant: p.back, From: p.seen.Secret.Tags[name.TagKMSKey],
+		}, place))
 	}
-	if set, unset := p.changed(wanted, p.seen.Secret.Tags, name.TagKMSKey); len(set)+len(unset) > 0 {
+	delete(wanted, name.TagKMSKey) // RekeySecret says which one it is
+	if set, unset := p.changed(wanted, p.seen.Secret.Tags); len(set)+len(unset) > 0 {
 		if set[name.TagPhysical] != "" {
 			place = after(place, user) // it passes to a user that is there
 		}
@@ -143,8 +178,13 @@ func (p *planner) remove(all needs) {
 			p.add(DeletePolicy{existing.Name, existing.ARN}, p.add(DetachPolicy{user, existing.Name}, all))
 		}
 	}
-	if p.seen.Former != nil {
-		p.add(DeleteSecret{p.want.FormerSecret(), user}, all)
+	kept := p.keptSecrets()
+	for _, former := range p.seen.Formers {
+		if !slices.Contains(kept, former.Name) {
+			p.add(DeleteSecret{former.Name, user}, all)
+		} else if p.locked(former) && former.Tags[name.TagLocked] == "" {
+			p.add(TagSecret{Name: former.Name, Set: map[string]string{name.TagLocked: "true"}}, all)
+		}
 	}
 }
 
@@ -154,11 +194,12 @@ func (p *planner) complete() {
 	for i := range every {
 		every[i] = i
 	}
-	step := Complete{User: p.want.Spec.UserName, Spec: p.want.Spec}
+	step := Complete{User: p.want.Spec.UserName, Spec: p.want.Spec, Unproven: p.unproven()}
 	if user := p.seen.User; user != nil {
 		step.Before = completed(user.Tags)
-		step.Forget = append(p.want.Run.Outdated(user.Tags), name.ForgetSecrets(user.Tags, p.want.Spec.SecretName)...)
+		step.Forget = append(p.want.Run.Outdated(user.Tags), name.ForgetSecrets(user.Tags, p.remembered()...)...)
 	}
+	step.Kept = p.keptSecrets()
 	if p.want.Replaces() && p.seen.Other != nil {
 		step.Other, step.OtherForget = p.want.Other(), p.want.Run.Outdated(p.seen.Other.Tags)
 	}

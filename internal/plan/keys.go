@@ -42,14 +42,17 @@ func (p *planner) prove(version access.Version, ready needs) needs {
 	if !p.want.Spec.Verify || p.proven(version) {
 		return ready
 	}
-	return p.add(Prove{p.want.Spec.SecretName, version.ID}, ready)
+	return p.add(Prove{Secret: p.want.Spec.SecretName, Version: version.ID, Tolerant: p.stood}, ready)
 }
 
 // mint makes a new key.
 func (p *planner) mint(current access.Version, user, policies, secret needs) (needs, error) {
 	s := p.want.Spec
-	if p.seen.User != nil && !p.seen.User.Bounded {
-		return nil, Refused("the user " + s.UserName + " has lost its permissions boundary, so that it gets no new key. Put the provider's boundary back (aws iam put-user-permissions-boundary), or delete the user and update the stack again")
+	if err := p.outside("Serial", "no new key"); err != nil {
+		return nil, err
+	}
+	if why, locked := p.seen.Locked[s.SecretName]; locked {
+		return nil, Refused(why)
 	}
 	deleted, current, room, err := p.room(current, after(user, secret))
 	if err != nil {
@@ -60,7 +63,7 @@ func (p *planner) mint(current access.Version, user, policies, secret needs) (ne
 	}, user, secret, room)
 	ready := after(policies, minted)
 	if s.Verify {
-		ready = p.add(Prove{Secret: s.SecretName}, ready)
+		ready = p.add(Prove{Secret: s.SecretName, Tolerant: p.stood}, ready)
 	}
 	ready = p.widen(ready)
 	if current.ID != "" {
@@ -73,11 +76,13 @@ func (p *planner) mint(current access.Version, user, policies, secret needs) (ne
 }
 
 // token names the version of the new key: the same for every run that sees the
-// same secret, so that of two runs only one can store; another for the next key.
+// same keys in the secret, so that of two runs only one can store; another for the next key.
 func (p *planner) token() string {
 	ids := make([]string, 0, len(p.ring.Versions))
 	for _, v := range p.ring.Versions {
-		ids = append(ids, v.ID)
+		if keyring.KeyID(v) != "" {
+			ids = append(ids, v.ID)
+		}
 	}
 	slices.Sort(ids)
 	return name.Token(append([]string{p.want.Spec.UserName, strconv.Itoa(p.want.Spec.Serial)}, ids...)...)
@@ -88,13 +93,18 @@ func (p *planner) token() string {
 func (p *planner) room(current access.Version, ready needs) (deleted []access.Key, now access.Version, done needs, err error) {
 	user := p.want.Spec.UserName
 	// While the secret moves, its rollback has to find the former one as it was.
-	if former, ok := p.ring.SwitchedOff(); ok && p.seen.Former == nil {
+	if former, ok := p.ring.SwitchedOff(); ok && p.former == nil {
 		off, _ := p.ring.Find(keyring.KeyID(current))
 		// A crash after the first: AWSCURRENT names the former key, which lives.
 		moved := p.add(Promote{Secret: p.want.Spec.SecretName, Version: former.ID, KeyID: keyring.KeyID(former), From: current.ID, Note: true}, ready)
 		return []access.Key{off}, former, p.add(DeleteKey{user, off.ID}, moved), nil
 	}
 	free, blocking := p.ring.Room()
+	if key, back, ok := p.takenBack(); ok && blocking != nil {
+		// A crash after the first: AWSCURRENT of the former secret names the key that
+		// was in use before; the other one is found by its label.
+		return []access.Key{key}, current, p.add(DeleteKey{user, key.ID}, p.add(back, ready)), nil
+	}
 	if blocking != nil {
 		return nil, current, nil, Refused("Serial: " + p.ring.Blocked(*blocking))
 	}
@@ -102,6 +112,28 @@ func (p *planner) room(current access.Version, ready needs) (deleted []access.Ke
 		done = append(done, p.add(DeleteKey{user, key.ID}, ready)...)
 	}
 	return free, current, done, nil
+}
+
+// takenBack returns the key that goes where a rollback needs a new one and both
+// places are taken: the one that the Update issued which is taken back, if nobody
+// has used it. Its value is in a former secret that cannot be read, together with
+// the key that was there before, which is in use, and becomes current there again.
+func (p *planner) takenBack() (key access.Key, back Promote, ok bool) {
+	for _, former := range p.seen.Formers {
+		if !p.givenUp(former) {
+			continue
+		}
+		current, _ := former.Labelled(access.Current)
+		before, _ := keyring.Ring{Keys: p.seen.Keys, Versions: former.Versions}.Standing(p.want.Spec.Serial)
+		back = Promote{Secret: former.Name, Version: before.ID, KeyID: keyring.KeyID(before), From: current.ID}
+		for _, v := range former.Versions {
+			key, there := p.ring.Find(keyring.KeyID(v))
+			if there && keyring.Serial(v) != p.want.Spec.Serial && p.ring.Unused(key) {
+				return key, back, true
+			}
+		}
+	}
+	return key, back, false
 }
 
 // strays deletes the keys that are nobody's.
@@ -117,7 +149,7 @@ func (p *planner) strays(promoted string, ready ...needs) (done needs) {
 
 // promotedAt is when AWSCURRENT last went back, as far as it was noted.
 func (p *planner) promotedAt() time.Time {
-	for _, secret := range []*access.SecretInfo{p.seen.Former, p.seen.Secret} {
+	for _, secret := range []*access.SecretInfo{p.former, p.seen.Secret} {
 		if secret == nil {
 			continue
 		}

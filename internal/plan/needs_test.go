@@ -40,7 +40,7 @@ func TestAnyOrderThatTheNeedsAllowIsSafe(t *testing.T) {
 	}
 	// Else it has shown nothing.
 	for _, step := range []plan.Step{
-		plan.CreateUser{}, plan.TagUser{}, plan.CreatePolicy{}, plan.UpdatePolicy{}, plan.DeletePolicy{}, plan.CreateSecret{}, plan.RestoreSecret{}, plan.RekeySecret{}, plan.TagSecret{},
+		plan.CreateUser{}, plan.TagUser{}, plan.PutBoundary{}, plan.CreatePolicy{}, plan.UpdatePolicy{}, plan.DeletePolicy{}, plan.CreateSecret{}, plan.RestoreSecret{}, plan.RekeySecret{}, plan.TagSecret{},
 		plan.CopyVersions{}, plan.PutResourcePolicy{}, plan.DeleteResourcePolicy{}, plan.DeleteSecret{}, plan.Mint{}, plan.Prove{}, plan.Promote{}, plan.Unlabel{}, plan.DeleteKey{},
 	} {
 		if kind := fmt.Sprintf("%T", step); kinds[kind] < 20 {
@@ -107,6 +107,8 @@ var happenings = []func(*plan.Desired, *plan.Observed){
 	func(*plan.Desired, *plan.Observed) {},
 	func(_ *plan.Desired, seen *plan.Observed) { seen.ResourcePolicy = "" },
 	func(_ *plan.Desired, seen *plan.Observed) { seen.User.Tags = tags(user) }, // half-made
+	func(_ *plan.Desired, seen *plan.Observed) { seen.User.Boundary.ARN = "" },
+	func(_ *plan.Desired, seen *plan.Observed) { seen.User.Boundary.ARN = formerBoundary },
 	func(_ *plan.Desired, seen *plan.Observed) { noUser(seen) },
 	func(_ *plan.Desired, seen *plan.Observed) { seen.Secret, seen.ResourcePolicy = nil, "" },
 	func(_ *plan.Desired, seen *plan.Observed) { seen.Secret.Deleted, seen.ResourcePolicy = now, "" },
@@ -125,6 +127,6 @@ var happenings = []func(*plan.Desired, *plan.Observed){
 			return
 		}
 		moved("cloney/other")(want)
-		seen.Former, seen.Secret, seen.ResourcePolicy = seen.Secret, nil, ""
+		seen.Formers, seen.Secret, seen.ResourcePolicy = []access.SecretInfo{*seen.Secret}, nil, ""
 	},
 }

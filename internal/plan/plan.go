@@ -12,10 +12,11 @@
 //   - Converge: the steps of a Create or Update, or why there are none;
 //   - ClaimOn and Remove: what a Delete takes away. Mine: all. InDoubt: the keys at
 //     once, the rest when an earlier run is over. Later: nothing, a later event
-//     has made it. Foreign: what carries our tags, not the stranger's user;
+//     has made it. Foreign: what carries our tags, not the stranger's user. Lost:
+//     nothing, somebody took the tags off;
 //   - Undo: what a failed run takes back, and GiveBack: to whom a secret passes
 //     that two users share;
-//   - Accepted and Proof: what was completed and proven before. A rollback to it
+//   - Accepted, Stood and Proof: what was completed and proven before. A rollback to it
 //     proves nothing again.
 //
 // Three decisions are elsewhere: which event is later (package order), which key
@@ -33,15 +34,17 @@
 // loses access before a new key is in the secret; a new reader gets it once the
 // key is proven. What goes away needs all else; in a Delete, all else needs that
 // the keys are gone, and the policies need nothing of each other: one that is
-// attached elsewhere holds up nothing else. A key that is in use is never deleted to make room: the plan
-// is refused instead. So is a new key for a user without its permissions boundary,
-// and a plan that would touch an entity of someone else.
+// attached elsewhere holds up nothing else, but the
+// secrets where a stranger's user has the name. A key that is in use is never deleted to make room: the plan
+// is refused instead. So is a plan that would touch an entity of someone else.
+// A user that has lost its permissions boundary gets it back before it is given
+// anything; one that someone has put under a boundary of their own gets no new key
+// or policy.
 //
 // It is pure: no SDK, no clock, no I/O.
 package plan
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -66,6 +69,8 @@ type Desired struct {
 	Former     Former
 	// Unchanged: the former properties say the same.
 	Unchanged bool
+	// Frozen: nothing may be written for this stack any more. What stands is told.
+	Frozen bool
 }
 
 // Former is what OldResourceProperties lead to. They need not be valid.
@@ -91,13 +96,20 @@ func (d Desired) Other() string {
 // CloudFormation knows.
 func (d Desired) Replaces() bool { return d.PhysicalID != "" && d.PhysicalID != d.Spec.UserName }
 
-// FormerSecret is the secret that moves to another name, or nothing. A user
-// that replaces another one gets a secret of its own.
-func (d Desired) FormerSecret() string {
-	if d.PhysicalID == "" || d.Other() != "" || d.Former.SecretName == d.Spec.SecretName {
-		return ""
+// FormerSecrets are the names that other secrets of the user can have, sorted:
+// the one that the stack declared before, and those that the user remembers. A
+// rollback that was skipped leaves such a secret, of which CloudFormation knows
+// nothing. A user that replaces another one gets a secret of its own.
+func (d Desired) FormerSecrets(user *access.User) (names []string) {
+	if d.PhysicalID != "" && d.Other() == "" {
+		names = append(names, d.Former.SecretName)
 	}
-	return d.Former.SecretName
+	if d.owned(user) {
+		names = append(names, name.RememberedSecrets(user.Tags)...)
+	}
+	names = slices.DeleteFunc(names, func(secret string) bool { return secret == "" || secret == d.Spec.SecretName })
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // Observed is what is there.
@@ -107,7 +119,12 @@ type Observed struct {
 	LastUse  map[string]access.LastUse // by key id, of each key but AWSCURRENT's
 	Policies map[int]access.Policy     // by number: attached to the user, and ours
 	Secret   *access.SecretInfo        // of the desired name; nil: none
-	Former   *access.SecretInfo        // of the former name; nil: none, or not ours
+	Formers  []access.SecretInfo       // see Desired.FormerSecrets: those that are there, and the user's
+	Lost     []access.SecretInfo       // those of them that somebody took the tags off
+	LostUser *access.User              // that of Desired.Other, if somebody took its tags off; nil: no
+	// Locked are secrets whose values AWS did not let this run store or read, and
+	// why: their KMS keys, likeliest.
+	Locked map[string]string
 	// ResourcePolicy is that of the desired secret; empty: it has none, or is
 	// not there, not ours or in its recovery window.
 	ResourcePolicy string
@@ -136,7 +153,7 @@ type Task struct {
 // policy.TooManyError.
 func Converge(want Desired, seen Observed, now time.Time) ([]Task, error) {
 	p := newPlanner(want, seen, now)
-	for _, judge := range []func() error{p.foreign, p.tooManyReaders, p.notAllowed} {
+	for _, judge := range []func() error{p.foreign, p.tooManyReaders, p.notAllowed, p.lockedAway} {
 		if err := judge(); err != nil {
 			return nil, err
 		}
@@ -145,8 +162,12 @@ func Converge(want Desired, seen Observed, now time.Time) ([]Task, error) {
 	if p.documents, err = p.spread(); err != nil {
 		return nil, err
 	}
-	user := p.user()
-	policies := p.policies(user)
+	p.bound = p.boundary()
+	user := after(p.bound, p.user())
+	policies, err := p.policies(user)
+	if err != nil {
+		return nil, err
+	}
 	secret := p.secret(user)
 	key, err := p.key(user, policies, secret)
 	if err != nil {
@@ -164,23 +185,34 @@ type planner struct {
 	seen      Observed
 	now       time.Time
 	documents []policy.Document
+	former    *access.SecretInfo // that the values move from; nil: none
 	ring      keyring.Ring
 	tasks     []Task
 	// readers is the secret's resource policy as the steps so far leave it.
 	readers string
+	// bound is what puts the user under the provider's permissions boundary; nil:
+	// nothing has to.
+	bound needs
 	// back: these very properties were accepted before.
 	back bool
+	// stood: they were, with this secret and this Serial. A rollback above all: it
+	// goes through, whatever became of a KMS key, an access key or a bucket.
+	stood bool
 }
 
 func newPlanner(want Desired, seen Observed, now time.Time) *planner {
 	p := &planner{want: want, seen: seen, now: now, readers: seen.ResourcePolicy}
-	p.back = seen.User != nil && slices.Contains(completed(seen.User.Tags), Accepted(want.Spec))
+	p.former = p.source()
+	if seen.User != nil {
+		remembers := completed(seen.User.Tags)
+		p.back, p.stood = slices.Contains(remembers, Accepted(want.Spec)), slices.Contains(remembers, Stood(want.Spec))
+	}
 	p.ring = keyring.Ring{
 		User: want.Spec.UserName, Keys: seen.Keys, Others: seen.OtherKeys, Versions: p.versions(), LastUse: seen.LastUse,
 		Replaced: p.promotedAt(), Grace: Grace, Now: now,
 	}
-	if seen.Former != nil {
-		p.ring.Former = seen.Former.Versions
+	for _, former := range slices.Concat(seen.Formers, seen.Lost) {
+		p.ring.Former = append(p.ring.Former, former.Versions...)
 	}
 	return p
 }
@@ -196,21 +228,6 @@ func (p *planner) add(step Step, after ...needs) needs {
 
 // after joins needs.
 func after(all ...needs) needs { return slices.Concat(all...) }
-
-// foreign refuses what exists under a wanted name and is not the resource's.
-func (p *planner) foreign() error {
-	want, user, secret := p.want, p.seen.User, p.seen.Secret
-	if user != nil && !want.Owner.OwnsAs(want.Spec.UserName, user.Tags) {
-		return Refused(fmt.Sprintf("UserName: a user %q exists and does not belong to this resource; it was not touched. Choose another UserName, or delete that user", user.Name))
-	}
-	if secret == nil || want.Owner.Owns(secret.Tags) {
-		return nil
-	}
-	if !secret.Deleted.IsZero() {
-		return Refused(fmt.Sprintf("SecretName: a secret %q that does not belong to this resource is scheduled for deletion and keeps its name until then; it was not touched. Choose another SecretName, or delete it for good: aws secretsmanager delete-secret --force-delete-without-recovery", want.Spec.SecretName))
-	}
-	return Refused(fmt.Sprintf("SecretName: a secret %q exists and does not belong to this resource; it was not touched. Choose another SecretName, or delete that secret", want.Spec.SecretName))
-}
 
 // notAllowed refuses what the account's owner has not allowed, or no longer. What the
 // user or the secret has already stays, and so does what was accepted before:

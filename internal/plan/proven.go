@@ -19,13 +19,20 @@ import (
 // digits of a digest, and how many of them a tag's value holds.
 const (
 	digits       = 16
-	mostRemember = 12
+	mostRemember = 15
 )
 
 // Accepted stands for properties that were completed: what may be accessed, who
 // may read, and the KMS key. What the account's owner has narrowed since, and
 // readers and KMS keys that are gone since, do not stop who goes back to them.
 func Accepted(s spec.Spec) string { return digest("accepted", s.Scope, s.Readers, s.KMSKey) }
+
+// Stood stands for all that was completed together: beside what Accepted stands
+// for, the secret and the Serial. Who comes back to that goes back, and a new key or
+// a new name is none of what the Update is for.
+func Stood(s spec.Spec) string {
+	return digest("stood", s.Scope, s.Readers, s.KMSKey, s.SecretName, s.Serial, s.Verify)
+}
 
 // Proof stands for a key that was proven for a scope.
 func Proof(keyID string, scope access.Scope) string { return digest("proof", keyID, scope) }
@@ -45,11 +52,17 @@ func completed(userTags map[string]string) []string {
 // half-made.
 func Finished(user *access.User) bool { return user != nil && user.Tags[name.TagCompleted] != "" }
 
-// Completed is the tag's value once these properties are completed with the key.
-func Completed(before []string, s spec.Spec, keyID string) string {
-	now := []string{Accepted(s)}
-	if s.Verify {
-		now = append(now, Proof(keyID, s.Scope))
+// Forgot reports whether what a user remembers was taken off with its other tags:
+// each remembers from its first moment on how far its policies go. So it may have
+// secrets that nothing leads to.
+func Forgot(user access.User) bool { return user.Tags[name.TagPolicies] == "" }
+
+// Completed is the tag's value once these properties are completed. proven is the
+// key that was proven for them; empty: none was.
+func Completed(before []string, s spec.Spec, proven string) string {
+	now := []string{Accepted(s), Stood(s)}
+	if s.Verify && proven != "" {
+		now = append(now, Proof(proven, s.Scope))
 	}
 	for _, digest := range before {
 		if !slices.Contains(now, digest) && len(digest) == digits && len(now) < mostRemember {
@@ -66,6 +79,24 @@ func (p *planner) incomplete() bool {
 	}
 	version, ok := p.ring.Standing(p.want.Spec.Serial)
 	return p.want.Spec.Verify && (!ok || !p.proven(version))
+}
+
+// unproven reports whether the plan leaves something new unproven, because the
+// stack has it so. What a killed Create has left counts as new.
+func (p *planner) unproven() bool {
+	if p.want.Spec.Verify || p.want.Spec.Scope.Expired(p.now) {
+		return false
+	}
+	if version, ok := p.ring.Standing(p.want.Spec.Serial); ok && p.proven(version) {
+		return false
+	}
+	return !Finished(p.seen.User) || slices.ContainsFunc(p.tasks, func(t Task) bool {
+		switch t.Step.(type) {
+		case Mint, Promote, CreatePolicy, UpdatePolicy:
+			return true
+		}
+		return false
+	})
 }
 
 // proven reports whether the version's key was proven for what is desired.

@@ -39,9 +39,30 @@ func TestWhatWasAccepted(t *testing.T) {
 	}
 }
 
+// What stood is the same in all that a key depends on: who comes back to it goes back.
+func TestWhatStood(t *testing.T) {
+	was := plan.Stood(create().Spec)
+	for what, c := range map[string]struct {
+		now  plan.Desired
+		same bool
+	}{
+		"the same":       {update(), true},
+		"another Serial": {update(serial(2)), false},
+		"another secret": {update(moved("cloney/other")), false},
+		"unverified":     {update(unverified), false},
+		"another bucket": {update(buckets("two")), false},
+		"a reader":       {update(readers(a)), false},
+		"a KMS key":      {update(kms("alias/x")), false},
+	} {
+		if (plan.Stood(c.now.Spec) == was) != c.same {
+			t.Errorf("%s: %t", what, !c.same)
+		}
+	}
+}
+
 // The tag remembers the youngest, once each, and is no longer than a tag's value.
 func TestWhatAUserRemembers(t *testing.T) {
-	accepted, proof := plan.Accepted(create().Spec), plan.Proof("A", create().Spec.Scope)
+	accepted, stood, proof := plan.Accepted(create().Spec), plan.Stood(create().Spec), plan.Proof("A", create().Spec.Scope)
 	var before []string
 	for n := range 40 {
 		before = append(before, plan.Proof(fmt.Sprint("K", n), create().Spec.Scope))
@@ -51,12 +72,12 @@ func TestWhatAUserRemembers(t *testing.T) {
 		want   plan.Desired
 		then   []string
 	}{
-		"the first time":        {nil, create(), []string{accepted, proof}},
-		"nothing was proven":    {nil, create(unverified), []string{accepted}},
-		"the youngest is first": {before[:1], create(), []string{accepted, proof, before[0]}},
-		"again":                 {[]string{before[0], proof, accepted}, create(), []string{accepted, proof, before[0]}},
-		"a dozen":               {before, create(), append([]string{accepted, proof}, before[:10]...)},
-		"of another version":    {[]string{"verified", "x", before[0]}, create(), []string{accepted, proof, before[0]}},
+		"the first time":        {nil, create(), []string{accepted, stood, proof}},
+		"nothing was proven":    {nil, create(unverified), []string{accepted, plan.Stood(create(unverified).Spec)}},
+		"the youngest is first": {before[:1], create(), []string{accepted, stood, proof, before[0]}},
+		"again":                 {[]string{before[0], proof, stood, accepted}, create(), []string{accepted, stood, proof, before[0]}},
+		"as many as fit":        {before, create(), append([]string{accepted, stood, proof}, before[:12]...)},
+		"of another version":    {[]string{"verified", "x", before[0]}, create(), []string{accepted, stood, proof, before[0]}},
 	} {
 		got := plan.Completed(c.before, c.want.Spec, "A")
 		if !slices.Equal(strings.Fields(got), c.then) || len(got) > 256 {

@@ -91,7 +91,7 @@ func TestReadersOfASecretThatIsNotThereYet(t *testing.T) {
 			[]string{"CreateUser", "CreatePolicy", "AttachPolicy", "CreateSecret", "Mint", "Prove", "PutResourcePolicy A"}},
 		"moved": {update(readers(a), moved("cloney/moved")), func() plan.Observed {
 			o := one()
-			o.Secret, o.Former = nil, o.Secret
+			aside(&o)
 			return o
 		}(), []string{"TagUser", "CreateSecret", "CopyVersions", "PutResourcePolicy A", "DeleteSecret"}},
 		// What it let whom do in an earlier life cannot be seen.

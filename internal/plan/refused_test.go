@@ -7,48 +7,130 @@ import (
 	"testing"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring/keyringtest"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/policy"
+	"cloney-s3-credentials/internal/reasons"
 	"cloney-s3-credentials/internal/spec"
 )
 
-// What cannot be done is refused in a sentence, before anything is done.
-func TestRefused(t *testing.T) {
-	far := func(o *plan.Observed) { o.User.Bounded = false }
-	place := func(d *plan.Desired) {
+// refusals are situations in which nothing can be done, and what the stack owner
+// reads then is in testdata/refusals.golden.
+var refusals = []struct {
+	what string
+	want plan.Desired
+	seen plan.Observed
+}{
+	{"Create: a user of nobody", create(), one(func(o *plan.Observed) { o.User.Tags = nil })},
+	{"Update: the user's tags were taken off", update(), one(func(o *plan.Observed) { o.User.Tags, o.User.ARN = nil, pathARN })},
+	{"Update: one of its tags was taken off", update(), one(func(o *plan.Observed) { delete(o.User.Tags, name.TagLogical); o.User.ARN = pathARN })},
+	{"Update: another UserName, and the former user's tags were taken off", update(renamed("new", secret)), one(noUser, noSecret, func(o *plan.Observed) {
+		o.LostUser = &access.User{Name: user}
+	})},
+	{"Update: another SecretName, and the former secret's tags were taken off", update(moved("cloney/b")), one(noSecret, func(o *plan.Observed) {
+		o.Lost = []access.SecretInfo{{Name: secret}}
+	})},
+	{"Create: a sibling's user", create(), one(func(o *plan.Observed) { o.User.Tags = ownerOf("Other").Tags(user) })},
+	{"Create: a user of another stack", create(), one(func(o *plan.Observed) { o.User.Tags = elsewhere().Tags(user) })},
+	{"Update: ours under another name", update(), one(func(o *plan.Observed) { o.User.Tags[name.TagPhysical] = "x" })},
+	{"Create: a secret of nobody", create(), one(noUser, func(o *plan.Observed) { o.Secret.Tags = nil })},
+	{"Update: the secret's tags were taken off", update(), one(func(o *plan.Observed) { o.Secret.Tags = nil })},
+	{"Create: a secret of another stack", create(), one(noUser, func(o *plan.Observed) { o.Secret.Tags = elsewhere().Tags(user) })},
+	{"Create: a stranger's secret was deleted", create(), one(noUser, func(o *plan.Observed) { o.Secret.Tags, o.Secret.Deleted = nil, now })},
+	{"Update: an attached policy of a sibling", update(), one(func(o *plan.Observed) {
+		existing := o.Policies[1]
+		existing.Tags = ownerOf("Other").Tags(user)
+		o.Policies[1] = existing
+	})},
+	{"Update: the replaced key was used yesterday", update(serial(3)), two(yesterday("A"))},
+	{"Update: the replaced key was replaced lately, and not used", update(serial(3)), with("A-90 B-3", "1:A=previous 2:B=current")},
+	{"Update: a key made by hand is in use", update(serial(2)), with("A-90 X-9", "1:A=current", yesterday("X"))},
+	{"Update: a rotation has not finished", update(serial(2)), with("A-90 B-0", "1:A=current 1:B=pending")},
+	{"Update: a new key under somebody else's boundary", update(serial(2)), one(bounded(otherBoundary))},
+	{"Update: or in place of one that is gone", update(), with("", "1:A=current", bounded(otherBoundary))},
+	{"Update: one more policy under somebody else's boundary", update(buckets(many()...)), one(bounded(otherBoundary))},
+	{"Update: a bucket that is not allowed", update(func(d *plan.Desired) {
 		d.Spec.Scope.Places = []access.Place{"two"}
 		d.Spec.NotAllowed = notAllowed("two")
+	}), one()},
+	{"Update: more readers than fit", update(func(d *plan.Desired) { d.Spec.Readers = crowd() }), one()},
+	{"Update: more buckets than fit", update(buckets(append(many(), lots()...)...)), one()},
+	{"Update: the secret takes no new key", update(serial(2)), one(locked(secret))},
+	{"Update: the key is in a former secret that cannot be read", update(moved("cloney/b")), one(aside, locked(secret))},
+}
+
+// pathARN is the user's, on the provider's path.
+const pathARN = "arn:aws:iam::123456789012:user/cloney/eu-west-1/" + user
+
+// elsewhere is the resource of another stack.
+func elsewhere() name.Owner {
+	other := ownerOf("Theirs")
+	other.Stack.ID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/migration/9c1e2d3f-da77-11e4-872e-1234567db123"
+	return other
+}
+
+func yesterday(key string) find {
+	return func(o *plan.Observed) {
+		o.LastUse[key] = access.LastUse{Time: keyringtest.Ago(1), Service: "s3", Region: "eu-west-1"}
 	}
-	for what, c := range map[string]struct {
-		want plan.Desired
-		seen plan.Observed
-		says string
-	}{
-		"a user of nobody":                {update(), one(func(o *plan.Observed) { o.User.Tags = nil }), "UserName: a user \"u\" exists and does not belong"},
-		"another resource's user":         {update(), one(func(o *plan.Observed) { o.User.Tags = ownerOf("Other").Tags(user) }), "UserName: a user \"u\" exists"},
-		"ours under another name":         {update(), one(func(o *plan.Observed) { o.User.Tags[name.TagPhysical] = "x" }), "UserName: a user \"u\" exists"},
-		"a secret of nobody":              {update(), one(func(o *plan.Observed) { o.Secret.Tags = nil }), "SecretName: a secret \"cloney/u\" exists"},
-		"another resource's secret":       {update(), one(func(o *plan.Observed) { o.Secret.Tags = ownerOf("Other").Tags(user) }), "SecretName: a secret"},
-		"that was deleted":                {update(), one(func(o *plan.Observed) { o.Secret.Tags, o.Secret.Deleted = nil, now }), "is scheduled for deletion"},
-		"the replaced key is in use":      {update(serial(3)), two(used("A", 1)), "Serial: both places for keys are taken. Key A"},
-		"a key made by hand is in use":    {update(serial(2)), with("A-90 X-9", "1:A=current", used("X", 1)), "Key X"},
-		"a rotation has not finished":     {update(serial(2)), with("A-90 B-0", "1:A=current 1:B=pending"), "Key B"},
-		"a new key without a boundary":    {update(serial(2)), one(far), "has lost its permissions boundary"},
-		"or in place of one that is gone": {update(), with("", "1:A=current", far), "has lost its permissions boundary"},
-		"a bucket that is not allowed":    {update(place), one(), "AllowedBuckets"},
-		"more buckets than fit":           {update(buckets(append(many(), lots()...)...)), one(), "declare a second resource"},
-	} {
-		tasks, err := plan.Converge(c.want, c.seen, now)
+}
+
+func crowd() (readers []string) {
+	for n := range 600 {
+		readers = append(readers, fmt.Sprintf("arn:aws:iam::123456789012:role/reader-%04d", n))
+	}
+	return readers
+}
+
+// What cannot be done is refused in a sentence, before anything is done. Every
+// sentence that this package can say is in the file, to be read against the
+// contract: whose fault it is, and what to do that makes nothing less safe.
+func TestRefused(t *testing.T) {
+	var text strings.Builder
+	say := func(what string, err error) {
 		var refused plan.Refused
 		var tooMany policy.TooManyError
-		if tasks != nil || !errors.As(err, &refused) && !errors.As(err, &tooMany) || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s: %v\n%s", what, err, lines(tasks))
+		if !errors.As(err, &refused) && !errors.As(err, &tooMany) {
+			t.Errorf("%s: %v", what, err)
 		}
+		fmt.Fprintf(&text, "# %s\n%v\n\n", what, err)
 	}
-	// What needs no new key goes on without a boundary.
-	if tasks, err := plan.Converge(update(buckets("two")), one(far), now); err != nil {
+	for _, c := range refusals {
+		tasks, err := plan.Converge(c.want, c.seen, now)
+		if tasks != nil {
+			t.Errorf("%s:\n%s", c.what, lines(tasks))
+		}
+		say(c.what, err)
+	}
+	_, _, err := plan.Admit(create(), one(), false)
+	say("Create: the user of this very resource was retained", err)
+	late := update()
+	late.Run = event("Update me", 50, 49)
+	_, _, err = plan.Admit(late, one(noUser, noSecret), true)
+	say("Update: late, and all was deleted", err)
+	say("Delete: the user's tags were taken off", plan.LostUser(owner, user))
+	golden(t, "testdata/refusals.golden", text.String())
+	reasons.Read(t, "testdata/refusals.golden", reasons.Sentences, ".", "../keyring")
+	// What needs no new key and no further policy goes on, and the limit stays.
+	tasks, err := plan.Converge(update(buckets("two")), one(bounded(otherBoundary)), now)
+	if err != nil || strings.Contains(lines(tasks), "boundary") {
 		t.Errorf("%v\n%s", err, lines(tasks))
+	}
+}
+
+// A boundary that may be meant to limit a user is never replaced, one of ours is.
+func TestWhoseABoundaryIs(t *testing.T) {
+	for carries, others := range map[string]bool{
+		ourBoundary: false, "": false, formerBoundary: false,
+		account + "policy/cloney-boundary/quarantine": true,
+		otherBoundary: true, "arn:aws:iam::aws:policy/cloney-boundary/x": true, "arn:aws:iam::210987654321:policy/cloney-boundary/x": true,
+		account + "policy/cloney/eu-west-1/u-1": true, account + "policy/org/cloney-boundary/x": true,
+	} {
+		seen := one(bounded(carries))
+		if plan.LimitedByOthers(*seen.User) != others {
+			t.Errorf("%q", carries)
+		}
 	}
 }
 
@@ -80,6 +162,37 @@ func TestWhatIsNotAllowedAnyMore(t *testing.T) {
 	} {
 		if tasks, err := plan.Converge(c.want, c.seen, now); (err == nil) != c.ok || err != nil && tasks != nil {
 			t.Errorf("%s: %v\n%s", what, err, lines(tasks))
+		}
+	}
+}
+
+// locked are secrets whose values could not be stored or read.
+func locked(secrets ...string) find {
+	return func(o *plan.Observed) {
+		o.Locked = map[string]string{}
+		for _, secret := range secrets {
+			o.Locked[secret] = "(why the secret " + secret + " is locked)"
+		}
+	}
+}
+
+// A new Serial needs nothing of a secret that cannot be read, and neither does what
+// needs no new key.
+func TestWhatNeedsNothingOfALockedSecret(t *testing.T) {
+	for what, c := range map[string]struct {
+		want plan.Desired
+		seen plan.Observed
+	}{
+		"a new Serial":         {update(moved("cloney/b"), serial(2)), one(aside, locked(secret))},
+		"the same key":         {update(buckets("two")), one(locked(secret))},
+		"it is here too":       {update(moved(secret)), one(func(o *plan.Observed) { o.Formers = []access.SecretInfo{*o.Secret} }, locked("cloney/b"))},
+		"a key that is gone":   {update(moved("cloney/b")), with("", "1:A=current", aside, locked(secret))},
+		"what an earlier said": {update(moved("cloney/b"), serial(2)), one(aside, func(o *plan.Observed) { o.Formers[0].Tags[name.TagLocked] = "true" })},
+	} {
+		for _, step := range steps(t, c.want, c.seen) {
+			if copies, is := step.(plan.CopyVersions); is {
+				t.Errorf("%s: reads %s", what, copies.From)
+			}
 		}
 	}
 }

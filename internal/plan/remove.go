@@ -43,6 +43,9 @@ const (
 	Later
 	// Foreign: it is someone else's, and stays. What carries our tags goes.
 	Foreign
+	// Lost: it may be the resource's own, but somebody took our tags off it. Nothing
+	// is touched, and a Delete fails: its key lives, and needs its secret.
+	Lost
 )
 
 // ClaimOn says what a Delete may do with the user of that name; nil: there is
@@ -52,6 +55,12 @@ func ClaimOn(t Target, userName string, user *access.User, waited bool) Claim {
 		return Mine
 	}
 	if !t.Owner.OwnsAs(userName, user.Tags) {
+		// Under an invented id too: CloudFormation invents one also where the Create
+		// has finished. A Create that is refused for a stranger's user needs no Delete,
+		// see name.NotCreated.
+		if HasLostTags(t.Owner, *user) {
+			return Lost
+		}
 		return Foreign
 	}
 	marks := order.MarksOf(user.Tags)
@@ -83,6 +92,9 @@ type Belongings struct {
 	Keys     []access.Key
 	Policies map[int]access.Policy // by number, attached or not
 	Secrets  []string
+	// Stranger: someone else's user has the name. As long as a policy is attached to
+	// it, the secret stays: its tags may be wrong, and its key live.
+	Stranger bool
 }
 
 // Remove returns the steps that take everything of a user away, keys first.
@@ -102,7 +114,10 @@ func Remove(userName string, b Belongings) []Task {
 			free = p.add(DetachPolicy{userName, existing.Name}, keys)
 			detached = append(detached, free...)
 		}
-		p.add(DeletePolicy{existing.Name, existing.ARN}, free)
+		gone := p.add(DeletePolicy{existing.Name, existing.ARN}, free)
+		if b.Stranger {
+			detached = append(detached, gone...)
+		}
 	}
 	for _, secret := range b.Secrets {
 		p.add(DeleteSecret{secret, userName}, keys, detached)

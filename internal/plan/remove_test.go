@@ -16,7 +16,8 @@ import (
 func TestClaims(t *testing.T) {
 	run := me("Delete")
 	named := plan.Target{Owner: owner, Run: run, PhysicalID: user, UserName: user}
-	of, undo := named, named
+	of, undo, invented := named, named, named
+	invented.PhysicalID = "stack-Credentials-1ABC"
 	of.Of = me("Create").Event()
 	undo.Run, undo.Undo = me("Update"), true
 	made := func(changes ...find) *access.User { return one(changes...).User }
@@ -36,9 +37,17 @@ func TestClaims(t *testing.T) {
 		"this Delete, delivered again":        {named, made(marked(again("Delete").Begun())), false, plan.Mine},
 		"a later event has made it":           {named, made(marked(later("Create").Begun())), false, plan.Later},
 		"a later event has changed it":        {named, made(marked(later("Update").Ended())), true, plan.Later},
-		"it has none of our tags":             {named, made(func(o *plan.Observed) { o.User.Tags = nil }), false, plan.Foreign},
+		"it has lost our tags":                {named, made(func(o *plan.Observed) { o.User.Tags = nil }), false, plan.Lost},
+		"none of our tags, on another path":   {named, made(func(o *plan.Observed) { o.User.Tags, o.User.ARN = nil, "arn:aws:iam::123456789012:user/"+user }), false, plan.Foreign},
 		"another resource's":                  {named, made(func(o *plan.Observed) { o.User.Tags[name.TagLogical] = "Other" }), false, plan.Foreign},
-		"ours, under another name":            {named, made(func(o *plan.Observed) { o.User.Tags[name.TagPhysical] = "x" }), false, plan.Foreign},
+		"its tags name another user":          {named, made(func(o *plan.Observed) { o.User.Tags[name.TagPhysical] = "x" }), false, plan.Lost},
+		"its tags were emptied":               {named, made(emptied), false, plan.Lost},
+		"its stack id is not one":             {named, made(func(o *plan.Observed) { o.User.Tags[name.TagStack] = "unknown" }), false, plan.Lost},
+		"of another resource, one is gone":    {named, made(func(o *plan.Observed) { o.User.Tags = map[string]string{name.TagLogical: "Other"} }), false, plan.Foreign},
+		"of a Create: it has lost our tags":   {of, made(func(o *plan.Observed) { o.User.Tags = nil }), false, plan.Lost},
+		"undo: it has lost our tags":          {undo, made(func(o *plan.Observed) { o.User.Tags = nil }), true, plan.Lost},
+		"under an invented id: as well":       {invented, made(func(o *plan.Observed) { o.User.Tags = nil }), false, plan.Lost},
+		"under an invented id: a stranger":    {invented, made(func(o *plan.Observed) { o.User.Tags = ownerOf("Other").Tags(user) }), false, plan.Foreign},
 		"of a Create: it has made it":         {of, made(marked(me("Create").Ended())), false, plan.Mine},
 		"of a Create: on another delivery":    {of, made(marked(again("Create").Ended())), false, plan.Mine},
 		"of a Create: half-made":              {of, made(halfMade), false, plan.Mine},
@@ -54,8 +63,15 @@ func TestClaims(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, got, c.then)
 		}
 	}
-	if invented := (plan.Target{PhysicalID: "stack-Credentials-1ABC", UserName: user}); invented.Named() || !named.Named() {
+	if invented.Named() || !named.Named() {
 		t.Error("an id that CloudFormation invented counts as the user's")
+	}
+}
+
+// emptied is a user whose tags somebody emptied.
+func emptied(o *plan.Observed) {
+	for key := range o.User.Tags {
+		o.User.Tags[key] = ""
 	}
 }
 
@@ -67,6 +83,8 @@ func belongings() plan.Belongings {
 func TestRemove(t *testing.T) {
 	noUser := belongings()
 	noUser.User, noUser.Keys = nil, nil
+	stranger := noUser
+	stranger.Stranger = true
 	for what, c := range map[string]struct {
 		tasks []plan.Task
 		want  string
@@ -83,7 +101,13 @@ func TestRemove(t *testing.T) {
 8 delete secret cloney/u (needs 3, 5)
 9 delete user u (needs 3, 5)
 `},
-		"the user is gone, or someone else's": {plan.Remove(user, noUser), `
+		"the user is someone else's": {plan.Remove(user, stranger), `
+0 delete policy u-1
+1 delete policy u-2
+2 delete secret cloney/other (needs 0, 1)
+3 delete secret cloney/u (needs 0, 1)
+`},
+		"the user is gone": {plan.Remove(user, noUser), `
 0 delete policy u-1
 1 delete policy u-2
 2 delete secret cloney/other

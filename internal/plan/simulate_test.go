@@ -19,6 +19,7 @@ type world struct {
 	wrong []string
 
 	user, secret, restored, rekeyed, completed bool
+	bounded                                    bool                      // the user, by our boundary
 	made, attached                             map[string][]access.Place // by the name of the policy
 	keys                                       map[string]access.Key
 	versions                                   map[string]string // key by version
@@ -40,16 +41,14 @@ func worldOf(want plan.Desired, seen plan.Observed) *world {
 	for _, key := range slices.Concat(seen.Keys, seen.OtherKeys) {
 		w.keys[key.ID] = key
 	}
-	for _, secret := range []*access.SecretInfo{seen.Secret, seen.Former} {
-		if secret == nil {
-			continue
-		}
+	for _, secret := range secrets(seen) {
 		for _, v := range secret.Versions {
 			w.versions[v.ID] = keyring.KeyID(v)
 		}
 		current, _ := secret.Labelled(access.Current)
 		w.current = current.ID
 	}
+	w.bounded = seen.User != nil && seen.User.Boundary.Holds()
 	w.restored = w.secret && seen.Secret.Deleted.IsZero()
 	w.rekeyed = w.secret && want.Spec.KMSKey == ""
 	w.readers, _, _ = policy.ReadersOf(seen.ResourcePolicy)
@@ -60,6 +59,14 @@ func worldOf(want plan.Desired, seen plan.Observed) *world {
 		}
 	}
 	return w
+}
+
+// secrets are the wanted one, then those that were seen beside it.
+func secrets(seen plan.Observed) (all []access.SecretInfo) {
+	if seen.Secret != nil {
+		all = append(all, *seen.Secret)
+	}
+	return append(all, seen.Formers...)
 }
 
 func (w *world) ensure(ok bool, format string, args ...any) {
@@ -114,7 +121,10 @@ func (w *world) apply(step plan.Step) {
 	w.ensure(!w.completed, "%s after the last step", plan.Describe(step))
 	switch s := step.(type) {
 	case plan.CreateUser:
-		w.user = true
+		w.user, w.bounded = true, true
+	case plan.PutBoundary:
+		w.ensure(!w.bounded, "a boundary that is there already")
+		w.bounded = true
 	case plan.TagUser:
 		w.ensure(w.user, "no user to tag")
 	case plan.CreatePolicy:
@@ -123,8 +133,10 @@ func (w *world) apply(step plan.Step) {
 	case plan.AttachPolicy:
 		places, there := w.made[s.Name]
 		w.ensure(there && w.user, "nothing to attach")
+		w.ensure(w.bounded, "a policy for a user without a boundary")
 		w.attached[s.Name] = places
 	case plan.UpdatePolicy:
+		w.ensure(w.bounded, "a wider policy for a user without a boundary")
 		w.attached[s.Name] = policy.Places(s.Text)
 	case plan.DetachPolicy:
 		delete(w.attached, s.Name)
@@ -153,6 +165,9 @@ func (w *world) applyToSecret(step plan.Step) {
 	case plan.CreateSecret:
 		w.ensure(w.user || w.want.PhysicalID == "", "a secret that no Delete finds")
 		w.secret, w.restored, w.rekeyed = true, true, true
+		if s.Token != "" && !w.lived {
+			w.current, w.versions[s.Token] = s.Token, ""
+		}
 	case plan.RestoreSecret:
 		w.restored = true
 	case plan.RekeySecret:
@@ -187,11 +202,9 @@ func (w *world) deleteKey(id string) {
 	w.ensure(there, "key %s is gone already", id)
 	w.ensure(off || w.versions[w.current] != id, "the current key %s goes", id)
 	ring := keyring.Ring{Keys: w.seen.Keys, Others: w.seen.OtherKeys, LastUse: w.seen.LastUse, Grace: plan.Grace, Now: now}
-	for _, secret := range []*access.SecretInfo{w.seen.Secret, w.seen.Former} {
-		if secret != nil {
-			ring.Versions = secret.Versions
-			ring.Replaced, _ = time.Parse(time.RFC3339, secret.Tags[name.TagPromoted])
-		}
+	for _, secret := range secrets(w.seen) {
+		ring.Versions = secret.Versions
+		ring.Replaced, _ = time.Parse(time.RFC3339, secret.Tags[name.TagPromoted])
 	}
 	key, _ := ring.Find(id)
 	_, leaked := ring.SwitchedOff()
@@ -205,9 +218,10 @@ func (w *world) mint(s plan.Mint) {
 			ofUser++
 		}
 	}
+	w.ensure(w.bounded, "a key for a user without a boundary")
 	w.ensure(w.user && ofUser < keyring.Most, "no room for a key: %d", ofUser)
 	w.ensure(w.secret && w.restored && w.rekeyed, "no place for a key")
-	w.ensure(w.seen.Former == nil || w.lives() || !w.lived, "the versions have not moved")
+	w.ensure(len(w.seen.Formers) == 0 || w.lives() || !w.lived, "the versions have not moved")
 	for _, reader := range w.readers {
 		w.ensure(slices.Contains(w.want.Spec.Readers, reader), "%s reads the new key", reader)
 	}

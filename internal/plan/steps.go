@@ -28,6 +28,12 @@ type (
 		Set   map[string]string
 		Unset []string
 	}
+	// PutBoundary puts the provider's permissions boundary on a user that carries
+	// none, or one of a provider that was deployed before.
+	PutBoundary struct {
+		User   string
+		Former string // ARN of the one before; empty: none
+	}
 	// TakeTurn makes sure that it is the run's turn to take a user away.
 	TakeTurn   struct{ User string }
 	DeleteUser struct{ Name string }
@@ -49,14 +55,24 @@ type (
 	CreateSecret struct {
 		Name, KMSKey string
 		Tags         map[string]string
+		// Token names the version that holds the place of a key; empty: none.
+		Token string
+		// Tolerant: the key was accepted before. If it cannot be used any more, the
+		// secret is made with Instead, or else with AWS's own, and the log says so.
+		Tolerant bool
+		Instead  string
 	}
 	RestoreSecret struct{ Name string }
-	// RekeySecret encrypts the secret with another KMS key; empty: AWS's own.
+	// RekeySecret encrypts the secret with another KMS key; empty: AWS's own. It tags
+	// the secret with the key that it is under then.
 	RekeySecret struct {
 		Name, KMSKey string
-		// Tolerant: the key was accepted before. If it is gone since, the secret
-		// stays as it is, and the log says so.
+		// Read is a version that has to be readable afterwards; empty: none has to.
+		Read string
+		// Tolerant: the key was accepted before. If it cannot be used any more, the
+		// secret goes back to From, the log says so, and the next run tries again.
 		Tolerant bool
+		From     string
 	}
 	TagSecret struct {
 		Name  string
@@ -95,7 +111,12 @@ type (
 	}
 	// Prove uses the key of the version (empty: the minted one) until every
 	// bucket answers as its role needs.
-	Prove struct{ Secret, Version string }
+	Prove struct {
+		Secret, Version string
+		// Tolerant: all of this stood before. What has become of a bucket since is said
+		// in the log, and the next run proves the key again.
+		Tolerant bool
+	}
 	// Promote moves AWSCURRENT to the version (empty: the minted one), and
 	// notes when if it goes back: a new key's own time says it.
 	Promote struct {
@@ -115,14 +136,22 @@ type (
 		Before []string  // what the user remembers
 		Spec   spec.Spec // what it remembers from now on
 		Forget []string  // keys of its tags that are superfluous
+		// Unproven: a key, or what it may do, is new, and Verify: false has nobody
+		// prove it.
+		Unproven bool
+		// Kept are former secrets that stay, and stay remembered.
+		Kept []string
 		// Other carries the run's mark too; empty: there is none.
 		Other       string
 		OtherForget []string
 	}
 )
 
-func (s CreateUser) Effect() (verb, entity string)    { return "create user", s.Name }
-func (s TagUser) Effect() (verb, entity string)       { return "tag user", s.Name }
+func (s CreateUser) Effect() (verb, entity string) { return "create user", s.Name }
+func (s TagUser) Effect() (verb, entity string)    { return "tag user", s.Name }
+func (s PutBoundary) Effect() (verb, entity string) {
+	return "put the permissions boundary on user", s.User
+}
 func (s TakeTurn) Effect() (verb, entity string)      { return "take the turn on user", s.User }
 func (s DeleteUser) Effect() (verb, entity string)    { return "delete user", s.Name }
 func (s CreatePolicy) Effect() (verb, entity string)  { return "create policy", s.Name }

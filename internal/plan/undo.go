@@ -73,9 +73,3 @@ func GiveBack(want Desired, secret access.SecretInfo, former access.User, keys [
 	p.add(TagSecret{Name: secret.Name, Set: want.Owner.Tags(former.Name)}, promoted)
 	return p.tasks
 }
-
-// CurrentKey is the key that AWSCURRENT of the secret names.
-func CurrentKey(secret access.SecretInfo) string {
-	current, _ := secret.Labelled(access.Current)
-	return keyring.KeyID(current)
-}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/keyring/keyringtest"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/order"
@@ -99,9 +100,21 @@ func tags(physical string, more ...string) map[string]string {
 	return tags
 }
 
+// Boundaries of users: the provider's, one of a provider before it, and one that
+// somebody else has made.
+const (
+	account        = "arn:aws:iam::123456789012:"
+	ourBoundary    = account + "policy/cloney-boundary/p-UserBoundary-1"
+	formerBoundary = account + "policy/cloney-boundary/p-UserBoundary-0"
+	otherBoundary  = account + "policy/org/boundary"
+)
+
+// bounded puts the user under a boundary; empty: none.
+func bounded(arn string) find { return func(o *plan.Observed) { o.User.Boundary.ARN = arn } }
+
 // aUser is one of the resource, half-made.
 func aUser(name string) *access.User {
-	return &access.User{ID: "AIDA" + name, Name: name, Tags: tags(name), Bounded: true}
+	return &access.User{ID: "AIDA" + name, Name: name, ARN: account + "user/cloney/eu-west-1/" + name, Tags: tags(name), Boundary: access.Boundary{ARN: ourBoundary, Wanted: ourBoundary}}
 }
 
 // finished is one that was completed with these properties and key.
@@ -122,8 +135,9 @@ func two(changes ...find) plan.Observed {
 // with is a finished resource with these keys, see package keyringtest.
 func with(ofUser, ofSecret string, changes ...find) plan.Observed {
 	info := access.SecretInfo{Name: secret, Tags: tags(user, name.TagPromoted, keyringtest.Ago(30).Format(time.RFC3339)), Versions: versions(ofSecret)}
+	current, _ := info.Labelled(access.Current)
 	seen := plan.Observed{
-		User: finished(user, create(), plan.CurrentKey(info)), Keys: keys(ofUser), LastUse: map[string]access.LastUse{},
+		User: finished(user, create(), keyring.KeyID(current)), Keys: keys(ofUser), LastUse: map[string]access.LastUse{},
 		Policies: held(create()), Secret: &info,
 	}
 	for _, change := range changes {
@@ -148,7 +162,10 @@ func held(d plan.Desired) map[int]access.Policy {
 func used(key string, days int) find {
 	return func(o *plan.Observed) { o.LastUse[key] = access.LastUse{Time: keyringtest.Ago(days)} }
 }
-func noUser(o *plan.Observed)   { o.User, o.Keys, o.Policies = nil, nil, nil }
+func noUser(o *plan.Observed) { o.User, o.Keys, o.Policies = nil, nil, nil }
+
+// aside says that the secret is of a former name.
+func aside(o *plan.Observed)    { o.Secret, o.Formers = nil, []access.SecretInfo{*o.Secret} }
 func noSecret(o *plan.Observed) { o.Secret = nil }
 func halfMade(o *plan.Observed) { delete(o.User.Tags, name.TagCompleted) }
 

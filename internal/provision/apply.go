@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,12 +69,15 @@ func (r *run) task(ctx context.Context, step plan.Step, over <-chan struct{}) er
 	if err != nil {
 		outcome = err.Error()
 	}
+	err = r.passBy(ctx, err)
 	verb, entity := step.Effect()
 	r.Log.InfoContext(ctx, "effect", "verb", verb, "entity", entity, "outcome", outcome, "milliseconds", time.Since(started).Milliseconds())
-	if err != nil {
-		return fmt.Errorf("%s: %w", plan.Describe(step), err)
+	var names toldError
+	var refused plan.Refused
+	if err == nil || errors.As(err, &names) || errors.As(err, &refused) {
+		return err
 	}
-	return nil
+	return fmt.Errorf("%s: %w", plan.Describe(step), err)
 }
 
 func (r *run) step(ctx context.Context, step plan.Step) error {
@@ -84,16 +89,12 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 		// not there yet, and whose the user is stands; the next run sets them.
 		// So it is with a policy and a secret.
 		return r.write(ctx, func(ctx context.Context) error { return r.Users.TagUser(ctx, s.Name, s.Set, s.Unset) })
+	case plan.PutBoundary:
+		return r.putBoundary(ctx, s)
 	case plan.TakeTurn:
 		return r.hold(ctx)
 	case plan.DeleteUser:
-		// A crash after this: at most a policy or the secret is left, found by name.
-		return r.write(ctx, func(ctx context.Context) error {
-			if r.isGone(s.Name) {
-				return nil // and who is called so now is a later event's
-			}
-			return r.Users.DeleteUser(ctx, s.Name)
-		})
+		return r.deleteUser(ctx, s)
 	case plan.CreatePolicy:
 		return r.createPolicy(ctx, s)
 	case plan.AttachPolicy:
@@ -164,6 +165,15 @@ func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 	return nil
 }
 
+// putBoundary puts the provider's boundary on a user that has lost it.
+func (r *run) putBoundary(ctx context.Context, s plan.PutBoundary) error {
+	r.Log.WarnContext(ctx, "the user does not carry the provider's permissions boundary; it is put on", "user", s.User, "former", s.Former)
+	// A crash after this: the user may do what its policies say, within the boundary.
+	// IAM knows it late. The policy that may follow is one that was just made, so
+	// that its denial is waited out.
+	return r.write(ctx, func(ctx context.Context) error { return r.Users.PutBoundary(ctx, s.User) })
+}
+
 // itself sorts out a name that was taken since it was looked for: by this very
 // run, whose answer was lost; by another run of this resource; or by someone
 // else.
@@ -175,7 +185,9 @@ func (r *run) itself(ctx context.Context, s plan.CreateUser, cause error) (acces
 		return existing, nil
 	case err == nil && r.owner.Owns(existing.Tags):
 		return existing, issue.ErrRaced
-	case err == nil, errors.Is(err, access.ErrNotFound), errors.Is(err, access.ErrDenied):
+	case err == nil:
+		return existing, fmt.Errorf("%w: %w", plan.ForeignUser(r.owner, existing), cause)
+	case errors.Is(err, access.ErrNotFound), errors.Is(err, access.ErrDenied):
 		return existing, fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("UserName: IAM holds a user %q already (capitals do not count), which is not this resource's; choose another UserName", s.Name)), cause)
 	}
 	return existing, err
@@ -217,8 +229,11 @@ func (r *run) adoptPolicy(ctx context.Context, s plan.CreatePolicy) (access.Poli
 	if err != nil && !errors.Is(err, access.ErrNotFound) && !errors.Is(err, access.ErrDenied) {
 		return access.Policy{}, err
 	}
-	if err != nil || !r.owner.OwnsAs(s.User, existing.Tags) {
-		return access.Policy{}, plan.Refused(fmt.Sprintf("a policy %q exists and does not belong to this resource; it was not touched. Choose another UserName, or delete that policy", s.Name))
+	if err != nil {
+		return access.Policy{}, plan.Refused(fmt.Sprintf("UserName: a policy %q exists already (capitals do not count) and is not this resource's; it was not touched. Choose another UserName", s.Name))
+	}
+	if !r.owner.OwnsAs(s.User, existing.Tags) {
+		return access.Policy{}, plan.ForeignPolicy(r.owner, s.User, existing)
 	}
 	return existing, parallel.Do(
 		func() error {
@@ -230,15 +245,36 @@ func (r *run) adoptPolicy(ctx context.Context, s plan.CreatePolicy) (access.Poli
 	)
 }
 
+func (r *run) deleteUser(ctx context.Context, s plan.DeleteUser) error {
+	// A crash after this: at most a policy or the secret is left, found by name.
+	err := r.write(ctx, func(ctx context.Context) error {
+		if r.isGone(s.Name) {
+			return nil // and who is called so now is a later event's
+		}
+		return r.Users.DeleteUser(ctx, s.Name)
+	})
+	var in access.InGroups
+	if errors.As(err, &in) {
+		commands := make([]string, len(in.Groups))
+		for i, group := range in.Groups {
+			commands[i] = fmt.Sprintf("aws iam remove-user-from-group --group-name %s --user-name %s", group, s.Name)
+		}
+		return inTheWay{fmt.Errorf("somebody put the user into a group (%s), and this provider has no right to take it out; its keys are deleted. Take it out (%s), and %s: %w", strings.Join(in.Groups, ", "), strings.Join(commands, "; "), r.finish(), err)}
+	}
+	return err
+}
+
 func (r *run) deletePolicy(ctx context.Context, s plan.DeletePolicy) error {
 	r.mu.Lock()
 	delete(r.policies, s.Name)
 	r.mu.Unlock()
 	// A crash within: old versions are gone, the one in force is there. Delete looks
 	// for the policy by its number.
-	err := r.write(ctx, func(ctx context.Context) error { return r.Policies.DeletePolicy(ctx, s.Name) })
+	some, cancel := r.someOf(ctx)
+	defer cancel()
+	err := r.write(some, func(ctx context.Context) error { return r.Policies.DeletePolicy(ctx, s.Name) })
 	if errors.Is(err, access.ErrConflict) {
-		return fmt.Errorf("the policy is attached to someone else too, whom this provider does not touch; find them (aws iam list-entities-for-policy --policy-arn %s), detach it there, and try again: %w", s.ARN, err)
+		return inTheWay{fmt.Errorf("the policy is attached to someone else too, whom this provider does not touch; find them (aws iam list-entities-for-policy --policy-arn %s), detach it there, and %s: %w", s.ARN, r.finish(), err)}
 	}
 	return err
 }
@@ -268,25 +304,43 @@ func (r *run) mint(ctx context.Context, s plan.Mint) error {
 		},
 	})
 	if err != nil {
-		return err
+		return r.unstored(s.Secret, err)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.minted, r.version, r.promoted = minted, s.Token, s.First
 	if s.First {
-		r.result.AccessKeyID = minted.KeyID
+		r.current(s.Token, minted.KeyID)
 	}
 	return nil
 }
 
-func (r *run) prove(ctx context.Context, s plan.Prove) (err error) {
+// prove proves a key. One that a rollback needs goes unproven rather than fail it
+// for what has become of a bucket or a KMS key.
+func (r *run) prove(ctx context.Context, s plan.Prove) error {
+	err := r.tryProof(ctx, s)
+	var unproven issue.Unproven
+	var obstacles access.Obstacles
+	notRead := ofKMS(err) && !errors.As(err, &unproven)
+	if !s.Tolerant || !notRead && !errors.As(err, &obstacles) {
+		return err
+	}
+	r.Log.WarnContext(ctx, "this was accepted before and is gone back to; its key could not be proven, and the next update tries again", "secret", s.Secret, "error", err.Error())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.unproven = true
+	return nil
+}
+
+func (r *run) tryProof(ctx context.Context, s plan.Prove) (err error) {
 	key := r.minted
 	if s.Version != "" {
 		if key, err = r.issuer.Stored(ctx, s.Secret, s.Version); err != nil {
-			return err
+			return r.presentKMSKey(s.Secret, err)
 		}
 	}
-	return r.issuer.Prove(ctx, key, r.want.Spec.Scope)
+	subject := access.Subject{MadeUp: r.want.Spec.UserName == r.want.Owner.User()}
+	return r.issuer.Prove(ctx, key, r.want.Spec.Scope, subject)
 }
 
 func (r *run) promote(ctx context.Context, s plan.Promote) error {
@@ -307,14 +361,22 @@ func (r *run) promote(ctx context.Context, s plan.Promote) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.promoted = s.Version == r.version
-	r.result.AccessKeyID = s.KeyID
+	r.current(s.Version, s.KeyID)
 	return nil
 }
 
 // complete marks the user as finished and the run as ended, in one call.
 func (r *run) complete(ctx context.Context, s plan.Complete) error {
 	set := r.event.Ended()
-	set[name.TagCompleted] = plan.Completed(s.Before, s.Spec, r.result.AccessKeyID)
+	proven := r.result.AccessKeyID
+	if r.unproven {
+		proven = ""
+	}
+	set[name.TagCompleted] = plan.Completed(s.Before, s.Spec, proven)
+	for _, secret := range s.Kept {
+		r.Log.WarnContext(ctx, "a former secret stays, and its key goes on working: no other secret records that key, or the secret has replicas. Deactivate the key once nobody uses it, and remove replicas (aws secretsmanager remove-regions-from-replication); the next update deletes the secret then", "secret", secret)
+		maps.Copy(set, name.RememberSecret(secret))
+	}
 	// A crash before this: an unfinished user, which the next run finishes and a
 	// Delete takes away. After it: all done but the answer.
 	tag := func(user string, set map[string]string, unset []string) func() error {
@@ -330,6 +392,9 @@ func (r *run) complete(ctx context.Context, s plan.Complete) error {
 	if errors.Is(err, access.ErrNotFound) {
 		r.failed.Gone = true
 		return errGone
+	}
+	if err == nil && s.Unproven {
+		r.Log.WarnContext(ctx, "Verify is false: nothing was proven; have the client try each bucket", "user", s.User)
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
@@ -32,6 +33,19 @@ func TestCreateThenDelete(t *testing.T) {
 	})
 }
 
+// What the Reason says to do about a policy depends on whether the user's name
+// comes again in a new stack.
+func TestTheProberIsToldWhetherTheNameWasMadeUp(t *testing.T) {
+	for given, madeUp := range map[string]bool{owner.User(): true, "my-user": false} {
+		play(t, func(w *world) {
+			w.create(stack(userName(given)))
+			if proofs := w.Proofs(); len(proofs) != 1 || proofs[0].Subject.MadeUp != madeUp {
+				t.Errorf("%s: proven %+v", given, proofs)
+			}
+		})
+	}
+}
+
 func TestAKeyIsProvenOnlyWhereTheStackWantsIt(t *testing.T) {
 	play(t, func(w *world) {
 		without := stack(verify(false), buckets("missing"))
@@ -47,6 +61,66 @@ func TestAKeyIsProvenOnlyWhereTheStackWantsIt(t *testing.T) {
 		}
 		w.remove(stack())
 		w.empty()
+	})
+}
+
+// Nobody shall take what Verify: false has completed for proven. What changes
+// neither the key nor what it may do, and what was proven before, is no news.
+func TestWhatIsNotProvenIsWarnedOf(t *testing.T) {
+	unproven := func(w *world) int {
+		return strings.Count(w.log.String(), "level=WARN msg=\"Verify is false: nothing was proven")
+	}
+	without := stack(verify(false))
+	for label, c := range map[string]struct {
+		before, now plan.Desired
+		warned      int // beside the Create's own
+	}{
+		"another bucket":   {without, stack(verify(false), buckets("two")), 1},
+		"a new key":        {without, stack(verify(false), serial(2)), 1},
+		"a tag":            {without, stack(verify(false), tags(map[string]string{"team": "other"})), 0},
+		"no more verified": {stack(), without, 0},
+		"verified":         {stack(), stack(buckets("two")), 0},
+		"access has ended": {without, stack(verify(false), at(time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC))), 0},
+	} {
+		play(t, func(w *world) {
+			w.create(c.before)
+			created := 0
+			if !c.before.Spec.Verify {
+				created = 1
+			}
+			if got := unproven(w); got != created {
+				t.Errorf("%s: the Create warned %d times", label, got)
+			}
+			w.update(c.before, c.now)
+			if got := unproven(w) - created; got != c.warned {
+				t.Errorf("%s: warned %d times", label, got)
+			}
+		})
+	}
+}
+
+// A rollback to what was proven has nothing to warn of, though it verifies nothing.
+func TestWhatWasProvenBeforeIsNotWarnedOf(t *testing.T) {
+	play(t, func(w *world) {
+		other, back := stack(buckets("two")), stack(verify(false))
+		w.create(stack())
+		w.update(stack(), other)
+		w.update(other, back)
+		if strings.Contains(w.log.String(), "Verify is false") {
+			t.Error("warned")
+		}
+	})
+}
+
+// The one that finishes a killed Create changes nothing any more, and warns.
+func TestAKilledCreateIsWarnedOfOnceItIsFinished(t *testing.T) {
+	play(t, func(w *world) {
+		want := stack(verify(false), by(w.event(order.Create)))
+		w.killAt("TagUser", func() { _, _ = w.tryCreate(want) })
+		w.create(want)
+		if got := strings.Count(w.log.String(), "level=WARN msg=\"Verify is false"); got != 1 {
+			t.Errorf("warned %d times", got)
+		}
 	})
 }
 

@@ -33,7 +33,7 @@ func (p *Provisioner) Delete(ctx context.Context, t plan.Target) error {
 		if err != nil {
 			return err
 		}
-		if user != nil && t.Owner.OwnsAs(t.PhysicalID, user.Tags) {
+		if user != nil && plan.ClaimOn(t, t.PhysicalID, user, false) != plan.Foreign {
 			return r.remove(ctx)
 		}
 	}
@@ -115,6 +115,8 @@ func (r *removal) once(ctx context.Context) (err error) {
 	switch {
 	case r.claim == plan.Later:
 		err = errAnew
+	case r.claim == plan.Lost:
+		return r.lost(ctx)
 	case r.claim == plan.InDoubt:
 		// Its keys go at once. What its run still does is over after that.
 		return cmp.Or(r.apply(ctx, plan.RemoveKeys(r.user, r.found)), errWait)
@@ -129,6 +131,16 @@ func (r *removal) once(ctx context.Context) (err error) {
 		return nil
 	}
 	return err
+}
+
+// lost leaves all of a user that has lost its tags: its key needs its secret. A
+// Delete fails, an Update goes on, see run.passBy.
+func (r *removal) lost(ctx context.Context) error {
+	if r.event.Type == order.Update {
+		r.tagsGone(ctx, "user", r.user)
+		return nil
+	}
+	return plan.LostUser(r.owner, r.user)
 }
 
 // appears reports whether the user is there after all.
@@ -176,14 +188,29 @@ func (r *removal) who(ctx context.Context) (err error) {
 		return err
 	}
 	r.claim = plan.ClaimOn(r.Target, r.user, r.there, r.waited)
-	if r.there == nil || r.claim == plan.Foreign {
+	if r.claim == plan.Foreign {
+		r.found.Stranger = true
+		r.stranger(ctx)
+	}
+	if r.there == nil || r.claim == plan.Foreign || r.claim == plan.Lost {
 		return nil
 	}
 	r.found.User = r.there
+	if plan.Forgot(*r.there) {
+		r.forgotten(ctx, r.user)
+	}
 	return parallel.Do(
 		func() error { return r.lay(ctx) },
 		func() error { return r.keysOf(ctx) },
 	)
+}
+
+// stranger warns of a user that stays and that may be the resource's after all: its
+// tags may have been written over.
+func (r *removal) stranger(ctx context.Context) {
+	if whose := plan.Stranger(r.owner, *r.there); whose != "" {
+		r.Log.WarnContext(ctx, "not touched: it is not this resource's by its tags; if they are wrong, its key still works", "kind", "user", "name", r.user, "whose", whose)
+	}
 }
 
 // lay leaves the run's mark on a user that it lays claim to.
@@ -211,7 +238,7 @@ func (r *removal) policies(ctx context.Context, from, to int) error {
 	for number := from; number <= to; number++ {
 		reads = append(reads, func() error {
 			policy, err := r.findPolicy(ctx, name.Policy(r.user, number))
-			if err != nil || policy == nil || !r.Takes(r.user, policy.Tags) {
+			if err != nil || policy == nil || !r.takes(ctx, "policy", policy.Name, policy.Tags) {
 				return err
 			}
 			r.mu.Lock()
@@ -221,6 +248,15 @@ func (r *removal) policies(ctx context.Context, from, to int) error {
 		})
 	}
 	return parallel.Do(reads...)
+}
+
+// takes reports whether a policy or secret goes, and warns of one that may be the
+// user's and lacks tags.
+func (r *removal) takes(ctx context.Context, kind, entity string, tags map[string]string) bool {
+	if r.owner.LostAs(r.user, tags) {
+		r.tagsGone(ctx, kind, entity)
+	}
+	return r.Takes(r.user, tags)
 }
 
 // otherPolicies finds those that were not looked for yet. One that a process has
@@ -254,7 +290,7 @@ func (r *removal) secrets(ctx context.Context, names []string) error {
 	for _, candidate := range names {
 		reads = append(reads, func() error {
 			secret, err := r.findSecret(ctx, candidate)
-			if err != nil || secret == nil || !r.Takes(r.user, secret.Tags) {
+			if err != nil || secret == nil || !r.takes(ctx, "secret", candidate, secret.Tags) {
 				return err
 			}
 			r.mu.Lock()

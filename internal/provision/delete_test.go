@@ -179,9 +179,13 @@ func TestAPolicyThatIsAttachedElsewhere(t *testing.T) {
 	play(t, func(w *world) {
 		arn := w.create(stack()).PolicyARNs[0]
 		w.AttachElsewhere(user+"-1", "a group")
+		began := time.Now()
 		err := w.tryDelete(target(stack(), user))
 		if !errors.Is(err, access.ErrConflict) {
 			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 90*time.Second {
+			t.Errorf("IAM's lag was waited out for %v", took)
 		}
 		saysAll(t, err, "delete policy "+user+"-1", "aws iam list-entities-for-policy --policy-arn "+arn, "detach it there")
 		w.left(accesstest.Inventory{Policies: []string{user + "-1"}})

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,8 +50,12 @@ func unlisted(want plan.Desired, seen plan.Observed) error {
 		return nil
 	}
 	lists := keyring.Ring{Keys: append(append([]access.Key{}, seen.Keys...), seen.OtherKeys...)}
-	for _, secret := range []*access.SecretInfo{seen.Secret, seen.Former} {
-		if secret == nil || !want.Owner.Owns(secret.Tags) {
+	secrets := seen.Formers
+	if seen.Secret != nil {
+		secrets = append(slices.Clone(secrets), *seen.Secret)
+	}
+	for _, secret := range secrets {
+		if !want.Owner.Owns(secret.Tags) {
 			continue
 		}
 		current, _ := secret.Labelled(access.Current)
@@ -90,7 +96,7 @@ func (l *look) all(ctx context.Context, known func(plan.Observed) error) error {
 	early := []func() error{
 		func() error { return l.users(ctx, known) },
 		func() (err error) { l.seen.Secret, err = l.findSecret(ctx, l.want.Spec.SecretName); return err },
-		func() error { return l.formerSecret(ctx) },
+		func() error { return l.formerSecrets(ctx, l.want.FormerSecrets(nil)) },
 	}
 	if !toBeMade {
 		early = append(early, details)
@@ -105,6 +111,10 @@ func (l *look) all(ctx context.Context, known func(plan.Observed) error) error {
 	}
 	if toBeMade {
 		_ = details()
+	}
+	remembered := slices.DeleteFunc(l.want.FormerSecrets(l.seen.User), func(secret string) bool { return slices.Contains(l.want.FormerSecrets(nil), secret) })
+	if err := l.formerSecrets(ctx, remembered); err != nil {
+		return err
 	}
 	if ofUser != nil {
 		return ofUser
@@ -149,8 +159,14 @@ func (l *look) other(ctx context.Context) error {
 	}
 	// It may not be there, and then IAM denies what is asked about its keys.
 	user, err := l.findUser(ctx, other)
-	if err != nil || user == nil || !l.want.Owner.OwnsAs(other, user.Tags) {
+	if err != nil || user == nil {
 		return err
+	}
+	if !l.want.Owner.OwnsAs(other, user.Tags) {
+		if plan.HasLostTags(l.want.Owner, *user) {
+			l.seen.LostUser = user
+		}
+		return nil
 	}
 	l.seen.Other = user
 	l.seen.OtherKeys, err = l.keys(ctx, other)
@@ -160,16 +176,36 @@ func (l *look) other(ctx context.Context) error {
 	return err
 }
 
-// formerSecret looks for the secret of the former name, if it is ours.
-func (l *look) formerSecret(ctx context.Context) error {
-	if l.want.FormerSecret() == "" {
-		return nil
+// formerSecrets looks for secrets of these names that are the user's.
+func (l *look) formerSecrets(ctx context.Context, names []string) error {
+	var looks []func() error
+	for _, candidate := range names {
+		looks = append(looks, func() error {
+			former, err := l.findSecret(ctx, candidate)
+			if err != nil || former == nil {
+				return err
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			switch user := l.want.Spec.UserName; {
+			case l.want.Owner.OwnsAs(user, former.Tags):
+				l.seen.Formers = append(l.seen.Formers, *former)
+			case l.want.Owner.LostAs(user, former.Tags):
+				l.seen.Lost = append(l.seen.Lost, *former)
+				l.tagsGone(ctx, "secret", candidate)
+			}
+			return nil
+		})
 	}
-	former, err := l.findSecret(ctx, l.want.FormerSecret())
-	if err == nil && former != nil && former.Deleted.IsZero() && l.want.Owner.OwnsAs(l.want.Spec.UserName, former.Tags) {
-		l.seen.Former = former
-	}
+	err := parallel.Do(looks...)
+	slices.SortFunc(l.seen.Formers, func(a, b access.SecretInfo) int { return strings.Compare(a.Name, b.Name) })
 	return err
+}
+
+// tagsGone warns of what may be the resource's, and is left: whose it is can no
+// longer be told.
+func (p *Provisioner) tagsGone(ctx context.Context, kind, entity string) {
+	p.Log.WarnContext(ctx, "not touched: it does not carry all tags of this provider any more; delete it by hand if it was the resource's", "kind", kind, "name", entity)
 }
 
 // policies reads the attached policies that are ours.

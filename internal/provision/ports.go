@@ -26,8 +26,12 @@ type Users interface {
 	CreateUser(ctx context.Context, name string, tags map[string]string) (access.User, error)
 	// TagUser sets and removes tags. Repeating it changes nothing.
 	TagUser(ctx context.Context, name string, set map[string]string, unset []string) error
+	// PutBoundary puts the provider's permissions boundary on the user. Repeating
+	// it changes nothing.
+	PutBoundary(ctx context.Context, name string) error
 	// DeleteUser deletes the user and whatever was attached to it by hand. A user
-	// that is gone is no error. access.ErrConflict: try again, IAM lags behind.
+	// that is gone is not an error. access.InGroups: somebody put it into groups,
+	// and it stays. access.ErrConflict: try again, IAM lags behind.
 	DeleteUser(ctx context.Context, name string) error
 }
 
@@ -60,9 +64,10 @@ type Attachments interface {
 // Secrets is Secrets Manager's secrets.
 type Secrets interface {
 	issue.Secrets
-	// CreateSecret makes a secret without a value, or access.ErrExists.
-	// access.ErrBusy: a secret of that name is still being deleted.
-	CreateSecret(ctx context.Context, name, kmsKey string, tags map[string]string) (access.SecretInfo, error)
+	// CreateSecret makes a secret, or access.ErrExists. With a token it holds a
+	// placeholder, as the version of that name. access.ErrBusy: a secret of that
+	// name is still being deleted.
+	CreateSecret(ctx context.Context, name, kmsKey, token string, tags map[string]string) (access.SecretInfo, error)
 	// TagSecret sets and removes tags.
 	TagSecret(ctx context.Context, name string, set map[string]string, unset []string) error
 	// DeleteSecret deletes at once, without a recovery window. What is gone is
@@ -75,7 +80,11 @@ type Keeping interface {
 	// RestoreSecret takes a secret out of its recovery window.
 	RestoreSecret(ctx context.Context, name string) error
 	// RekeySecret encrypts with another KMS key; empty: aws/secretsmanager.
+	// AWS may leave the versions as they are that it cannot decrypt or encrypt.
 	RekeySecret(ctx context.Context, name, kmsKey string) error
+	// TryKey stores a placeholder as the version called token, with that label
+	// alone. An error says that the secret's KMS key cannot be used.
+	TryKey(ctx context.Context, name, token, label string) error
 }
 
 // Readers is the resource policies of secrets.

@@ -9,11 +9,12 @@ import (
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/issue"
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/patience"
 	"cloney-s3-credentials/internal/plan"
 )
 
-// Provisioner makes the account as desired. All fields but the last three are
+// Provisioner makes the account as desired. All fields but the last four are
 // required.
 type Provisioner struct {
 	Users       Users
@@ -26,6 +27,9 @@ type Provisioner struct {
 	Readers     Readers
 	Prober      issue.Prober
 	Log         *slog.Logger
+
+	// Role is the ARN of the function's role, for sentences; empty: not known.
+	Role string
 
 	// Lease, InFlight and Queue are order.Lease, order.InFlight and order.Queue
 	// where they are not set. Local runs set them: their AWS and their queue are
@@ -46,7 +50,33 @@ func (p *Provisioner) Update(ctx context.Context, want plan.Desired) (Result, er
 	if plan.InCapitalsOnly(want.Spec.UserName, want.PhysicalID) {
 		return Result{}, plan.Refused(fmt.Sprintf("UserName: %q and %q differ in capitals only, and IAM cannot hold both; choose another name", want.PhysicalID, want.Spec.UserName))
 	}
+	if want.Frozen {
+		return p.stands(ctx, want)
+	}
 	return p.carryOut(ctx, want)
+}
+
+// errFrozen: something would have to be written.
+var errFrozen = plan.Refused("it is not as declared, and is frozen")
+
+// stands returns what stands, if it is as desired, and writes nothing. So the
+// rollback of an Update goes through that was refused before it did anything.
+func (p *Provisioner) stands(ctx context.Context, want plan.Desired) (Result, error) {
+	r := p.begin(want.Run, want.Owner)
+	r.want = want
+	seen, err := r.observe(ctx, want, nil)
+	if err != nil {
+		return Result{}, err
+	}
+	tasks, err := plan.Converge(want, seen, time.Now())
+	if err != nil {
+		return Result{}, err
+	}
+	if len(tasks) > 0 || want.Other() != "" {
+		return Result{}, errFrozen
+	}
+	r.look(seen)
+	return r.done(), nil
 }
 
 // carryOut carries a Create or Update out, and undoes it where it fails.
@@ -119,6 +149,8 @@ func (r *run) converge(ctx context.Context, want plan.Desired) (began *plan.Obse
 		case errors.Is(err, errYield):
 			r.stop = nil
 			err = patience.Sleep(ctx, yielding)
+		case errors.Is(err, errLocked):
+			err = nil // each secret is found to be so once
 		case errors.Is(err, issue.ErrRaced) && raced < most:
 			raced++
 			err = patience.Sleep(ctx, yielding)
@@ -152,6 +184,7 @@ func (r *run) ready(ctx context.Context, want plan.Desired) (plan.Observed, plan
 	if err != nil {
 		return seen, 0, err
 	}
+	seen.Locked = r.locked
 	r.look(seen)
 	verdict, mark, err := plan.Admit(want, seen, r.waited)
 	switch {
@@ -201,9 +234,15 @@ func (r *run) changed(seen plan.Observed) bool {
 
 // attempt plans and applies once.
 func (r *run) attempt(ctx context.Context, want plan.Desired, seen plan.Observed) error {
+	if seen.User != nil && plan.LimitedByOthers(*seen.User) {
+		r.Log.WarnContext(ctx, "the user carries a permissions boundary that is not the provider's; it stays. Ask who put it there; if it is not meant as a limit, put the provider's in its place: aws iam put-user-permissions-boundary", "user", seen.User.Name, "boundary", seen.User.Boundary.ARN)
+	}
 	tasks, err := plan.Converge(want, seen, time.Now())
 	if err != nil {
 		return err
+	}
+	if seen.User != nil && plan.Forgot(*seen.User) && !plan.Finished(seen.User) {
+		r.forgotten(ctx, seen.User.Name) // once: it is finished then
 	}
 	if len(tasks) == 0 {
 		// Where it has left a mark: that nobody was at work who did not see it.
@@ -220,6 +259,12 @@ func (r *run) attempt(ctx context.Context, want plan.Desired, seen plan.Observed
 		r.dropMinted(ctx, err)
 	}
 	return err
+}
+
+// forgotten warns that the user may have secrets that it does not remember any more.
+func (p *Provisioner) forgotten(ctx context.Context, user string) {
+	p.Log.WarnContext(ctx, "what the user remembered was lost with its tags; look for secrets of it that are left, and delete those that nobody reads",
+		"user", user, "command", fmt.Sprintf("aws secretsmanager list-secrets --filters Key=tag-key,Values=%s Key=tag-value,Values=%s", name.TagPhysical, user))
 }
 
 // dropMinted deletes the key that a failed plan issued and stored, unless it

@@ -30,9 +30,9 @@ func (r *run) putResourcePolicy(ctx context.Context, s plan.PutResourcePolicy) e
 	case errors.Is(err, access.ErrPrincipal) && s.Tolerant:
 		return r.letThoseRead(ctx, s)
 	case errors.Is(err, access.ErrPrincipal):
-		return fmt.Errorf("SecretReaders: AWS does not know %s, also not %v later; correct it or take it out, or let the stack make its user or role first (DependsOn): %w", whom(s.Readers), readerLag, err)
+		return told("SecretReaders: AWS still does not know %s after %d seconds; correct it or take it out, or let the stack make its user or role first (DependsOn): %w", whom(s.Readers), int(readerLag.Seconds()), err)
 	case errors.Is(err, access.ErrPublic):
-		return fmt.Errorf("SecretReaders: Secrets Manager takes these readers for the public; name single users and roles: %w", err)
+		return told("SecretReaders: Secrets Manager takes these readers for the public; name single users and roles: %w", err)
 	}
 	return err
 }

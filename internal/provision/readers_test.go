@@ -115,7 +115,7 @@ func TestAReaderThatDoesNotExist(t *testing.T) {
 			w.SetReader(alice, false)
 			w.ExpectRemoval(user)
 			_, err := w.tryCreate(stack(readers(alice)))
-			w.refused(err, "SecretReaders: AWS does not know "+alice, "take it out")
+			w.refused(err, "SecretReaders: AWS still does not know "+alice, "take it out")
 			w.empty()
 		})
 	})
@@ -173,7 +173,7 @@ func TestANewReaderBesideOneThatIsGone(t *testing.T) {
 		w.SetReader(alice, false)
 		w.SetReader(carol, false)
 		_, err := w.tryUpdate(stack(readers(alice, bob)), stack(readers(bob, carol)))
-		w.refused(err, "SecretReaders: AWS does not know one of the 2 readers")
+		w.refused(err, "SecretReaders: AWS still does not know one of the 2 readers")
 	})
 }
 

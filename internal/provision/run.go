@@ -8,6 +8,7 @@ import (
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/issue"
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/patience"
@@ -34,12 +35,13 @@ type run struct {
 	ids    map[string]string // users that the run has seen and needs, and their ids
 	failed plan.Failed       // what has ended the run
 
-	mu     sync.Mutex      // guards what follows
-	gone   map[string]bool // users that are to go, and are gone
-	wrote  bool            // it has called AWS to change something
-	fresh  bool            // it has made something: IAM may not see it yet
-	own    bool            // it has made the user itself
-	tried  map[string]bool // policies that it has made, or may have
+	mu     sync.Mutex        // guards what follows
+	gone   map[string]bool   // users that are to go, and are gone
+	wrote  bool              // it has called AWS to change something
+	fresh  bool              // it has made something: IAM may not see it yet
+	locked map[string]string // see plan.Observed.Locked
+	own    bool              // it has made the user itself
+	tried  map[string]bool   // policies that it has made, or may have
 	result Result
 	// policies of the user, by name.
 	policies  map[string]access.Policy
@@ -47,10 +49,11 @@ type run struct {
 	version   string             // where it is stored; empty: nowhere
 	promoting bool               // it is to become AWSCURRENT
 	promoted  bool               // it is AWSCURRENT
+	unproven  bool               // the key could not be proven, and a rollback goes on with it
 }
 
 func (p *Provisioner) begin(event order.Run, owner name.Owner) *run {
-	r := &run{Provisioner: p, event: event, owner: owner, turn: make(chan struct{}, 1), users: map[string]string{}, tried: map[string]bool{}, ids: map[string]string{}, gone: map[string]bool{}}
+	r := &run{Provisioner: p, event: event, owner: owner, turn: make(chan struct{}, 1), users: map[string]string{}, tried: map[string]bool{}, ids: map[string]string{}, gone: map[string]bool{}, locked: map[string]string{}}
 	r.issuer = issue.Issuer{Guard: r, Keys: p.Keys, Versions: p.Versions, Secrets: p.Secrets, Prober: p.Prober, Log: p.Log}
 	return r
 }
@@ -80,6 +83,8 @@ type Result struct {
 	AccessKeyID string
 	SecretARN   string
 	SecretName  string
+	// SecretVersionID is the version that AWSCURRENT names.
+	SecretVersionID string
 	// Left is what a failed Create may have left.
 	Left Left
 }
@@ -101,7 +106,7 @@ func (r *run) look(seen plan.Observed) {
 	r.seen = seen
 	r.result = Result{UserName: r.want.Spec.UserName, SecretName: r.want.Spec.SecretName}
 	r.policies = map[string]access.Policy{}
-	r.minted, r.version, r.promoting, r.promoted = access.Credentials{}, "", false, false
+	r.minted, r.version, r.promoting, r.promoted, r.unproven = access.Credentials{}, "", false, false, false
 	if seen.User != nil {
 		r.result.UserARN = seen.User.ARN
 	}
@@ -110,8 +115,14 @@ func (r *run) look(seen plan.Observed) {
 	}
 	if seen.Secret != nil {
 		r.result.SecretARN = seen.Secret.ARN
-		r.result.AccessKeyID = plan.CurrentKey(*seen.Secret)
+		current, _ := seen.Secret.Labelled(access.Current)
+		r.current(current.ID, keyring.KeyID(current))
 	}
+}
+
+// current notes the version that AWSCURRENT names now, and its key.
+func (r *run) current(version, keyID string) {
+	r.result.SecretVersionID, r.result.AccessKeyID = version, keyID
 }
 
 // done is what stands.

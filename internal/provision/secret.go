@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"strings"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
@@ -39,15 +41,27 @@ func (r *run) secretStep(ctx context.Context, step plan.Step) error {
 }
 
 func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {
-	// A crash after this: an empty secret with our tags.
+	// A crash after this: a secret without a key, with our tags.
 	var made access.SecretInfo
 	err := r.write(ctx, func(ctx context.Context) (err error) {
-		made, err = r.Secrets.CreateSecret(ctx, s.Name, s.KMSKey, s.Tags)
+		made, err = r.Secrets.CreateSecret(ctx, s.Name, s.KMSKey, s.Token, s.Tags)
 		return err
 	})
-	if errors.Is(err, access.ErrExists) {
+	switch {
+	case errors.Is(err, access.ErrExists):
 		return r.taken(ctx, s, err)
+	case ofKMS(err) && s.Tolerant && s.KMSKey != "":
+		r.goesOnWith(ctx, s.Name, err)
+		// The tag says which key it is, so that the next run tries the wanted one again.
+		s.KMSKey, s.Instead = s.Instead, ""
+		s.Tags = maps.Clone(s.Tags)
+		delete(s.Tags, name.TagKMSKey)
+		if s.KMSKey != "" {
+			s.Tags[name.TagKMSKey] = s.KMSKey
+		}
+		return r.createSecret(ctx, s)
 	}
+	err = r.newKMSKey(s.KMSKey, err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.result.SecretARN = made.ARN
@@ -60,8 +74,10 @@ func (r *run) taken(ctx context.Context, s plan.CreateSecret, cause error) error
 	switch {
 	case err == nil && r.owner.Owns(existing.Tags):
 		return issue.ErrRaced
-	case err == nil, errors.Is(err, access.ErrNotFound), errors.Is(err, access.ErrDenied):
-		return fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("SecretName: a secret %q exists and does not belong to this resource; choose another SecretName", s.Name)), cause)
+	case err == nil:
+		return fmt.Errorf("%w: %w", plan.ForeignSecret(r.owner, r.want.Spec.UserName, existing), cause)
+	case errors.Is(err, access.ErrNotFound), errors.Is(err, access.ErrDenied):
+		return fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("SecretName: a secret %q exists already and cannot be looked at; choose another SecretName", s.Name)), cause)
 	}
 	return err
 }
@@ -70,7 +86,7 @@ func (r *run) taken(ctx context.Context, s plan.CreateSecret, cause error) error
 // whose it is: it may have passed to another user, or been made anew.
 func (r *run) deleteSecret(ctx context.Context, s plan.DeleteSecret) error {
 	// A crash after this: all is gone but what carries the user's name.
-	return r.write(ctx, func(ctx context.Context) error {
+	err := r.write(ctx, func(ctx context.Context) error {
 		if time.Since(r.seenAt) > r.lease() {
 			info, err := r.Secrets.Secret(ctx, s.Name)
 			switch {
@@ -82,18 +98,24 @@ func (r *run) deleteSecret(ctx context.Context, s plan.DeleteSecret) error {
 		}
 		return r.Secrets.DeleteSecret(ctx, s.Name)
 	})
-}
-
-// rekeySecret encrypts with another key. If one that the stack goes back to is
-// gone since, the secret stays with the key that it has: a rollback goes through.
-func (r *run) rekeySecret(ctx context.Context, s plan.RekeySecret) error {
-	// A crash after this: the tag still says the former key; done again.
-	err := r.write(ctx, func(ctx context.Context) error { return r.Keeping.RekeySecret(ctx, s.Name, s.KMSKey) })
-	if err != nil && s.Tolerant && access.Definite(err) {
-		r.Log.WarnContext(ctx, "SecretKmsKeyId: the secret goes on with another key; this one was accepted before and does not work now", "secret", s.Name, "error", err.Error())
-		return nil
+	if errors.Is(err, access.ErrInvalid) {
+		return r.replicated(ctx, s.Name, err)
 	}
 	return err
+}
+
+// replicated says why a secret cannot be deleted, where its replicas are why.
+func (r *run) replicated(ctx context.Context, secret string, cause error) error {
+	info, err := r.findSecret(ctx, secret)
+	if err != nil || info == nil || len(info.Replicas) == 0 {
+		return cause
+	}
+	regions := strings.Join(info.Replicas, " ")
+	err = fmt.Errorf("somebody replicated the secret to %s, and AWS does not delete it before the replicas are removed; the key in it is deleted. Remove them (aws secretsmanager remove-regions-from-replication --secret-id %s --remove-replica-regions %s), and %s: %w", regions, secret, regions, r.finish(), cause)
+	if !r.removing {
+		return err // replicated since the run has looked: the next one keeps it
+	}
+	return inTheWay{err}
 }
 
 func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
@@ -102,24 +124,26 @@ func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
 		if errors.Is(err, access.ErrNotFound) {
 			return issue.ErrRaced // another run of the same event has moved it
 		}
+		if ofKMS(err) {
+			return r.lock(s.From, err)
+		}
 		if err != nil {
 			return fmt.Errorf("reading version %s: %w", version.ID, err)
 		}
-		labels := []string{access.Current}
-		for _, label := range version.Labels {
-			if _, _, ours := name.ParseKeyLabel(label); ours {
-				labels = append(labels, label)
-			}
-		}
+		labels := append(plan.CopiedLabels(version), access.Current)
 		// A crash after this: the next run copies again, which stores nothing
 		// twice, and goes on with the version that follows. Until then the
 		// former secret stands.
 		copied := plan.CopiedID(s.To, version.ID)
-		if err := r.write(ctx, func(ctx context.Context) error { return r.Versions.PutVersion(ctx, s.To, copied, value, labels) }); err != nil {
+		err = r.write(ctx, func(ctx context.Context) error { return r.Versions.PutVersion(ctx, s.To, copied, value, labels) })
+		if ofKMS(err) {
+			return r.lock(s.To, err)
+		}
+		if err != nil {
 			return fmt.Errorf("storing version %s: %w", version.ID, err)
 		}
 		r.mu.Lock()
-		r.result.AccessKeyID = keyring.KeyID(version)
+		r.current(copied, keyring.KeyID(version))
 		r.mu.Unlock()
 	}
 	return nil

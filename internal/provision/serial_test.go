@@ -40,6 +40,31 @@ func TestSerialGoesForthAndBack(t *testing.T) {
 	})
 }
 
+// What refers to SecretVersionId is read again when the key has changed, and only
+// then, but for a secret that moves: there the version is another one.
+func TestTheVersionChangesWithTheKey(t *testing.T) {
+	play(t, func(w *world) {
+		first := w.create(stack()).SecretVersionID
+		if now := w.update(stack(), stack(buckets("two"))).SecretVersionID; now != first {
+			t.Errorf("other buckets: version %s became %s", first, now)
+		}
+		if now := w.update(stack(), stack(kmsKey("alias/one"))).SecretVersionID; now != first {
+			t.Errorf("another KMS key: version %s became %s", first, now)
+		}
+		second := w.update(stack(), stack(serial(2))).SecretVersionID
+		if second == first {
+			t.Errorf("a new key: the version is still %s", first)
+		}
+		if now := w.update(stack(serial(2)), stack(serial(2))).SecretVersionID; now != second {
+			t.Errorf("an update that changes nothing: version %s became %s", second, now)
+		}
+		if now := w.rollback(stack(serial(2)), stack()).SecretVersionID; now != first {
+			t.Errorf("rolled back to version %s, not %s", now, first)
+		}
+		w.update(stack(), stack(secretName("cloney/moved")))
+	})
+}
+
 // both is a user whose two places for keys are taken.
 func (w *world) both() (former, current string) {
 	w.Helper()

@@ -21,7 +21,7 @@ var errOvertaken = errors.New("this event was overtaken and has stopped")
 var errYield = errors.New("another delivery of this event is at work")
 
 // errWait: an earlier run has left its mark meanwhile, and may be at work.
-var errWait = errors.New("an earlier event of this resource may still be at work")
+var errWait = errors.New("an earlier event may still be at work")
 
 // mark leaves the run's mark on the users that it is about, if they are the
 // resource's.
@@ -178,7 +178,7 @@ func (r *run) letThemEnd(ctx context.Context) error {
 // run's turn. f has to have the same effect however often it is called.
 func (r *run) Write(ctx context.Context, wait patience.For, f func(context.Context) error) error {
 	return wait.Do(ctx, func() error {
-		err := r.Once(ctx, patience.Nothing, f)
+		err := r.try(ctx, f)
 		if errors.Is(err, errNoAnswer) && ctx.Err() == nil {
 			return fmt.Errorf("%w: %w", access.ErrBusy, err)
 		}
@@ -191,19 +191,22 @@ var errNoAnswer = fmt.Errorf("AWS did not answer within %v", order.Attempt)
 
 // Once is Write for what must not be repeated after an unclear end.
 func (r *run) Once(ctx context.Context, wait patience.For, f func(context.Context) error) error {
-	return wait.Do(ctx, func() error {
-		if err := r.hold(ctx); err != nil {
-			return err
-		}
-		r.note()
-		attempt, cancel := context.WithTimeout(ctx, order.Attempt)
-		defer cancel()
-		err := f(attempt)
-		if err != nil && attempt.Err() != nil && ctx.Err() == nil {
-			return errNoAnswer
-		}
+	return wait.Do(ctx, func() error { return r.try(ctx, f) })
+}
+
+// try calls f one time, if it is the run's turn.
+func (r *run) try(ctx context.Context, f func(context.Context) error) error {
+	if err := r.hold(ctx); err != nil {
 		return err
-	})
+	}
+	r.note()
+	attempt, cancel := context.WithTimeout(ctx, order.Attempt)
+	defer cancel()
+	err := f(attempt)
+	if err != nil && attempt.Err() != nil && ctx.Err() == nil {
+		return errNoAnswer
+	}
+	return err
 }
 
 // end marks the run as ended, where it has not made that sure already: who

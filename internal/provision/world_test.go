@@ -271,6 +271,9 @@ func (w *world) done(want plan.Desired, result provision.Result, err error) {
 	if result.UserName != user || result.SecretName != secret || result.AccessKeyID != current || current == "" {
 		w.Errorf("answered %+v; AWSCURRENT is %q", result, current)
 	}
+	if version := w.CurrentVersion(secret); result.SecretVersionID != version {
+		w.Errorf("answered with version %q; AWSCURRENT is %q", result.SecretVersionID, version)
+	}
 	if !slices.Contains(w.LiveKeys(user), current) {
 		w.Errorf("AWSCURRENT is %s, but %s has %v", current, user, w.LiveKeys(user))
 	}

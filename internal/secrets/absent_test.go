@@ -35,7 +35,7 @@ func TestADenialWithoutASecret(t *testing.T) {
 				t.Errorf("%s: deleting: %v", label, err)
 			}
 			// Of this the secret's absence says nothing.
-			if _, err := s.CreateSecret(t.Context(), "cloney/x", "", nil); !errors.Is(err, access.ErrDenied) {
+			if _, err := s.CreateSecret(t.Context(), "cloney/x", "", "", nil); !errors.Is(err, access.ErrDenied) {
 				t.Errorf("%s: making: %v", label, err)
 			}
 		})

@@ -14,7 +14,7 @@ func TestAnswersThatLackSomething(t *testing.T) {
 	calls := map[string]func(context.Context, *secrets.Client) error{
 		"describe": func(ctx context.Context, s *secrets.Client) error { _, err := s.Secret(ctx, "cloney/x"); return err },
 		"create": func(ctx context.Context, s *secrets.Client) error {
-			_, err := s.CreateSecret(ctx, "cloney/x", "", nil)
+			_, err := s.CreateSecret(ctx, "cloney/x", "", "", nil)
 			return err
 		},
 		"value": func(ctx context.Context, s *secrets.Client) error {

@@ -122,12 +122,12 @@ func TestTakingAwayWhatIsGone(t *testing.T) {
 // The name of a secret that is still being deleted is free again soon.
 func TestANameThatIsStillBeingDeleted(t *testing.T) {
 	manager(t, always(edgetest.JSONError(400, "InvalidRequestException", "already scheduled for deletion")), func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
-		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", nil); !errors.Is(err, access.ErrBusy) {
+		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", "", nil); !errors.Is(err, access.ErrBusy) {
 			t.Error(err)
 		}
 	})
 	manager(t, always(edgetest.JSONError(400, "ResourceExistsException", "x")), func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
-		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", nil); !errors.Is(err, access.ErrExists) {
+		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", "", nil); !errors.Is(err, access.ErrExists) {
 			t.Error(err)
 		}
 	})

@@ -47,8 +47,8 @@ var outcomes = map[string]error{
 	"LimitExceededException":    access.ErrLimit,
 	"InvalidParameterException": access.ErrInvalid,
 	"InvalidRequestException":   access.ErrInvalid,
-	"EncryptionFailure":         access.ErrInvalid,
-	"DecryptionFailure":         access.ErrInvalid,
+	"EncryptionFailure":         access.ErrKMS,
+	"DecryptionFailure":         access.ErrKMS,
 	// What we write is well-formed: it names someone who is not there.
 	"MalformedPolicyDocumentException": access.ErrPrincipal,
 	"PublicPolicyException":            access.ErrPublic,
@@ -82,12 +82,22 @@ func (c *Client) Secret(ctx context.Context, name string) (access.SecretInfo, er
 	for id, labels := range out.VersionIdsToStages {
 		info.Versions = append(info.Versions, access.Version{ID: id, Labels: labels})
 	}
+	for _, replica := range out.ReplicationStatus {
+		info.Replicas = append(info.Replicas, aws.ToString(replica.Region))
+	}
+	sort.Strings(info.Replicas)
 	sort.Slice(info.Versions, func(i, j int) bool { return info.Versions[i].ID < info.Versions[j].ID })
 	return info, nil
 }
 
-// CreateSecret makes the secret, without a value, and its tags in one call.
-func (c *Client) CreateSecret(ctx context.Context, name, kmsKey string, tags map[string]string) (access.SecretInfo, error) {
+// placeholder is the value of a secret whose key is yet to be made. It is JSON, and
+// nothing that credential_process takes.
+const placeholder = "{}"
+
+// CreateSecret makes the secret and its tags in one call. With a token it stores a
+// placeholder as the version of that name, so that AWS uses the KMS key at once:
+// without a value it does not ask whether it may.
+func (c *Client) CreateSecret(ctx context.Context, name, kmsKey, token string, tags map[string]string) (access.SecretInfo, error) {
 	in := &secretsmanager.CreateSecretInput{
 		Name:        &name,
 		Description: aws.String("An access key to S3 for Cloney, in the JSON of credential_process. Made by cloney-s3-credentials; its stack owns it."),
@@ -95,6 +105,9 @@ func (c *Client) CreateSecret(ctx context.Context, name, kmsKey string, tags map
 	}
 	if kmsKey != "" {
 		in.KmsKeyId = &kmsKey
+	}
+	if token != "" {
+		in.ClientRequestToken, in.SecretString = &token, aws.String(placeholder)
 	}
 	out, err := c.api.CreateSecret(ctx, in)
 	if edge.As[*types.InvalidRequestException](err) {
@@ -125,6 +138,12 @@ func (c *Client) RekeySecret(ctx context.Context, name, kmsKey string) error {
 	}
 	_, err := c.api.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{SecretId: &name, KmsKeyId: &kmsKey})
 	return outcome(err)
+}
+
+// TryKey stores a placeholder as the version of that name, with a label of ours and
+// no other: it shows whether the secret's KMS key can be used.
+func (c *Client) TryKey(ctx context.Context, name, token, label string) error {
+	return c.PutVersion(ctx, name, token, access.NewSecret(placeholder), []string{label})
 }
 
 // TagSecret removes tags, then sets others: that leaves room for those.

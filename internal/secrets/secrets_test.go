@@ -50,7 +50,7 @@ func TestWhatSecretsManagersErrorsMean(t *testing.T) {
 		"LimitExceededException":           access.ErrLimit,
 		"InvalidParameterException":        access.ErrInvalid,
 		"InvalidRequestException":          access.ErrInvalid,
-		"EncryptionFailure":                access.ErrInvalid,
+		"EncryptionFailure":                access.ErrKMS,
 		"ValidationException":              access.ErrInvalid,
 		"AccessDeniedException":            access.ErrDenied,
 		"PublicPolicyException":            access.ErrPublic,
@@ -65,7 +65,7 @@ func TestWhatSecretsManagersErrorsMean(t *testing.T) {
 		})
 	}
 	manager(t, always(edgetest.JSONError(400, "DecryptionFailure", "x")), func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
-		if _, err := s.Value(t.Context(), "cloney/x", "v"); !errors.Is(err, access.ErrInvalid) {
+		if _, err := s.Value(t.Context(), "cloney/x", "v"); !errors.Is(err, access.ErrKMS) || !access.Definite(err) {
 			t.Error(err)
 		}
 	})
@@ -111,11 +111,13 @@ func TestNoErrorHoldsAValue(t *testing.T) {
 
 func TestASecretIsDescribed(t *testing.T) {
 	manager(t, always(edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x", "DeletedDate": 1767312000, "Tags": [{"Key": "a", "Value": "b"}],
-		"VersionIdsToStages": {"v2": ["AWSCURRENT", "cloney:serial:1:AKIA1"], "v1": ["AWSPREVIOUS"]}}`)), func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
+		"VersionIdsToStages": {"v2": ["AWSCURRENT", "cloney:serial:1:AKIA1"], "v1": ["AWSPREVIOUS"]},
+		"ReplicationStatus": [{"Region": "us-east-1"}, {"Region": "eu-central-1"}]}`)), func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
 		got, err := s.Secret(t.Context(), "cloney/x")
 		want := access.SecretInfo{
 			Name: "cloney/x", ARN: "arn:x", Tags: map[string]string{"a": "b"}, Deleted: time.Unix(1767312000, 0).UTC(),
 			Versions: []access.Version{{ID: "v1", Labels: []string{"AWSPREVIOUS"}}, {ID: "v2", Labels: []string{"AWSCURRENT", "cloney:serial:1:AKIA1"}}},
+			Replicas: []string{"eu-central-1", "us-east-1"},
 		}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
@@ -130,13 +132,20 @@ func TestWhatIsSent(t *testing.T) {
 		want      map[string]any
 	}{
 		"create": {func(t *testing.T, s *secrets.Client) error {
-			_, err := s.CreateSecret(t.Context(), "cloney/x", "", map[string]string{"a": "b"})
+			_, err := s.CreateSecret(t.Context(), "cloney/x", "", "", map[string]string{"a": "b"})
 			return err
 		}, "CreateSecret", map[string]any{"Name": "cloney/x", "Tags": []any{map[string]any{"Key": "a", "Value": "b"}}}},
 		"create with a key": {func(t *testing.T, s *secrets.Client) error {
-			_, err := s.CreateSecret(t.Context(), "cloney/x", "alias/k", nil)
+			_, err := s.CreateSecret(t.Context(), "cloney/x", "alias/k", "", nil)
 			return err
 		}, "CreateSecret", map[string]any{"Name": "cloney/x", "KmsKeyId": "alias/k", "Tags": []any{}}},
+		"create with a key and a placeholder": {func(t *testing.T, s *secrets.Client) error {
+			_, err := s.CreateSecret(t.Context(), "cloney/x", "alias/k", "first", nil)
+			return err
+		}, "CreateSecret", map[string]any{"Name": "cloney/x", "KmsKeyId": "alias/k", "SecretString": "{}", "Tags": []any{}}},
+		"try the key": {func(t *testing.T, s *secrets.Client) error {
+			return s.TryKey(t.Context(), "cloney/x", "tried", "cloney:tried")
+		}, "PutSecretValue", map[string]any{"SecretId": "cloney/x", "ClientRequestToken": "tried", "SecretString": "{}", "VersionStages": []any{"cloney:tried"}}},
 		"rekey": {func(t *testing.T, s *secrets.Client) error { return s.RekeySecret(t.Context(), "cloney/x", "alias/k") },
 			"UpdateSecret", map[string]any{"SecretId": "cloney/x", "KmsKeyId": "alias/k"}},
 		"back to the account's key": {func(t *testing.T, s *secrets.Client) error { return s.RekeySecret(t.Context(), "cloney/x", "") },

@@ -11,21 +11,32 @@ import (
 	"cloney-s3-credentials/internal/edge"
 )
 
-// DeleteUser deletes the user. IAM refuses while anything of nine kinds hangs
-// on it; then that is taken away, whoever put it there, and the user is
-// deleted once more.
+// DeleteUser deletes the user. IAM refuses while anything of nine kinds is attached
+// to it; then that is taken away, whoever put it there, and the user is deleted
+// once more. Only groups stay, for IAM asks for the right to take users out of one
+// on the group alone: then the error is access.InGroups.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
 func (c *Client) DeleteUser(ctx context.Context, name string) error {
 	err := c.deleteUser(ctx, name)
 	if !errors.Is(err, access.ErrConflict) {
 		return edge.Gone(err)
 	}
-	// A crash anywhere in here: less hangs on the user than before, and no key
-	// of ours; the next Delete goes on.
+	// A crash anywhere in here: less is attached to the user than before, and no
+	// key of ours; the next Delete goes on.
 	if err := c.strip(ctx, name); err != nil {
 		return edge.Gone(err)
 	}
-	return edge.Gone(c.deleteUser(ctx, name))
+	if err = c.deleteUser(ctx, name); !errors.Is(err, access.ErrConflict) {
+		return edge.Gone(err)
+	}
+	groups, asking := c.groups(ctx, name)
+	switch {
+	case asking != nil:
+		return edge.Gone(asking)
+	case len(groups) > 0:
+		return access.InGroups{Groups: groups}
+	}
+	return err // IAM lags behind
 }
 
 func (c *Client) deleteUser(ctx context.Context, name string) error {
@@ -38,7 +49,7 @@ func (c *Client) deleteUser(ctx context.Context, name string) error {
 func (c *Client) strip(ctx context.Context, user string) error {
 	for _, part := range []func(context.Context, *string) error{
 		c.stripKeys, c.stripLogin, c.stripServiceCredentials, c.stripCertificates, c.stripSSHKeys,
-		c.stripAttached, c.stripInline, c.stripGroups, c.stripMFA,
+		c.stripAttached, c.stripInline, c.stripMFA,
 	} {
 		if err := part(ctx, &user); err != nil {
 			return err
@@ -133,18 +144,19 @@ func (c *Client) stripInline(ctx context.Context, user *string) error {
 	return nil
 }
 
-func (c *Client) stripGroups(ctx context.Context, user *string) error {
-	out, err := c.api.ListGroupsForUser(ctx, &iam.ListGroupsForUserInput{UserName: user})
-	if err != nil {
-		return outcome(err)
-	}
-	for _, group := range out.Groups {
-		_, err := c.api.RemoveUserFromGroup(ctx, &iam.RemoveUserFromGroupInput{UserName: user, GroupName: group.GroupName})
-		if err := edge.Gone(outcome(err)); err != nil {
-			return err
+// groups returns the names of the groups that the user is in.
+func (c *Client) groups(ctx context.Context, user string) (names []string, err error) {
+	pages := iam.NewListGroupsForUserPaginator(c.api, &iam.ListGroupsForUserInput{UserName: &user})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, outcome(err)
+		}
+		for _, group := range page.Groups {
+			names = append(names, aws.ToString(group.GroupName))
 		}
 	}
-	return nil
+	return names, nil
 }
 
 func (c *Client) stripMFA(ctx context.Context, user *string) error {

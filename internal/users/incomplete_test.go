@@ -17,6 +17,7 @@ const inForce = `<Policy><DefaultVersionId>v1</DefaultVersionId></Policy>`
 func TestAnswersThatLackSomething(t *testing.T) {
 	calls := map[string]func(context.Context, *users.Client) error{
 		"GetUser":              func(ctx context.Context, u *users.Client) error { _, err := u.User(ctx, "x"); return err },
+		"ListUsers":            func(ctx context.Context, u *users.Client) error { _, err := u.List(ctx); return err },
 		"CreateUser":           func(ctx context.Context, u *users.Client) error { _, err := u.CreateUser(ctx, "x", nil); return err },
 		"CreateAccessKey":      func(ctx context.Context, u *users.Client) error { _, err := u.CreateKey(ctx, "x"); return err },
 		"ListAccessKeys":       func(ctx context.Context, u *users.Client) error { _, err := u.Keys(ctx, "x"); return err },
@@ -33,6 +34,7 @@ func TestAnswersThatLackSomething(t *testing.T) {
 	}
 	for operation, results := range map[string][]string{
 		"GetUser":    {"", "<User/>", strings.Replace(aUser, "UserId", "Other", 2), strings.Replace(aUser, "UserName", "Other", 2), strings.Replace(aUser, "Arn", "Other", 2)},
+		"ListUsers":  {"", "<Users><member><Arn>x</Arn></member></Users>"},
 		"CreateUser": {"", "<User/>", strings.Replace(aUser, "UserId", "Other", 2), strings.Replace(aUser, "UserName", "Other", 2), strings.Replace(aUser, "Arn", "Other", 2)},
 		"CreateAccessKey": {
 			"", "<AccessKey/>", "<AccessKey><AccessKeyId>AKIA1</AccessKeyId></AccessKey>", "<AccessKey><AccessKeyId>AKIA1</AccessKeyId><SecretAccessKey/></AccessKey>",

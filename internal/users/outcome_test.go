@@ -57,19 +57,20 @@ func TestWhatIAMsErrorsMean(t *testing.T) {
 				_, err := u.CreatePolicy(ctx, "x", "{}", nil)
 				return err
 			},
-			"CreatePolicyVersion": func(ctx context.Context, u *users.Client) error { return u.UpdatePolicy(ctx, "x", "{}") },
-			"AttachUserPolicy":    func(ctx context.Context, u *users.Client) error { return u.AttachPolicy(ctx, "x", "x-1") },
-			"DeleteUser":          func(ctx context.Context, u *users.Client) error { return u.DeleteUser(ctx, "x") },
-			"DetachUserPolicy":    func(ctx context.Context, u *users.Client) error { return u.DetachPolicy(ctx, "x", "x-1") },
+			"CreatePolicyVersion":        func(ctx context.Context, u *users.Client) error { return u.UpdatePolicy(ctx, "x", "{}") },
+			"AttachUserPolicy":           func(ctx context.Context, u *users.Client) error { return u.AttachPolicy(ctx, "x", "x-1") },
+			"PutUserPermissionsBoundary": func(ctx context.Context, u *users.Client) error { return u.PutBoundary(ctx, "x") },
+			"DeleteUser":                 func(ctx context.Context, u *users.Client) error { return u.DeleteUser(ctx, "x") },
+			"DetachUserPolicy":           func(ctx context.Context, u *users.Client) error { return u.DetachPolicy(ctx, "x", "x-1") },
 		}
 		among := map[string][]string{
-			"NoSuchEntity":            {"CreateUser", "AttachUserPolicy", "CreatePolicyVersion"},
+			"NoSuchEntity":            {"PutUserPermissionsBoundary", "CreateUser", "AttachUserPolicy", "CreatePolicyVersion"},
 			"EntityAlreadyExists":     {"CreateUser", "CreatePolicy"},
 			"LimitExceeded":           {"CreateUser", "CreatePolicy", "AttachUserPolicy"},
 			"DeleteConflict":          {"DeleteUser"},
-			"PolicyNotAttachable":     {"AttachUserPolicy"},
+			"PolicyNotAttachable":     {"PutUserPermissionsBoundary", "AttachUserPolicy"},
 			"MalformedPolicyDocument": {"CreatePolicy", "CreatePolicyVersion"},
-			"InvalidInput":            {"CreateUser", "CreatePolicy", "AttachUserPolicy", "DetachUserPolicy"},
+			"InvalidInput":            {"PutUserPermissionsBoundary", "CreateUser", "CreatePolicy", "AttachUserPolicy", "DetachUserPolicy"},
 		}
 		for operation, call := range calls {
 			if only, some := among[c.code]; some && !slices.Contains(only, operation) {

@@ -87,12 +87,15 @@ func fromTags(tags []types.Tag) map[string]string {
 }
 
 func (c *Client) toUser(user *types.User) access.User {
-	return access.User{ID: *user.UserId, Name: *user.UserName, ARN: *user.Arn, Tags: fromTags(user.Tags), Bounded: c.bounds(user.PermissionsBoundary)}
+	return access.User{ID: *user.UserId, Name: *user.UserName, ARN: *user.Arn, Tags: fromTags(user.Tags), Boundary: c.boundary(user.PermissionsBoundary)}
 }
 
-// bounds reports whether that is our boundary.
-func (c *Client) bounds(boundary *types.AttachedPermissionsBoundary) bool {
-	return c.options.Boundary == "" || boundary != nil && aws.ToString(boundary.PermissionsBoundaryArn) == c.options.Boundary
+func (c *Client) boundary(carried *types.AttachedPermissionsBoundary) access.Boundary {
+	boundary := access.Boundary{Wanted: c.options.Boundary}
+	if carried != nil {
+		boundary.ARN = aws.ToString(carried.PermissionsBoundaryArn)
+	}
+	return boundary
 }
 
 // User returns the user, whatever its path, so that a foreign one is seen.
@@ -102,6 +105,21 @@ func (c *Client) User(ctx context.Context, name string) (access.User, error) {
 		return access.User{}, outcome(err)
 	}
 	return c.toUser(out.User), nil
+}
+
+// List returns the names of all users under the path, whoever made them.
+func (c *Client) List(ctx context.Context) (names []string, err error) {
+	pages := iam.NewListUsersPaginator(c.api, &iam.ListUsersInput{PathPrefix: &c.options.Path})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, outcome(err)
+		}
+		for _, user := range page.Users {
+			names = append(names, *user.UserName)
+		}
+	}
+	return names, nil
 }
 
 // CreateUser makes the user, its tags and its boundary in one call: there is
@@ -116,8 +134,15 @@ func (c *Client) CreateUser(ctx context.Context, name string, tags map[string]st
 		return access.User{}, outcome(err)
 	}
 	made := c.toUser(out.User)
-	made.Bounded = true // by this call, whatever its answer shows
+	made.Boundary.ARN = c.options.Boundary // by this call, whatever its answer shows
 	return made, nil
+}
+
+// PutBoundary puts the provider's permissions boundary on the user, in the place
+// of any other.
+func (c *Client) PutBoundary(ctx context.Context, name string) error {
+	_, err := c.api.PutUserPermissionsBoundary(ctx, &iam.PutUserPermissionsBoundaryInput{UserName: &name, PermissionsBoundary: &c.options.Boundary})
+	return outcome(err)
 }
 
 // TagUser removes tags, then sets others: that leaves room for those, and IAM

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -33,7 +34,7 @@ func listing(call edgetest.Call) edgetest.Answer {
 func TestAUserOfAnyPathIsSeen(t *testing.T) {
 	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query("GetUser", aUser) }, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
 		got, err := u.User(t.Context(), "x")
-		want := access.User{ID: "AIDAEXAMPLE", Name: "x", ARN: "arn:aws:iam::123456789012:user/other/x", Tags: map[string]string{"cloney:stack-id": "s"}}
+		want := access.User{ID: "AIDAEXAMPLE", Name: "x", ARN: "arn:aws:iam::123456789012:user/other/x", Tags: map[string]string{"cloney:stack-id": "s"}, Boundary: access.Boundary{Wanted: "arn:aws:iam::123456789012:policy/boundary"}}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
@@ -61,12 +62,12 @@ func TestWhetherAUserIsBounded(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			aws := &edgetest.AWS{Answer: func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query(call.Operation, c.user) }}
 			u := users.New(aws.Config(t), users.Options{Path: "/p/", Boundary: c.boundary})
-			if got, err := u.User(t.Context(), "x"); err != nil || got.Bounded != c.want {
-				t.Errorf("of %q, %s: %v, %v", c.boundary, c.user, got.Bounded, err)
+			if got, err := u.User(t.Context(), "x"); err != nil || got.Boundary.Holds() != c.want {
+				t.Errorf("of %q, %s: %v, %v", c.boundary, c.user, got.Boundary, err)
 			}
 			// One that is made has it by the same call, whether its answer shows it or not.
-			if got, err := u.CreateUser(t.Context(), "x", nil); err != nil || !got.Bounded {
-				t.Errorf("just made: %v, %v", got.Bounded, err)
+			if got, err := u.CreateUser(t.Context(), "x", nil); err != nil || !got.Boundary.Holds() {
+				t.Errorf("just made: %v, %v", got.Boundary, err)
 			}
 		})
 	}
@@ -87,6 +88,39 @@ func TestAUserIsMadeInOneCall(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, form); diff != "" || len(aws.Calls()) != 1 {
 			t.Errorf("%d calls\n%s", len(aws.Calls()), diff)
+		}
+	})
+}
+
+// One that a list leaves out is one that the guard does not see.
+func TestUsersOfAllPages(t *testing.T) {
+	iam(t, func(call edgetest.Call, n int) edgetest.Answer {
+		if path := call.Form.Get("PathPrefix"); path != "/cloney/eu-west-1/" {
+			t.Errorf("asked for those under %q", path)
+		}
+		more := "<IsTruncated>true</IsTruncated><Marker>m</Marker>"
+		if n == 2 {
+			more = "<IsTruncated>false</IsTruncated>"
+		}
+		return edgetest.Query("ListUsers", fmt.Sprintf("<Users><member><UserName>u%d</UserName></member></Users>%s", n, more))
+	}, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
+		got, err := u.List(t.Context())
+		if diff := cmp.Diff([]string{"u1", "u2"}, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	})
+}
+
+func TestABoundaryIsPutOnAUser(t *testing.T) {
+	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query(call.Operation, "") }, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
+		if err := u.PutBoundary(t.Context(), "x"); err != nil {
+			t.Fatal(err)
+		}
+		form := aws.Calls()[0].Form
+		form.Del("Version")
+		want := url.Values{"Action": {"PutUserPermissionsBoundary"}, "UserName": {"x"}, "PermissionsBoundary": {"arn:aws:iam::123456789012:policy/boundary"}}
+		if diff := cmp.Diff(want, form); diff != "" {
+			t.Error(diff)
 		}
 	})
 }
@@ -159,8 +193,8 @@ func aKey(id string) string {
 	return `<member><AccessKeyId>` + id + `</AccessKeyId><Status>Active</Status><CreateDate>2026-01-01T00:00:00Z</CreateDate></member>`
 }
 
-// leftovers are the nine kinds of things that keep a user from being deleted:
-// how each is listed, and what takes it away.
+// leftovers are what keeps a user from being deleted, beside groups: how each is
+// listed, and what takes it away.
 var leftovers = []struct{ list, members, remove, parameter, id string }{
 	{"ListAccessKeys", `<AccessKeyMetadata>` + aKey("AKIA1") + aKey("AKIA2") + `</AccessKeyMetadata>`, "DeleteAccessKey", "AccessKeyId", "AKIA1 AKIA2"},
 	{"", "", "DeleteLoginProfile", "UserName", "x"},
@@ -169,7 +203,6 @@ var leftovers = []struct{ list, members, remove, parameter, id string }{
 	{"ListSSHPublicKeys", `<SSHPublicKeys><member><SSHPublicKeyId>APKA1</SSHPublicKeyId></member></SSHPublicKeys>`, "DeleteSSHPublicKey", "SSHPublicKeyId", "APKA1"},
 	{"ListAttachedUserPolicies", `<AttachedPolicies><member><PolicyArn>arn:aws:iam::aws:policy/ReadOnlyAccess</PolicyArn></member></AttachedPolicies>`, "DetachUserPolicy", "PolicyArn", "arn:aws:iam::aws:policy/ReadOnlyAccess"},
 	{"ListUserPolicies", `<PolicyNames><member>inline</member></PolicyNames>`, "DeleteUserPolicy", "PolicyName", "inline"},
-	{"ListGroupsForUser", `<Groups><member><GroupName>admins</GroupName></member></Groups>`, "RemoveUserFromGroup", "GroupName", "admins"},
 	{"ListMFADevices", `<MFADevices><member><SerialNumber>arn:mfa</SerialNumber></member></MFADevices>`, "DeactivateMFADevice", "SerialNumber", "arn:mfa"},
 }
 
@@ -228,6 +261,42 @@ func TestAUserThatCannotBeStripped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A group is told of, and the user stays in it. All else is taken away before.
+func TestAUserInAGroup(t *testing.T) {
+	iam(t, func(call edgetest.Call, n int) edgetest.Answer {
+		switch call.Operation {
+		case "DeleteUser":
+			return edgetest.QueryError(409, "DeleteConflict", "x")
+		case "ListGroupsForUser":
+			if call.Form.Get("Marker") == "" {
+				return edgetest.Query(call.Operation, `<Groups><member><GroupName>admins</GroupName></member></Groups><IsTruncated>true</IsTruncated><Marker>m</Marker>`)
+			}
+			return edgetest.Query(call.Operation, `<Groups><member><GroupName>people</GroupName></member></Groups>`)
+		}
+		return listing(call)
+	}, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
+		err := u.DeleteUser(t.Context(), "x")
+		var in access.InGroups
+		if !errors.As(err, &in) || !slices.Equal(in.Groups, []string{"admins", "people"}) || !access.Definite(err) || errors.Is(err, access.ErrConflict) {
+			t.Errorf("%v", err)
+		}
+		if operations := aws.Operations(); slices.Contains(operations, "RemoveUserFromGroup") || !slices.Contains(operations, "DeactivateMFADevice") && !slices.Contains(operations, "ListMFADevices") {
+			t.Errorf("%v", operations)
+		}
+	})
+	// In none: IAM still counts what was taken away.
+	iam(t, func(call edgetest.Call, n int) edgetest.Answer {
+		if call.Operation == "DeleteUser" {
+			return edgetest.QueryError(409, "DeleteConflict", "x")
+		}
+		return listing(call)
+	}, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
+		if err := u.DeleteUser(t.Context(), "x"); !errors.Is(err, access.ErrConflict) {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 // Without an account there is no ARN, and nothing is asked.
