@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"cloney-s3-credentials/internal/edge"
+	"cloney-s3-credentials/internal/guard"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/probe"
@@ -59,6 +60,7 @@ func serve(cfg aws.Config, log *slog.Logger) func(context.Context, json.RawMessa
 }
 
 func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
+	log = slog.New(metric.Warning(log.Handler()))
 	iam := users.New(cfg, users.Options{
 		Path:     name.Path(cfg.Region),
 		Boundary: os.Getenv("PERMISSIONS_BOUNDARY_ARN"),
@@ -68,14 +70,17 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 	provisioner := &provision.Provisioner{
 		Users: iam, Keys: iam, Policies: iam, Attachments: iam,
 		Secrets: kept, Keeping: kept, Versions: kept, Readers: kept,
-		Prober: probe.New(cfg, log), Log: log,
+		Prober: probe.New(cfg, log), Log: log, Role: os.Getenv("PROVIDER_ROLE_ARN"),
 	}
+	watch := guard.Guard{Users: iam}
 	if os.Getenv("AWS_ENDPOINT_URL") != "" {
 		// A local AWS answers at once, and a local run has no queue.
 		provisioner.Lease, provisioner.InFlight, provisioner.Queue = time.Second, 4*time.Second, 5*time.Second
+		watch.Settle = time.Second
 	}
 	return &resource.Handler{
 		Provisioner:    provisioner,
+		Guard:          watch,
 		Sender:         reply.New(),
 		Log:            log,
 		AllowedBuckets: spec.Patterns(os.Getenv("ALLOWED_BUCKETS")),

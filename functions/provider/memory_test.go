@@ -58,6 +58,8 @@ func (c *cloud) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 		answer = c.iam(operation, form)
 	case r.URL.Query().Get("list-type") == "2":
 		operation, answer = "ListObjectsV2", edgetest.Answer{Status: 200, Body: "<ListBucketResult></ListBucketResult>"}
+	case r.URL.Query().Has("location"):
+		operation, answer = "GetBucketLocation", edgetest.Answer{Status: 200, Body: "<LocationConstraint/>"}
 	default:
 		operation, answer = "GetObject", edgetest.Answer{Status: 404, Body: "<Error><Code>NoSuchKey</Code></Error>"}
 	}

@@ -9,6 +9,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/metric"
+	"cloney-s3-credentials/internal/provision"
 )
 
 // What the owner of the provider's stack allows arrives where it is asked: a
@@ -24,9 +27,21 @@ func TestTheTemplatesSettingsArrive(t *testing.T) {
 		}
 	}
 	handler := assemble(aws.Config{Region: "eu-west-1"}, slog.New(slog.DiscardHandler))
-	got := slices.Concat(handler.AllowedBuckets, handler.AllowedReaders, handler.Home.Accounts, handler.ResponseHosts)
-	want := []string{"set-by-ALLOWED_BUCKETS", "set-by-ALLOWED_READERS", "set-by-STACK_ACCOUNTS", "set-by-RESPONSE_HOSTS"}
+	provisioner := handler.Provisioner.(*provision.Provisioner)
+	got := slices.Concat(handler.AllowedBuckets, handler.AllowedReaders, handler.Home.Accounts, handler.ResponseHosts, []string{provisioner.Role})
+	want := []string{"set-by-ALLOWED_BUCKETS", "set-by-ALLOWED_READERS", "set-by-STACK_ACCOUNTS", "set-by-RESPONSE_HOSTS", "set-by-PROVIDER_ROLE_ARN"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What is logged at level WARN is counted, whichever part of the provider says it.
+func TestWarningsAreCounted(t *testing.T) {
+	handler := assemble(aws.Config{Region: "eu-west-1"}, slog.New(slog.DiscardHandler))
+	ctx, tally := metric.Start(t.Context())
+	handler.Log.WarnContext(ctx, "x")
+	handler.Provisioner.(*provision.Provisioner).Log.WarnContext(ctx, "x")
+	if got := tally.Counts().Warnings; got != 2 {
+		t.Errorf("%d of 2 warnings", got)
 	}
 }

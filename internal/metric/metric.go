@@ -75,6 +75,7 @@ func (s *Sink) Tell(e Told) {
 	tell("AwsRetries", "Count", e.Retries)
 	tell("KeysIssued", "Count", e.Issued)
 	tell("KeysRetired", "Count", e.Retired)
+	tell("Warnings", "Count", e.Warnings)
 	if e.Verified {
 		tell("VerificationSeconds", "Seconds", e.Verifying.Seconds())
 	}
@@ -87,7 +88,7 @@ func (s *Sink) Tell(e Told) {
 	}
 	line["_aws"] = map[string]any{"Timestamp": time.Now().UnixMilli(), "CloudWatchMetrics": append(directives, failures)}
 	// Numbers and strings alone cannot fail to marshal; a log that cannot be
-	// written is no reason to fail an event.
+	// written is not a reason to fail an event.
 	text, _ := json.Marshal(line)
 	_, _ = s.Out.Write(append(text, '\n'))
 }

@@ -18,6 +18,7 @@ type Counts struct {
 	Retries   int // repeated attempts, and waits after which something was looked at or tried again
 	Issued    int // access keys whose making AWS acknowledged
 	Retired   int // access keys whose deletion AWS acknowledged
+	Warnings  int // lines of level WARN, see Warning
 	Verifying time.Duration
 	Verified  bool // a key was put to the proof, whatever came of it
 }

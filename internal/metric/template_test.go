@@ -23,7 +23,7 @@ func TestTheTemplateKnowsTheMetrics(t *testing.T) {
 	body, _, _ := strings.Cut(rest, "\n\nOutputs:")
 	// What stands in ${…} is a name or an ARN.
 	if !json.Valid([]byte(regexp.MustCompile(`\$\{[A-Za-z:.]+\}`).ReplaceAllString(body, "x"))) {
-		t.Errorf("the dashboard is no JSON:\n%s", body)
+		t.Errorf("the dashboard is not JSON:\n%s", body)
 	}
 	shown := map[string]bool{}
 	for _, found := range regexp.MustCompile(`\["CloneyS3Credentials", "([A-Za-z]+)", "FunctionName", "\$\{ProviderFunction\}"`).FindAllStringSubmatch(body, -1) {
@@ -48,8 +48,16 @@ func TestTheTemplateKnowsTheMetrics(t *testing.T) {
 			t.Errorf("the dashboard shows %s, which nobody tells", name)
 		}
 	}
-	if !told["Failures"] || !strings.Contains(string(text), "Namespace: CloneyS3Credentials\n      MetricName: Failures\n") {
-		t.Error("no alarm is about failures")
+	for _, watched := range []string{"Failures", "Warnings"} {
+		if !told[watched] || !strings.Contains(string(text), "Namespace: CloneyS3Credentials\n      MetricName: "+watched+"\n") {
+			t.Errorf("no alarm is about %s", watched)
+		}
+	}
+	// The dashboard shows each alarm.
+	for _, alarm := range regexp.MustCompile(`(?m)^  ([A-Za-z]+):\n    Type: AWS::CloudWatch::Alarm$`).FindAllStringSubmatch(string(text), -1) {
+		if !strings.Contains(body, ":alarm:${"+alarm[1]+"}") {
+			t.Errorf("the dashboard does not show %s", alarm[1])
+		}
 	}
 	if !strings.Contains(body, `{CloneyS3Credentials,Cause,FunctionName} MetricName=\"Failures\"`) {
 		t.Error("the dashboard does not show the causes")

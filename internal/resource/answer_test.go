@@ -29,12 +29,13 @@ func TestASuccessHoldsTheListedAttributes(t *testing.T) {
 		want := reply.Response{
 			Status: "SUCCESS", PhysicalResourceID: physicalID, StackID: stackID, RequestID: requestID, LogicalResourceID: "Source",
 			Data: map[string]string{
-				"UserName":    physicalID,
-				"UserArn":     "arn:aws:iam::123456789012:user/cloney/eu-west-1/" + physicalID,
-				"PolicyArns":  "arn:p-1,arn:p-2",
-				"AccessKeyId": "AKIAEXAMPLE",
-				"SecretArn":   "arn:secret",
-				"SecretName":  "cloney/" + physicalID,
+				"UserName":        physicalID,
+				"UserArn":         "arn:aws:iam::123456789012:user/cloney/eu-west-1/" + physicalID,
+				"PolicyArns":      "arn:p-1,arn:p-2",
+				"AccessKeyId":     "AKIAEXAMPLE",
+				"SecretArn":       "arn:secret",
+				"SecretName":      "cloney/" + physicalID,
+				"SecretVersionId": "5f1c3d2e-0000-4000-8000-000000000001",
 			},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -13,11 +13,11 @@ import (
 )
 
 var (
-	errInternal = errors.New("the provider failed inside; its log has the details")
-	errTime     = errors.New("the provider ran out of time; try again, and see its log for what took so long")
+	errInternal = errors.New("the provider failed inside, which is a defect of its own; try again, and show its log to whoever maintains it")
+	errTime     = errors.New("the provider ran out of time, and its log has what took so long")
 )
 
-// malformed is an event that is no request; foreign is one of a stack that is
+// malformed is an event that is not a request; foreign is one of a stack that is
 // not served.
 type (
 	malformed struct{ error }
@@ -36,6 +36,7 @@ var outcomes = []struct {
 	{context.DeadlineExceeded, metric.Deadline},
 	{access.ErrDenied, metric.Denied},
 	{access.ErrLimit, metric.Limit},
+	{access.ErrKMS, metric.Invalid},
 	{access.ErrInvalid, metric.Invalid},
 	{access.ErrPrincipal, metric.Invalid},
 	{access.ErrPublic, metric.Invalid},

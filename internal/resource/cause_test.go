@@ -75,6 +75,7 @@ func TestCauses(t *testing.T) {
 		"denied":       {failing(step(access.ErrDenied)), nil, metric.Denied},
 		"limit":        {failing(step(access.ErrLimit)), nil, metric.Limit},
 		"too many":     {failing(fmt.Errorf("planning: %w", policy.TooManyError{Places: 900, Fit: 780})), nil, metric.Properties},
+		"a KMS key":    {failing(step(access.ErrKMS)), nil, metric.Invalid},
 		"no reader":    {failing(step(access.ErrPrincipal)), nil, metric.Invalid},
 		"public":       {failing(step(access.ErrPublic)), nil, metric.Invalid},
 		"invalid":      {failing(step(access.ErrInvalid)), nil, metric.Invalid},

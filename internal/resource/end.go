@@ -20,8 +20,9 @@ const (
 	keepForAnswer = 10 * time.Second
 	// keepForRecord is how much of it is kept for the log line and the metric.
 	keepForRecord = time.Second
-	// least is how much time a Create needs to be begun: to be carried out or taken
-	// back, and answered. An Update is put right by its rollback.
+	// least is how much time has to be left for a Create that waited in the queue to be
+	// begun: to be carried out or taken back, and answered. An Update is put right by
+	// its rollback.
 	least = 15 * time.Second
 )
 
@@ -78,4 +79,4 @@ func (r request) late(ctx context.Context) error {
 
 // errLate: the event waited in the queue for so long that CloudFormation has
 // given it up, or is about to.
-var errLate = errors.New("CloudFormation waits no longer for this event, or for less time than it needs (ServiceTimeout); nothing was done")
+var errLate = errors.New("the event came too late: CloudFormation no longer waits long enough. Nothing was done")

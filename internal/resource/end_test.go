@@ -33,7 +33,6 @@ func TestWhenTheWorkEnds(t *testing.T) {
 		"it waited in the queue":      {"330", 50 * time.Second, 300 * time.Second, 270 * time.Second},
 		"and little is left":          {"60", 40 * time.Second, 300 * time.Second, 15 * time.Second},
 		"no ServiceTimeout: an hour":  {nil, 55 * time.Minute, 900 * time.Second, 290 * time.Second},
-		"not a number: an hour":       {"soon", 55 * time.Minute, 900 * time.Second, 290 * time.Second},
 		"signed in the future: now":   {"60", -time.Hour, 300 * time.Second, 50 * time.Second},
 		"Lambda has little time left": {"330", 0, 8 * time.Second, 6 * time.Second},
 	} {
@@ -87,12 +86,85 @@ func TestAnEventThatComesTooLate(t *testing.T) {
 				return
 			}
 			id := map[string]string{"Create": notFinished, "Update": "the-id-that-came-in"}[c.requestType]
-			isFailed(t, got, id, "nothing was done")
+			isFailed(t, got, id, "Nothing was done")
 			if time.Since(sent) < 61*time.Second || len(w.did) > 0 {
 				t.Errorf("%s after %v: did %v, answered after %v", c.requestType, c.age, w.did, time.Since(sent))
 			}
 		})
 	}
+}
+
+// A time that no Create is done in is refused at once, while CloudFormation waits.
+// Of an event that waited in the queue, too, what is wrong with it is told at once.
+func TestWhatIsRefusedIsAnsweredInTime(t *testing.T) {
+	for _, c := range []struct {
+		timeout any
+		age     time.Duration
+		access  string
+		reason  string
+	}{
+		{1, 0, "Source", "ServiceTimeout: "},
+		{"14", 0, "Source", "ServiceTimeout: "},
+		{15, time.Second, "Source", "ServiceTimeout: "},
+		{59, 50 * time.Second, "Source", "ServiceTimeout: "},
+		{10, 0, "Sink", "2 problems: ServiceTimeout: "},
+		{60, 50 * time.Second, "Sink", "Access: "},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var w world
+			began := time.Now()
+			got := w.answered(t, t.Context(), event(t, "Create", map[string]any{
+				"ResponseURL":        signed(began.Add(-c.age)),
+				"ResourceProperties": properties(map[string]any{"ServiceTimeout": c.timeout, "Access": c.access}),
+			}))
+			isFailed(t, got, notCreated, c.reason)
+			if time.Since(began) > 0 || len(w.did) > 0 {
+				t.Errorf("ServiceTimeout %v: did %v, answered after %v", c.timeout, w.did, time.Since(began))
+			}
+		})
+	}
+}
+
+// An Update, which may be a rollback to what stands, is not refused for a short time:
+// it is carried out, or answered before the time is over.
+func TestAnUpdateOfAShortTimeIsAnsweredInTime(t *testing.T) {
+	for _, seconds := range []int{1, 10, 59} {
+		for _, hangs := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				w := world{update: func(ctx context.Context, want plan.Desired) (provision.Result, error) {
+					if hangs {
+						<-ctx.Done()
+						return provision.Result{}, ctx.Err()
+					}
+					return stands(want), nil
+				}}
+				began := time.Now()
+				got := w.answered(t, t.Context(), event(t, "Update", map[string]any{
+					"ResponseURL": signed(began), "ResourceProperties": properties(map[string]any{"ServiceTimeout": seconds}),
+				}))
+				if (got.Status == "SUCCESS") == hangs || time.Since(began) >= time.Duration(seconds)*time.Second {
+					t.Errorf("ServiceTimeout %d, hangs %v: answered after %v: %+v", seconds, hangs, time.Since(began), got)
+				}
+			})
+		}
+	}
+}
+
+// Of two deliveries of a Create the second does not find that its ExpiresAt has passed.
+func TestEveryDeliveryOfACreateIsJudgedAlike(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var w world
+		sent := time.Now()
+		create := event(t, "Create", map[string]any{
+			"ResponseURL": signed(sent), "ResourceProperties": properties(map[string]any{"ExpiresAt": sent.Add(30 * time.Second).UTC().Format(time.RFC3339)}),
+		})
+		w.answered(t, t.Context(), create)
+		time.Sleep(time.Minute)
+		w.sent = nil
+		if got := w.answered(t, t.Context(), create); got.Status != "SUCCESS" || len(w.did) != 2 {
+			t.Errorf("did %v, %+v", w.did, got)
+		}
+	})
 }
 
 // Sending ends a second before Lambda kills the process: log line and metric

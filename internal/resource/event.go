@@ -31,6 +31,7 @@ type event struct {
 	RequestType           RequestType
 	RequestID             string `json:"RequestId"`
 	ResponseURL           string
+	ResourceType          string
 	StackID               string `json:"StackId"`
 	LogicalResourceID     string `json:"LogicalResourceId"`
 	PhysicalResourceID    string `json:"PhysicalResourceId"`
@@ -42,9 +43,12 @@ type event struct {
 // event whose ResponseURL is usable can be answered whatever else is wrong
 // with it. The error names the fields.
 func decode(raw json.RawMessage) (event, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
-		return event{}, errors.New("the event is not a JSON object")
+	fields, err := fieldsOf(raw)
+	if err == nil && wrapped(fields) {
+		fields, err = unwrap(fields)
+	}
+	if err != nil {
+		return event{}, err
 	}
 	var e event
 	var problems []error
@@ -66,13 +70,22 @@ func decode(raw json.RawMessage) (event, error) {
 	read("LogicalResourceId", &e.LogicalResourceID)
 	read("PhysicalResourceId", &e.PhysicalResourceID)
 	others := len(problems)
+	read("ResourceType", &e.ResourceType)
 	read("ResourceProperties", &e.ResourceProperties)
 	read("OldResourceProperties", &e.OldResourceProperties)
 	if e.RequestType == Delete {
-		// Properties of whatever kind do not stop a Delete.
+		// Properties of whatever kind, and the type, do not stop a Delete.
 		problems = problems[:others]
 	}
 	return e, together(problems...)
+}
+
+func fieldsOf(raw json.RawMessage) (map[string]json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &fields); err != nil || fields == nil {
+		return nil, errors.New("the event is not a JSON object")
+	}
+	return fields, nil
 }
 
 // problems are told together in one line, which errors.Join does not do.
@@ -128,19 +141,19 @@ func (r request) validate() error {
 			refuse("PhysicalResourceId is missing")
 		}
 	default:
-		refuse("RequestType is none of Create, Update, Delete")
+		refuse("RequestType is not one of Create, Update, Delete")
 	}
 	if !requestID.MatchString(r.RequestID) {
-		refuse("RequestId is missing, or not what a tag's value may be")
+		refuse("RequestId is missing, or is not what the value of a tag can hold")
 	}
 	if !logicalID.MatchString(r.LogicalResourceID) {
 		refuse("LogicalResourceId is not 1 to 255 letters and digits")
 	}
 	if len(r.PhysicalResourceID) > mostID || !utf8.ValidString(r.PhysicalResourceID) {
-		refuse("PhysicalResourceId is too long")
+		refuse("PhysicalResourceId is longer than %d bytes, or is not UTF-8", mostID)
 	} else if r.RequestType == Update && r.PhysicalResourceID != "" && !name.IsUser(r.PhysicalResourceID) {
 		// No answer of ours ever gave it, so there is nothing to update. A Delete
-		// of such an id is no mistake: CloudFormation invents some.
+		// of such an id is not a mistake: CloudFormation invents some.
 		refuse("PhysicalResourceId is not the name of an IAM user, as all ids of this resource are")
 	}
 	return together(problems...)

@@ -131,7 +131,7 @@ func (w *account) answer() reply.Response {
 
 // assemble writes an event by hand, because no encoder would write its like:
 // what is JSON stands as it is, so that any field can be of any type; the rest
-// is a string, with bytes that are no UTF-8. size makes something large, up to
+// is a string, with bytes that are not UTF-8. size makes something large, up to
 // a megabyte: an unknown field, one that is deep, or a field's first of two
 // values.
 func assemble(requestType, logical, physical, request, properties, old string, size byte) []byte {
@@ -165,7 +165,7 @@ func value(text string) string {
 	return quote(text)
 }
 
-// quote leaves bytes that are no UTF-8 as they are.
+// quote leaves bytes that are not UTF-8 as they are.
 func quote(text string) string {
 	var quoted strings.Builder
 	quoted.WriteByte('"')

@@ -38,7 +38,9 @@ func (h Home) near(stack name.Stack) error {
 // for a region has one response bucket for all accounts, and it is for what
 // would give: a Delete only takes, and only what carries that very StackId.
 // Refused, it would leave a stack that nobody can delete, after a Create that
-// was refused as after an account that is no longer trusted, with a live key.
+// was refused as after an account that is no longer trusted, with a live key. An
+// Update is answered with what stands, if it asks for nothing else: so the rollback
+// of one that was refused goes through, for which CloudFormation has no third way.
 func (h Home) serves(stack name.Stack) error {
 	if len(h.Accounts) == 0 || slices.Contains(h.Accounts, stack.Account) {
 		return nil

@@ -1,11 +1,15 @@
 package resource_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"strings"
 	"testing"
 
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
 	"cloney-s3-credentials/internal/resource"
 )
@@ -18,24 +22,59 @@ const foreign = "arn:aws:cloudformation:eu-west-1:999999999999:stack/theirs/51af
 func TestStacksOfOtherAccounts(t *testing.T) {
 	ours := strings.Replace(foreign, "999999999999", "123456789012", 1)
 	trusted := strings.Replace(foreign, "999999999999", "111122223333", 1)
+	frozen := false
 	for _, c := range []struct{ requestType, stack, status, did string }{
 		{"Create", ours, "SUCCESS", "Create"},
 		{"Create", trusted, "SUCCESS", "Create"},
 		{"Create", foreign, "FAILED", ""},
 		{"Update", ours, "SUCCESS", "Update"},
 		{"Update", trusted, "SUCCESS", "Update"},
-		{"Update", foreign, "FAILED", ""},
+		// The provider changes nothing for it, and says whether it stands.
+		{"Update", foreign, "FAILED", "Update"},
 		// Its Create was refused, or its account is no longer trusted.
 		{"Delete", foreign, "SUCCESS", "Delete"},
 		{"Delete", ours, "SUCCESS", "Delete"},
 	} {
 		w := world{home: resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012", "111122223333"}}}
+		w.update = func(_ context.Context, want plan.Desired) (provision.Result, error) {
+			if frozen = want.Frozen; frozen {
+				return provision.Result{}, plan.Refused("it is not as declared")
+			}
+			return stands(want), nil
+		}
 		got := w.answered(t, t.Context(), event(t, c.requestType, map[string]any{"StackId": c.stack}))
 		if got.Status != c.status || got.StackID != c.stack || strings.Join(w.did, " ") != c.did {
 			t.Errorf("%s of %s: did %v: %+v", c.requestType, c.stack, w.did, got)
 		}
 		if got.Status == "FAILED" && (!strings.Contains(got.Reason, "account 999999999999") || !strings.Contains(got.Reason, "TrustedAccounts")) {
 			t.Errorf("%s: the reason %q does not say what to do", c.requestType, got.Reason)
+		}
+		if c.requestType == "Update" && frozen != (c.stack == foreign) {
+			t.Errorf("Update of %s: frozen %t", c.stack, frozen)
+		}
+	}
+}
+
+// What keeps the provider from seeing whether anything is to be changed is told as it is.
+func TestAFailureIsNotTakenForAnotherAccount(t *testing.T) {
+	w := world{home: resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012"}}}
+	w.update = func(context.Context, plan.Desired) (provision.Result, error) {
+		return provision.Result{}, access.ErrThrottled
+	}
+	if got := w.answered(t, t.Context(), event(t, "Update", map[string]any{"StackId": foreign})); !strings.Contains(got.Reason, access.ErrThrottled.Error()) {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The rollback of an Update that was refused is answered with what stands, so that
+// the stack of an account that is no longer trusted does not get stuck. Properties
+// that are not valid are not gone back to.
+func TestARollbackOfAStackThatIsNotServed(t *testing.T) {
+	for properties, status := range map[string]string{`{"Access": "Source", "Buckets": "one"}`: "SUCCESS", `{"Access": "x"}`: "FAILED"} {
+		w := world{home: resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012"}}}
+		got := w.answered(t, t.Context(), event(t, "Update", map[string]any{"StackId": foreign, "ResourceProperties": json.RawMessage(properties)}))
+		if got.Status != status || status == "FAILED" && !strings.Contains(got.Reason, "TrustedAccounts") {
+			t.Errorf("%s: %+v", properties, got)
 		}
 	}
 }

@@ -13,9 +13,9 @@ func TestMalformedButAnswerable(t *testing.T) {
 		fields      map[string]any
 		word        string
 	}{
-		"no type":               {"Create", map[string]any{"RequestType": nil}, "RequestType is none of Create, Update, Delete"},
-		"unknown type":          {"Purge", nil, "RequestType is none of"},
-		"type in capitals":      {"CREATE", nil, "RequestType is none of"},
+		"no type":               {"Create", map[string]any{"RequestType": nil}, "RequestType is not one of Create, Update, Delete"},
+		"unknown type":          {"Purge", nil, "RequestType is not one of"},
+		"type in capitals":      {"CREATE", nil, "RequestType is not one of"},
 		"type is a number":      {"Create", map[string]any{"RequestType": 1}, "RequestType has the wrong type"},
 		"type is a list":        {"Create", map[string]any{"RequestType": []string{"Create"}}, "RequestType has the wrong type"},
 		"no request id":         {"Create", map[string]any{"RequestId": nil}, "RequestId is missing"},
@@ -29,8 +29,8 @@ func TestMalformedButAnswerable(t *testing.T) {
 		"no id to delete":       {"Delete", map[string]any{"PhysicalResourceId": nil}, "PhysicalResourceId is missing"},
 		"empty id to delete":    {"Delete", map[string]any{"PhysicalResourceId": ""}, "PhysicalResourceId is missing"},
 		"id is a number":        {"Delete", map[string]any{"PhysicalResourceId": 7}, "PhysicalResourceId has the wrong type"},
-		"long id":               {"Delete", map[string]any{"PhysicalResourceId": strings.Repeat("p", 1025)}, "PhysicalResourceId is too long"},
-		"id of a megabyte":      {"Update", map[string]any{"PhysicalResourceId": strings.Repeat("\x01", 1_000_000)}, "PhysicalResourceId is too long"},
+		"long id":               {"Delete", map[string]any{"PhysicalResourceId": strings.Repeat("p", 1025)}, "PhysicalResourceId is longer than 1024 bytes"},
+		"id of a megabyte":      {"Update", map[string]any{"PhysicalResourceId": strings.Repeat("\x01", 1_000_000)}, "PhysicalResourceId is longer than 1024 bytes"},
 		"properties: string":    {"Create", map[string]any{"ResourceProperties": "x"}, "ResourceProperties has the wrong type"},
 		"properties: list":      {"Update", map[string]any{"ResourceProperties": []int{}}, "ResourceProperties has the wrong type"},
 		"old properties: false": {"Update", map[string]any{"OldResourceProperties": false}, "OldResourceProperties has the wrong type"},
@@ -90,7 +90,7 @@ func TestOddButWellFormed(t *testing.T) {
 	deep := strings.Repeat("[", 5000) + strings.Repeat("]", 5000)
 	for label, c := range map[string]struct{ raw, status, word string }{
 		"duplicate type":  {strings.TrimSuffix(usual, "}") + `,"RequestType":"Create"}`, "SUCCESS", ""},
-		"type twice":      {strings.TrimSuffix(usual, "}") + `,"RequestType":"Purge"}`, "FAILED", "RequestType is none of"},
+		"type twice":      {strings.TrimSuffix(usual, "}") + `,"RequestType":"Purge"}`, "FAILED", "RequestType is not one of"},
 		"unknown fields":  {strings.TrimSuffix(usual, "}") + `,"Also":{"x":[1]}}`, "SUCCESS", ""},
 		"a megabyte":      {strings.TrimSuffix(usual, "}") + `,"Also":"` + strings.Repeat("x", 1<<20) + `"}`, "SUCCESS", ""},
 		"a large bucket":  {strings.Replace(usual, `["data"]`, `["`+strings.Repeat("x", 1<<20)+`"]`, 1), "FAILED", "Buckets[0]"},
@@ -110,6 +110,10 @@ func TestOddButWellFormed(t *testing.T) {
 	raw := bytes.Replace(event(t, "Delete", nil), []byte("the-id-that-came-in"), []byte("id-\xff"), 1)
 	if got := w.answered(t, t.Context(), raw); got.Status != "SUCCESS" || !strings.HasPrefix(got.PhysicalResourceID, "id-") {
 		t.Errorf("%+v", got)
+	}
+	w = world{}
+	if got := w.answered(t, t.Context(), event(t, "Delete", map[string]any{"ResourceType": 7})); got.Status != "SUCCESS" {
+		t.Errorf("a Delete of a type that is a number: %+v", got)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"cloney-s3-credentials/internal/guard"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/plan"
@@ -36,10 +37,17 @@ type Sender interface {
 	Send(ctx context.Context, to reply.Address, response reply.Response) error
 }
 
-// Handler answers requests. Provisioner, Sender and Log are required; without
-// Metrics none are written.
+// Guard keeps the provider's own stack from being deleted, see package guard.
+type Guard interface {
+	// MayGo returns nil if no user is left. of is the guard itself.
+	MayGo(ctx context.Context, of name.Owner) error
+}
+
+// Handler answers requests. Provisioner, Guard, Sender and Log are required;
+// without Metrics none are written.
 type Handler struct {
 	Provisioner    Provisioner
+	Guard          Guard
 	Sender         Sender
 	Log            *slog.Logger
 	AllowedBuckets []string // patterns, see spec.Rules; empty: any bucket
@@ -154,17 +162,17 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 		got.err = errTime
 	}
 	if got.err != nil {
-		if r.RequestType == Create {
+		if r.RequestType == Create && !r.isGuard() {
 			a.PhysicalResourceID = idOf(r, a.PhysicalResourceID, got.err, got.result.Left)
 		}
-		a.Status, a.Reason, a.cause = reply.Failed, reason(got.err), cause(got.err)
+		a.Status, a.Reason, a.cause = reply.Failed, reason(r, got.err), cause(got.err)
 		if h.LogStream != "" {
 			a.Where = " (log stream " + h.LogStream + ")"
 		}
 		return a
 	}
 	a.Status = reply.Success
-	if r.RequestType == Delete {
+	if r.RequestType == Delete || r.isGuard() {
 		return a
 	}
 	a.PhysicalResourceID = got.result.UserName
@@ -198,25 +206,41 @@ func (h *Handler) physicalID(ctx context.Context, r request) (id string) {
 	if r.PhysicalResourceID != "" && r.RequestType != Create {
 		return r.PhysicalResourceID
 	}
+	if r.isGuard() {
+		return guard.ID
+	}
 	return spec.Peek(r.ResourceProperties, r.owner).UserName
 }
 
-func reason(err error) string {
-	if errors.Is(err, context.DeadlineExceeded) {
-		return "the provider ran out of time: " + err.Error()
+// ample is a ServiceTimeout that leaves the function its own 300 s.
+const ample = 330 * time.Second
+
+// reason is what a stack owner reads. Where time is short it says how there is more.
+func reason(r request, err error) string {
+	text := err.Error()
+	switch {
+	case errors.Is(err, errTime) || errors.Is(err, errLate):
+	case errors.Is(err, context.DeadlineExceeded):
+		text = "the provider ran out of time: " + strings.TrimSuffix(text, ": "+context.DeadlineExceeded.Error())
+	default:
+		return text
 	}
-	return err.Error()
+	if r.waiting() < ample {
+		return text + ". Set ServiceTimeout to 330 or more, and try again"
+	}
+	return text + ". Try again"
 }
 
 // attributes are what Fn::GetAtt gives. The secret access key is none of them.
 func attributes(result provision.Result) map[string]string {
 	return map[string]string{
-		"UserName":    result.UserName,
-		"UserArn":     result.UserARN,
-		"PolicyArns":  strings.Join(result.PolicyARNs, ","),
-		"AccessKeyId": result.AccessKeyID,
-		"SecretArn":   result.SecretARN,
-		"SecretName":  result.SecretName,
+		"UserName":        result.UserName,
+		"UserArn":         result.UserARN,
+		"PolicyArns":      strings.Join(result.PolicyARNs, ","),
+		"AccessKeyId":     result.AccessKeyID,
+		"SecretArn":       result.SecretARN,
+		"SecretName":      result.SecretName,
+		"SecretVersionId": result.SecretVersionID,
 	}
 }
 
@@ -226,27 +250,36 @@ var nothing = provision.Result{Left: provision.Nothing}
 // work does what the request asks for.
 func (h *Handler) work(ctx context.Context, r request) (provision.Result, error) {
 	if err := together(r.problems, r.validate()); err != nil {
-		return nothing, malformed{fmt.Errorf("the event is malformed: %w", err)}
+		return nothing, malformed{fmt.Errorf("the event is malformed, and not as CloudFormation sends them: %w", err)}
+	}
+	if r.isGuard() {
+		return provision.Result{}, h.guard(ctx, r)
 	}
 	if r.RequestType == Delete {
 		// Properties that are no longer valid, or never were, do not stop it.
 		return provision.Result{}, h.Provisioner.Delete(ctx, r.target())
 	}
-	if r.over() {
-		return provision.Result{}, r.late(ctx)
-	}
-	if err := h.Home.serves(r.owner.Stack); err != nil {
-		return nothing, foreign{err}
+	unserved := h.Home.serves(r.owner.Stack)
+	if unserved != nil && r.RequestType == Create {
+		return nothing, foreign{unserved}
 	}
 	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, AllowedReaders: h.AllowedReaders, Account: h.Home.account()}
 	if r.RequestType == Create {
-		rules.Now = time.Now()
+		rules.Now = r.run.Sent // every delivery of an event is judged alike
 	} else {
 		rules.Update = true
 	}
 	declared, err := spec.Parse(r.ResourceProperties, rules)
+	if err != nil && unserved != nil {
+		return nothing, foreign{unserved}
+	}
 	if err != nil {
 		return nothing, err
+	}
+	// Only now: what is refused fails in the same way on every delivery, so that its
+	// answer need not wait for another one.
+	if r.over() {
+		return provision.Result{}, r.late(ctx)
 	}
 	want := plan.Desired{Owner: r.owner, Run: r.run, Spec: declared}
 	if r.RequestType == Create {
@@ -256,7 +289,32 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	want.PhysicalID = r.PhysicalResourceID
 	want.Former = plan.Former{UserName: former.UserName, SecretName: former.SecretName, TagKeys: former.TagKeys, Readers: former.Readers}
 	want.Unchanged = h.unchanged(r, declared, rules)
-	return h.Provisioner.Update(ctx, want)
+	want.Frozen = unserved != nil
+	result, err := h.Provisioner.Update(ctx, want)
+	if want.Frozen && refused(err) {
+		return nothing, foreign{unserved}
+	}
+	return result, err
+}
+
+// isGuard reports whether the event is about the provider's own stack.
+func (r request) isGuard() bool { return r.ResourceType == guard.Type }
+
+// guard answers for the guard of the provider's own stack. To make or change it does
+// nothing. Only a stack of the function's own account can hold the provider.
+func (h *Handler) guard(ctx context.Context, r request) error {
+	own := h.Home.account()
+	foreigner := own != "" && r.owner.Stack.Account != own
+	_, credentials := r.ResourceProperties["Buckets"]
+	switch {
+	case r.RequestType != Delete && credentials:
+		return plan.Refused(fmt.Sprintf("the resource type %s is for the provider's own stack, and makes no credentials; write Custom::CloneyS3Credentials", guard.Type))
+	case r.RequestType == Delete && !foreigner:
+		return h.Guard.MayGo(ctx, r.owner)
+	case r.RequestType != Delete && foreigner:
+		return foreign{fmt.Errorf("the resource type %s is for the provider's own stack, in account %s; write Custom::CloneyS3Credentials in this one", guard.Type, own)}
+	}
+	return nil
 }
 
 // unchanged reports whether the former properties say the same as those of now.

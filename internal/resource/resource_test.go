@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cloney-s3-credentials/internal/metric"
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
@@ -35,6 +36,7 @@ type world struct {
 	update func(context.Context, plan.Desired) (provision.Result, error)
 	delete func(context.Context, plan.Target) error
 	send   func(context.Context, reply.Response) error
+	left   error // why the provider's stack may not go; nil: it may
 
 	mu      sync.Mutex
 	did     []string
@@ -78,6 +80,11 @@ func (w *world) Delete(ctx context.Context, target plan.Target) error {
 	return nil
 }
 
+func (w *world) MayGo(_ context.Context, of name.Owner) error {
+	w.do("MayGo " + of.Logical)
+	return w.left
+}
+
 func (w *world) Send(ctx context.Context, _ reply.Address, response reply.Response) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,18 +101,20 @@ func (w *world) Send(ctx context.Context, _ reply.Address, response reply.Respon
 
 func stands(want plan.Desired) provision.Result {
 	return provision.Result{
-		UserName:    want.Spec.UserName,
-		UserARN:     "arn:aws:iam::123456789012:user/cloney/eu-west-1/" + want.Spec.UserName,
-		PolicyARNs:  []string{"arn:p-1", "arn:p-2"},
-		AccessKeyID: "AKIAEXAMPLE",
-		SecretARN:   "arn:secret",
-		SecretName:  want.Spec.SecretName,
+		UserName:        want.Spec.UserName,
+		UserARN:         "arn:aws:iam::123456789012:user/cloney/eu-west-1/" + want.Spec.UserName,
+		PolicyARNs:      []string{"arn:p-1", "arn:p-2"},
+		AccessKeyID:     "AKIAEXAMPLE",
+		SecretARN:       "arn:secret",
+		SecretName:      want.Spec.SecretName,
+		SecretVersionID: "5f1c3d2e-0000-4000-8000-000000000001",
 	}
 }
 
 func (w *world) handle(ctx context.Context, raw []byte) error {
 	handler := resource.Handler{
 		Provisioner:    w,
+		Guard:          w,
 		Sender:         w,
 		Log:            slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		AllowedBuckets: w.allow,
