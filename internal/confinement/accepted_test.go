@@ -25,8 +25,8 @@ func otherStacks(s setup) map[string][]string {
 
 // risks are all that are known.
 func risks() []accepted {
-	s := setup{ireland, named}
-	middle, secretRegion := setup{ireland, "a*b"}, setup{confinement.Place{Partition: "aws-iso", Region: "us-iso-east-1", Account: "123456789012"}, named}
+	s := setup{Place: ireland, allowedBuckets: named}
+	middle, secretRegion := setup{Place: ireland, allowedBuckets: "a*b"}, setup{Place: confinement.Place{Partition: "aws-iso", Region: "us-iso-east-1", Account: "123456789012"}, allowedBuckets: named}
 	stranger := s.ARN("user/cloney/" + s.Region + "/made-by-hand")
 	denyAll := key("iam:PolicyARN", "arn:aws:iam::aws:policy/AWSDenyAll")
 	return []accepted{
@@ -41,10 +41,13 @@ func risks() []accepted {
 			"No condition sees a policy's text. Its users stay within the boundary. Attach the provider's policies to nobody else, and use none of them as a boundary."},
 		{s, function, request("iam:DetachUserPolicy", s.ours(), denyAll, key("iam:PermissionsBoundary", s.BoundaryARN())),
 			"Take a policy off its own users that someone attached by hand, one that denies too",
-			"What hangs on a user keeps it from being deleted. The boundary stays. To lock the function out as well, deny in a control policy."},
-		{s, function, request("iam:RemoveUserFromGroup", s.ARN("group/admins")),
-			"Take any user out of any group, also out of one that denies",
-			"A user that someone put into a group cannot be deleted before, and IAM asks for the right on the group alone. CloudTrail has it as `RemoveUserFromGroup`."},
+			"What is attached to a user keeps it from being deleted. The boundary stays. To lock the function out as well, deny in a control policy."},
+		{s, function, request("iam:PutUserPermissionsBoundary", s.ours(), key("iam:PermissionsBoundary", s.BoundaryARN())),
+			"Put the provider's boundary on its own users in the place of a tighter one",
+			"No condition sees which boundary a user carries before. The code replaces none that is somebody else's. To limit such a user further, deny in a control policy, or in an inline policy of the user."},
+		{s, function, request("iam:ListUsers", "*"),
+			"List the names and ARNs of all users of the account",
+			"IAM takes no path as the resource of that call. It is how the provider's stack sees that users are left before it goes."},
 		{s, function, request("iam:GetUser", s.admin()),
 			"See any user's ARN, tags and boundary",
 			"IAM asks for a path-less ARN when a user does not exist, and strangers under a wanted name are to be recognised."},
@@ -57,7 +60,10 @@ func risks() []accepted {
 		{s, function, request("secretsmanager:DescribeSecret", secretARN(s.Place, foreignSecret)),
 			"See that a secret under `cloney/` exists, and its tags",
 			"It is how a stranger under a wanted name is recognised. Its value stays closed."},
-		{setup{ireland, "*"}, issued, request("s3:GetObject", "arn:aws:s3:::other/key"),
+		{setup{Place: ireland, allowedBuckets: named, inVPC: true}, function, request("ec2:CreateNetworkInterface", s.RegionalARN("ec2", "network-interface/eni-1")),
+			"With `SubnetIds`: make, see and delete network interfaces of the region with the function's credentials, after they were carried out of it",
+			"Lambda needs these rights in the role's name, and AWS says to give them on all resources. What the function's own code asks is told by `lambda:SourceFunctionArn` and denied; what is asked from elsewhere is not."},
+		{setup{Place: ireland, allowedBuckets: "*"}, issued, request("s3:GetObject", "arn:aws:s3:::other/key"),
 			"With `AllowedBuckets` as it is by default: use the eight actions on any bucket of the account, and on others that let it in",
 			"One boundary is for all users. Also without an edit a bucket's own policy can let a user in, by its ARN, its organization or a tag that it carries: `AllowedBuckets` closes that too."},
 		{s, issued, request("kms:Decrypt", s.RegionalARN("kms", "key/0f1d2c3b-4a59-4868-9776-a5b4c3d2e1f0"), confinement.ViaService("s3", s.Place)),
@@ -79,7 +85,7 @@ func TestAcceptedRisksAreThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, risk := range risks() {
-		documents, err := template.At(risk.Place, risk.allowedBuckets)
+		documents, err := template.At(risk.Place, risk.parameters())
 		if err != nil {
 			t.Fatal(err)
 		}

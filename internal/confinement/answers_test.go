@@ -33,6 +33,8 @@ func iamAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
 			return edgetest.QueryError(404, "NoSuchEntity", "x")
 		}
 		return success("<User><UserId>AIDAX</UserId><UserName>" + user + "</UserName><Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn>" + tagXML(p) + "</User>")
+	case "ListUsers":
+		return success("<Users><member><UserName>" + user + "</UserName></member></Users>")
 	case "CreateUser":
 		return success("<User><UserId>AIDAX</UserId><UserName>" + user + "</UserName><Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn></User>")
 	case "CreatePolicy":
@@ -49,7 +51,9 @@ func iamAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
 		return success("<Versions><member><VersionId>v1</VersionId><IsDefaultVersion>false</IsDefaultVersion></member></Versions>")
 	case "CreateAccessKey":
 		return success("<AccessKey><UserName>" + user + "</UserName><AccessKeyId>AKIAISSUED</AccessKeyId><SecretAccessKey>x</SecretAccessKey></AccessKey>")
-	case "DeleteUser", "DeletePolicy":
+	case "DeleteUser":
+		return edgetest.QueryError(409, "DeleteConflict", "x") // it is in a group
+	case "DeletePolicy":
 		if n == 1 {
 			return edgetest.QueryError(409, "DeleteConflict", "x")
 		}

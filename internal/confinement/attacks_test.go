@@ -70,7 +70,7 @@ func merged(contexts ...map[string][]string) map[string][]string {
 
 // on a user: what keeps it within the boundary from its first moment.
 func onUsers(s setup) []attack {
-	bounded := key("iam:PermissionsBoundary", s.BoundaryARN())
+	bounded := key("iam:PermissionsBoundary", s.bound())
 	tagged := tags("aws:RequestTag", owned(s.Place))
 	unbounded := key("iam:PermissionsBoundary", s.managed())
 	const create = "iam:CreateUser"
@@ -97,8 +97,11 @@ func onUsers(s setup) []attack {
 		{what: "Attach a policy to an administrator, or to a user of another region's provider", requests: on("iam:AttachUserPolicy", merged(own, bounded), strangers...)},
 		{what: "Attach a policy to a user that has no boundary, or another one", requests: append(
 			on("iam:AttachUserPolicy", own, s.ours()), on("iam:AttachUserPolicy", merged(own, unbounded), s.ours())...)},
-		{by: overlooked, what: "Take a user's boundary off, change it, or write an inline policy",
-			requests: each(s.ours(), bounded, "iam:DeleteUserPermissionsBoundary", "iam:PutUserPermissionsBoundary", "iam:PutUserPolicy")},
+		{what: "Put the boundary on an administrator, or on a user of another region's provider", requests: on("iam:PutUserPermissionsBoundary", bounded, strangers...)},
+		{by: overlooked, what: "Take a user's boundary off, or write an inline policy",
+			requests: each(s.ours(), bounded, "iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy")},
+		{by: overlooked, what: "Put another boundary on a user, its own or not", requests: append(
+			on("iam:PutUserPermissionsBoundary", unbounded, s.ours(), s.admin()), on("iam:PutUserPermissionsBoundary", nil, s.ours())...)},
 	}
 }
 
@@ -124,13 +127,14 @@ func onTags(s setup) []attack {
 func onPolicies(s setup) []attack {
 	strangers := []string{s.ARN("policy/admins"), s.ARN("policy/cloney/" + elsewhere(s.Place).Region + "/" + user + "-1")}
 	as := tags("aws:RequestTag", owned(s.Place))
+	edit := []string{"iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion"}
 	var write []iamtest.Request
 	for _, action := range []string{"CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "GetPolicy", "GetPolicyVersion", "ListPolicyVersions"} {
 		write = append(write, on("iam:"+action, nil, strangers...)...)
 	}
 	return []attack{
-		{by: overlooked, what: "Edit, delete or switch the version of the boundary",
-			requests: each(s.BoundaryARN(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:DeletePolicyVersion", "iam:SetDefaultPolicyVersion")},
+		{by: overlooked, what: "Edit, delete or switch the version of the boundary, or of UserBoundary where the users have another one",
+			requests: append(each(s.bound(), nil, edit...), each(s.BoundaryARN(), nil, edit...)...)},
 		{what: "Edit or read the boundary, the role's own rights untouched", requests: each(s.BoundaryARN(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:GetPolicyVersion")},
 		{what: "Edit, delete or read a policy outside of the path, or on the path of another region", requests: write},
 		{what: "Bring an older version of a policy back", requests: each(s.policy(), nil, "iam:SetDefaultPolicyVersion")},
@@ -154,7 +158,7 @@ func onEscalation(s setup) []attack {
 			"iam:CreateLoginProfile", "iam:UpdateLoginProfile", "iam:UploadSSHPublicKey", "iam:UploadSigningCertificate", "iam:CreateServiceSpecificCredential", "iam:EnableMFADevice")},
 		{what: "Rename a user, or move it to another path", requests: each(s.ours(), nil, "iam:UpdateUser")},
 		{what: "Make a deactivated key work again", requests: each(s.ours(), nil, "iam:UpdateAccessKey")},
-		{what: "Put a user into a group, or write a group's policies", requests: each(s.ARN("group/admins"), nil, "iam:AddUserToGroup", "iam:AttachGroupPolicy", "iam:PutGroupPolicy", "iam:CreateGroup")},
+		{what: "Put a user into a group, take one out of it, or write its policies", requests: each(s.ARN("group/admins"), nil, "iam:AddUserToGroup", "iam:RemoveUserFromGroup", "iam:AttachGroupPolicy", "iam:PutGroupPolicy", "iam:CreateGroup")},
 	}
 }
 
@@ -210,12 +214,15 @@ func onKeys(s setup) []attack {
 
 // on all else that the function lies next to.
 func onTheRest(s setup) []attack {
-	self := s.RegionalARN("lambda", "function:cloney-s3-credentials")
+	self, inside := s.Function(), key("lambda:SourceFunctionArn", s.Function())
 	object := "arn:" + s.Partition + ":s3:::data-in/key"
 	other := s.RegionalARN("logs", "log-group:/aws/lambda/other:log-stream:x")
 	return []attack{
 		{what: "Read or write objects with the function's own rights", requests: each(object, nil, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")},
 		{what: "Change the function's code, settings or who may invoke it", requests: each(self, nil, "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "lambda:AddPermission")},
+		{what: "Make, see or delete network interfaces from within the function, by the rights that connect it to a VPC (`SubnetIds`)", requests: append(
+			each(s.RegionalARN("ec2", "network-interface/eni-1"), inside, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+			each("*", inside, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
 		{what: "Change the provider's own stack", requests: each(s.RegionalARN("cloudformation", "stack/cloney-s3-credentials/1"), nil, "cloudformation:UpdateStack", "cloudformation:SetStackPolicy")},
 		{what: "Write into the log of another function", requests: each(other, nil, "logs:CreateLogStream", "logs:PutLogEvents")},
 		{what: "Delete its own log", requests: append(each(s.RegionalARN("logs", "log-group:"+confinement.LogGroup), nil, "logs:DeleteLogGroup"),
@@ -248,6 +255,9 @@ func withIssuedKey(s setup) []attack {
 			each(s.KeyARN(), nil, uses...), each(s.KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...)...)},
 		{what: "Any other use of a KMS key", outright: true, requests: each(s.KeyARN(), confinement.ViaService("s3", s.Place), "kms:Encrypt", "kms:CreateGrant", "kms:ReEncryptFrom")},
 		{what: "Read through an access point", requests: each(s.RegionalARN("s3", "accesspoint/data/object/key"), nil, "s3:GetObject")},
+	}
+	if s.userBoundary != "" {
+		return nil // that one says what a key can do
 	}
 	if s.allowedBuckets != "*" {
 		all = append(all,

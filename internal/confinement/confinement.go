@@ -44,6 +44,11 @@ func (p Place) BoundaryARN() string {
 	return p.ARN("policy/cloney-boundary/cloney-s3-credentials-UserBoundary-1A2B3C4D5E6F")
 }
 
+// Function is the ARN of the function.
+func (p Place) Function() string {
+	return p.RegionalARN("lambda", "function:cloney-s3-credentials")
+}
+
 // FunctionARN is the principal that the function's calls come from.
 func (p Place) FunctionARN() string {
 	return "arn:" + p.Partition + ":sts::" + p.Account + ":assumed-role/cloney-s3-credentials-ProviderRole-1A2B3C4D5E6F/cloney-s3-credentials"

@@ -83,9 +83,10 @@ func (t tee) answer(r *http.Request) (*http.Response, error) {
 
 // recorded drives every method of every edge, in each of its branches that
 // asks AWS something else, and returns what IAM has to decide for it.
-func recorded(t *testing.T, p confinement.Place) []confinement.Call {
+func recorded(t *testing.T, s setup) []confinement.Call {
 	t.Helper()
-	if calls, done := driven[p]; done {
+	p, asked := s.Place, setup{Place: s.Place, userBoundary: s.userBoundary, inVPC: s.inVPC}
+	if calls, done := driven[asked]; done {
 		return slices.Clone(calls)
 	}
 	recorder := confinement.NewRecorder(p)
@@ -94,26 +95,42 @@ func recorded(t *testing.T, p confinement.Place) []confinement.Call {
 		fake := &edgetest.AWS{Answer: answers(p)}
 		cfg := fake.Config(t)
 		cfg.Region, cfg.HTTPClient, cfg.BaseEndpoint = p.Region, tee{fake, recorder}, aws.String("https://aws.test")
-		drive(t, cfg, p)
+		drive(t, cfg, s)
 	})
 	calls, err := recorder.Calls()
 	if err != nil {
 		t.Fatal(err)
 	}
-	driven[p] = append(calls, lambda(p)...)
-	return slices.Clone(driven[p])
+	driven[asked] = append(calls, lambda(s)...)
+	return slices.Clone(driven[asked])
 }
 
 // driven are the calls that were recorded in each place.
-var driven = map[confinement.Place][]confinement.Call{}
+var driven = map[setup][]confinement.Call{}
 
 // lambda is what Lambda does in the name of the function's role.
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
-func lambda(p confinement.Place) []confinement.Call {
-	stream := p.RegionalARN("logs", "log-group:"+confinement.LogGroup+":log-stream:2026/11/25/[$LATEST]1")
+func lambda(s setup) []confinement.Call {
+	stream := s.RegionalARN("logs", "log-group:"+confinement.LogGroup+":log-stream:2026/11/25/[$LATEST]1")
 	var calls []confinement.Call
 	for _, operation := range []string{"CreateLogStream", "PutLogEvents"} {
 		calls = append(calls, confinement.Call{Operation: operation, Request: request("logs:"+operation, stream)})
+	}
+	if s.inVPC {
+		calls = append(calls, network(s.Place)...)
+	}
+	return calls
+}
+
+// network is what it does to connect a function to a VPC.
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+func network(p confinement.Place) (calls []confinement.Call) {
+	interfaces := p.RegionalARN("ec2", "network-interface/eni-1")
+	for operation, resource := range map[string]string{
+		"CreateNetworkInterface": interfaces, "DeleteNetworkInterface": interfaces, "AssignPrivateIpAddresses": interfaces, "UnassignPrivateIpAddresses": interfaces,
+		"DescribeNetworkInterfaces": "*", "DescribeSubnets": "*",
+	} {
+		calls = append(calls, confinement.Call{Operation: operation, Request: request("ec2:"+operation, resource)})
 	}
 	return calls
 }
@@ -124,10 +141,11 @@ type step struct {
 }
 
 // drive calls them in the order of a life.
-func drive(t *testing.T, cfg aws.Config, p confinement.Place) {
+func drive(t *testing.T, cfg aws.Config, at setup) {
 	t.Helper()
+	p := at.Place
 	u := users.New(cfg, users.Options{
-		Path: "/cloney/" + p.Region + "/", Boundary: p.BoundaryARN(),
+		Path: "/cloney/" + p.Region + "/", Boundary: at.bound(),
 		Account: func(context.Context) (string, string, error) { return p.Partition, p.Account, nil },
 	})
 	documents, err := policy.Documents(scope(p), p.Partition, nil)
@@ -152,12 +170,14 @@ func userSteps(u *users.Client, cfg aws.Config, p confinement.Place, text string
 	return []step{
 		{"User", func(ctx context.Context) error { return absent(u.User(ctx, user)) }},
 		{"User", func(ctx context.Context) error { return second(u.User(ctx, foreignUser)) }},
+		{"List", func(ctx context.Context) error { return second(u.List(ctx)) }},
 		{"CreateUser", func(ctx context.Context) error { return second(u.CreateUser(ctx, user, tags)) }},
 		{"CreatePolicy", func(ctx context.Context) error { return second(u.CreatePolicy(ctx, name, text, tags)) }},
+		{"PutBoundary", func(ctx context.Context) error { return u.PutBoundary(ctx, user) }},
 		{"AttachPolicy", func(ctx context.Context) error { return u.AttachPolicy(ctx, user, name) }},
 		{"CreateKey", func(ctx context.Context) error {
 			key, err := u.CreateKey(ctx, user)
-			return errors.Join(err, probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key, scope(p)))
+			return errors.Join(err, probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key, scope(p), access.Subject{}))
 		}},
 		{"User", func(ctx context.Context) error { return second(u.User(ctx, user)) }},
 		{"Keys", func(ctx context.Context) error { return second(u.Keys(ctx, user)) }},
@@ -170,7 +190,12 @@ func userSteps(u *users.Client, cfg aws.Config, p confinement.Place, text string
 		{"DeleteKey", func(ctx context.Context) error { return u.DeleteKey(ctx, user, "AKIAISSUED") }},
 		{"DetachPolicy", func(ctx context.Context) error { return u.DetachPolicy(ctx, user, name) }},
 		{"DeletePolicy", func(ctx context.Context) error { return u.DeletePolicy(ctx, name) }},
-		{"DeleteUser", func(ctx context.Context) error { return u.DeleteUser(ctx, user) }},
+		{"DeleteUser", func(ctx context.Context) error {
+			if err := u.DeleteUser(ctx, user); !errors.As(err, new(access.InGroups)) {
+				return fmt.Errorf("in a group: %w", err)
+			}
+			return nil
+		}},
 	}
 }
 
@@ -179,7 +204,7 @@ func secretSteps(s *secrets.Client, p confinement.Place) []step {
 	return []step{
 		{"Secret", func(ctx context.Context) error { return absent(s.Secret(ctx, secret)) }},
 		{"Secret", func(ctx context.Context) error { return second(s.Secret(ctx, foreignSecret)) }},
-		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, p.KeyARN(), tags)) }},
+		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, p.KeyARN(), "first", tags)) }},
 		{"PutVersion", func(ctx context.Context) error {
 			return s.PutVersion(ctx, secret, "token", access.NewSecret("x"), []string{"AWSPENDING"})
 		}},
@@ -189,6 +214,7 @@ func secretSteps(s *secrets.Client, p confinement.Place) []step {
 		{"TagSecret", func(ctx context.Context) error { return s.TagSecret(ctx, secret, tags, unset) }},
 		{"RekeySecret", func(ctx context.Context) error { return s.RekeySecret(ctx, secret, "alias/other") }},
 		{"RekeySecret", func(ctx context.Context) error { return s.RekeySecret(ctx, secret, "") }},
+		{"TryKey", func(ctx context.Context) error { return s.TryKey(ctx, secret, "tried", "cloney:tried") }},
 		{"RestoreSecret", func(ctx context.Context) error { return s.RestoreSecret(ctx, secret) }},
 	}
 }

@@ -39,8 +39,10 @@ func (w *wire) iam() {
 	case w.isGone(user):
 	case w.operation == "CreatePolicy":
 		w.createPolicy()
-	case w.operation == "RemoveUserFromGroup":
-		w.needs(action, w.groups[w.form.Get("GroupName")])
+	case w.operation == "ListUsers":
+		w.needs(action, "*")
+	case w.operation == "PutUserPermissionsBoundary":
+		w.needs(action, w.userARN(user), with(map[string][]string{}, "iam:PermissionsBoundary", w.form.Get("PermissionsBoundary")), w.tagsOf(w.users[user]))
 	case ofUsers[w.operation]:
 		context := with(RequestTags(w.formTags()), "iam:PolicyARN", w.form.Get("PolicyArn"))
 		if u := w.users[user]; u != nil && withBoundary[w.operation] {
@@ -134,7 +136,6 @@ type answers struct {
 	Keys []struct {
 		UserName, AccessKeyId string
 	} `xml:"ListAccessKeysResult>AccessKeyMetadata>member"`
-	Groups []struct{ GroupName, Arn string } `xml:"ListGroupsForUserResult>Groups>member"`
 }
 
 type tagList struct {
@@ -180,6 +181,10 @@ func (w *wire) learn(user string) {
 		w.retag(w.users[user])
 	case "TagPolicy", "UntagPolicy":
 		w.retag(w.policies[policy])
+	case "PutUserPermissionsBoundary":
+		if u := w.users[user]; u != nil {
+			u.boundary = w.form.Get("PermissionsBoundary")
+		}
 	case "AttachUserPolicy", "DetachUserPolicy":
 		if u := w.users[user]; u != nil {
 			u.attached[policy] = strings.HasPrefix(w.operation, "Attach")
@@ -190,10 +195,6 @@ func (w *wire) learn(user string) {
 	case "ListAccessKeys":
 		for _, key := range a.Keys {
 			w.keys[key.AccessKeyId] = user
-		}
-	case "ListGroupsForUser":
-		for _, group := range a.Groups {
-			w.groups[group.GroupName] = group.Arn
 		}
 	}
 }

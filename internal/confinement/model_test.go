@@ -1,6 +1,7 @@
 package confinement_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strings"
@@ -20,8 +21,17 @@ var (
 	beijing = confinement.Place{Partition: "aws-cn", Region: "cn-north-1", Account: "123456789012"}
 	oregon  = confinement.Place{Partition: "aws-us-gov", Region: "us-gov-west-1", Account: "123456789012"}
 	potsdam = confinement.Place{Partition: "aws-eusc", Region: "eusc-de-east-1", Account: "123456789012"}
-	setups  = []setup{{ireland, "*"}, {ireland, named}, {beijing, "*"}, {beijing, named}, {oregon, "*"}, {oregon, named}, {potsdam, "*"}, {potsdam, named}}
+	setups  = append(everyPlace(ireland, beijing, oregon, potsdam),
+		setup{Place: ireland, allowedBuckets: named, inVPC: true},
+		setup{Place: ireland, allowedBuckets: named, userBoundary: ireland.ARN("policy/org/users")})
 )
+
+func everyPlace(places ...confinement.Place) (all []setup) {
+	for _, p := range places {
+		all = append(all, setup{Place: p, allowedBuckets: "*"}, setup{Place: p, allowedBuckets: named})
+	}
+	return all
+}
 
 // named are AllowedBuckets that leave some out.
 const named = "data-*,archive"
@@ -29,9 +39,25 @@ const named = "data-*,archive"
 type setup struct {
 	confinement.Place
 	allowedBuckets string
+	userBoundary   string // UserPermissionsBoundary
+	inVPC          bool
 }
 
-func (s setup) String() string { return s.Region + " " + s.allowedBuckets }
+func (s setup) String() string {
+	return fmt.Sprintf("%s %s %s, in a VPC: %t", s.Region, s.allowedBuckets, s.userBoundary, s.inVPC)
+}
+
+// parameters are those of the stack.
+func (s setup) parameters() map[string]string {
+	given := map[string]string{"AllowedBuckets": s.allowedBuckets, "UserPermissionsBoundary": s.userBoundary}
+	if s.inVPC {
+		given["SubnetIds"], given["SecurityGroupIds"] = "subnet-1,subnet-2", "sg-1"
+	}
+	return given
+}
+
+// bound is the ARN of the boundary that users get.
+func (s setup) bound() string { return cmp.Or(s.userBoundary, s.BoundaryARN()) }
 
 var template = sync.OnceValues(func() (*confinement.Template, error) { return confinement.ReadTemplate(root) })
 
@@ -50,11 +76,11 @@ func of(t *testing.T, s setup) *model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents, err := template.At(s.Place, s.allowedBuckets)
+	documents, err := template.At(s.Place, s.parameters())
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &model{setup: s, calls: append(recorded(t, s.Place), guide(t, s.Place)...), attacks: attacks(s)}
+	m := &model{setup: s, calls: append(recorded(t, s), guide(t, s.Place)...), attacks: attacks(s)}
 	return m.with(documents)
 }
 

@@ -44,7 +44,7 @@ func drop(statement map[string]any, c condition) {
 }
 
 // all of its type there are: nothing is outside of it.
-var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d+:(user|group)|kms:\*:\*:key|cloudformation:\*:\*:stackset)/\*$`)
+var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d+:user|kms:\*:\*:key|cloudformation:\*:\*:stackset)/\*$`)
 
 // covered reports whether a bucket's objects are those of a pattern in the list:
 // data-* is also data-in/key. The template writes both forms of every pattern.
@@ -80,7 +80,7 @@ func mutations(name string, document map[string]any, with func(map[string]any) c
 		for _, c := range conditions(statement) {
 			add("condition", " "+c.operator+" "+c.key, denies(s), func(s map[string]any) { drop(s, c) })
 		}
-		if where := list(statement["Resource"]); !denies(s) && !allOfItsType.MatchString(where[0]) {
+		if where := list(statement["Resource"]); !denies(s) && where[0] != "*" && !allOfItsType.MatchString(where[0]) {
 			add("resource widened", " to *", false, func(s map[string]any) { s["Resource"] = "*" })
 		}
 	}
@@ -92,6 +92,9 @@ func (m *model) mutations() []mutation {
 	role := mutations("ProviderRole", m.Role, func(d map[string]any) confinement.Documents {
 		return confinement.Documents{Role: d, Boundary: m.Boundary}
 	})
+	if m.userBoundary != "" {
+		return role // the other document is not what bounds the users
+	}
 	return append(role, mutations("UserBoundary", m.Boundary, func(d map[string]any) confinement.Documents {
 		return confinement.Documents{Role: m.Role, Boundary: d}
 	})...)

@@ -35,7 +35,6 @@ type Recorder struct {
 	users    map[string]*entity // by name
 	policies map[string]*entity // by ARN
 	secrets  map[string]*entity // by name
-	groups   map[string]string  // ARNs by name
 	keys     map[string]string  // their users
 	gone     map[string]bool    // names of users and secrets that were deleted
 	calls    map[string]Call
@@ -56,7 +55,7 @@ type entity struct {
 func NewRecorder(p Place) *Recorder {
 	return &Recorder{
 		Place: p, users: map[string]*entity{}, policies: map[string]*entity{}, secrets: map[string]*entity{},
-		groups: map[string]string{}, keys: map[string]string{}, gone: map[string]bool{}, calls: map[string]Call{}, unknown: map[string]bool{},
+		keys: map[string]string{}, gone: map[string]bool{}, calls: map[string]Call{}, unknown: map[string]bool{},
 	}
 }
 

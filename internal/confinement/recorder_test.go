@@ -23,7 +23,7 @@ func saw(t *testing.T, r *confinement.Recorder, service, method, url, target, bo
 // What the model does not know is told: nothing new goes unjudged.
 func TestUnknownOperationsAreRefused(t *testing.T) {
 	for label, c := range map[string]struct{ service, method, url, target, body string }{
-		"iam ListUsers":                      {"iam", "POST", "https://aws.test/", "", "Action=ListUsers"},
+		"iam ListRoles":                      {"iam", "POST", "https://aws.test/", "", "Action=ListRoles"},
 		"secretsmanager RotateSecret":        {"secretsmanager", "POST", "https://aws.test/", "secretsmanager.RotateSecret", "{}"},
 		"s3 DELETE":                          {"s3", "DELETE", "https://aws.test/bucket/key", "", ""},
 		"Action=AssumeRole&Version=1 to sts": {"sts", "POST", "https://aws.test/", "", "Action=AssumeRole&Version=1"},

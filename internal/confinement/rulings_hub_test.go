@@ -78,7 +78,7 @@ func keyRows(t *testing.T, p confinement.Place) (rows []row) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents, err := template.At(in(p, member), "*")
+	documents, err := template.At(in(p, member), map[string]string{"AllowedBuckets": "*"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,9 @@ func (w *wire) s3(r *http.Request) {
 		w.operation = "ListObjectsV2"
 		with(context, "s3:prefix", query.Get("prefix"))
 		w.needs("s3:ListBucket", arn, with(context, "s3:max-keys", query.Get("max-keys")))
+	case r.Method == http.MethodGet && !object && query.Has("location"):
+		w.operation = "GetBucketLocation"
+		w.needs("s3:GetBucketLocation", arn, context)
 	case r.Method == http.MethodGet && object && !query.Has("uploadId"):
 		w.operation = "GetObject"
 		w.needs("s3:GetObject", arn, context)

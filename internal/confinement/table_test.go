@@ -27,7 +27,7 @@ func TestSecuritySaysWhatTheModelDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := replaced(t, string(text), "attacks", of(t, setup{ireland, named}).table())
+	want := replaced(t, string(text), "attacks", of(t, setup{Place: ireland, allowedBuckets: named, inVPC: true}).table())
 	want = replaced(t, want, "what is accepted", riskList())
 	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {

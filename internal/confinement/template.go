@@ -60,9 +60,8 @@ func read(text []byte, err error) (*Template, error) {
 	return &t, json.Unmarshal(text, &t)
 }
 
-// At returns the policies of a stack in a place, whose AllowedBuckets are these.
-func (t *Template) At(p Place, allowedBuckets string) (d Documents, err error) {
-	parameters := map[string]string{"AllowedBuckets": allowedBuckets}
+// At returns the policies of a stack in a place, with these parameters.
+func (t *Template) At(p Place, parameters map[string]string) (d Documents, err error) {
 	role, err := t.Resolved("ProviderRole", p, parameters, nil)
 	if err != nil {
 		return d, err

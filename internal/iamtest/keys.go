@@ -58,6 +58,7 @@ var keys = map[string]kind{
 	"kms:GrantIsForAWSResource":       one,
 	"kms:ViaService":                  one,
 	"lambda:FunctionArn":              one,
+	"lambda:SourceFunctionArn":        one, // of what a function's own code asks, of any service
 	"s3:ExistingObjectTag/":           one,
 	"s3:RequestObjectTag/":            one,
 	"s3:RequestObjectTagKeys":         many,

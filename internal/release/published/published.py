@@ -93,7 +93,7 @@ def published(template: dict, asked: argparse.Namespace) -> dict:
             "Value": of_the_architecture("CodeSha256"),
         },
     }
-    sections = ["AWSTemplateFormatVersion", "Description", "Parameters", "Metadata", "Mappings", "Conditions", "Resources", "Outputs"]
+    sections = ["AWSTemplateFormatVersion", "Description", "Parameters", "Metadata", "Mappings", "Rules", "Conditions", "Resources", "Outputs"]
     return {section: template.pop(section) for section in sections} | template
 
 
