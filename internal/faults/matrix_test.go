@@ -49,7 +49,13 @@ var plots = map[string]func(*cloudFormation){
 	"update, readers":    reading(properties{"SecretReaders": []string{reader, another}, "SecretKmsKeyId": ownKey, "Serial": "2"}, changed),
 	"update, no readers": reading(properties{"SecretReaders": nil}, changed),
 	"update, everything": changing(everything),
-	"replacement":        changing(properties{"UserName": "second"}),
+	"in vain, boundary taken off": func(c *cloudFormation) {
+		if c.create(usual) {
+			c.Bind(userOf(usual), "")
+			c.updateInVain(usual.With(properties{"Serial": "2"}))
+		}
+	},
+	"replacement": changing(properties{"UserName": "second"}),
 	"replacement, same secret": func(c *cloudFormation) {
 		shared := usual.With(properties{"SecretName": "cloney/shared"})
 		if c.create(shared) {

@@ -226,6 +226,9 @@ func (w *world) true(answer *reply.Response) {
 	if current := w.Labelled(secret, access.Current); key != current || key == "" {
 		w.Errorf("answered with key %q, and AWSCURRENT of %s names %q", key, secret, current)
 	}
+	if version := w.CurrentVersion(secret); answer.Data["SecretVersionId"] != version {
+		w.Errorf("answered with version %q, and AWSCURRENT of %s is %q", answer.Data["SecretVersionId"], secret, version)
+	}
 	if !slices.Contains(w.LiveKeys(user), key) {
 		w.Errorf("%s has %v, and was answered to have %s", user, w.LiveKeys(user), key)
 	}
@@ -250,6 +253,9 @@ func (w *world) as(logical string, props properties) (declared spec.Spec) {
 	}
 	if !w.MayUse(declared.UserName, declared.Scope) {
 		w.Errorf("%s may not do what the stack declares", declared.UserName)
+	}
+	if boundary := w.BoundaryOf(declared.UserName); boundary != accesstest.Boundary {
+		w.Errorf("%s is under the boundary %q", declared.UserName, boundary)
 	}
 	if excess := w.Excess(declared.UserName, declared.Scope); excess != "" {
 		w.Errorf("%s may do what the stack does not declare: %s", declared.UserName, excess)

@@ -143,7 +143,7 @@ func TestTheLargestSuccessFits(t *testing.T) {
 		"UserName": user, "UserArn": "arn:aws-us-gov:iam::123456789012:user/cloney/ap-southeast-99/" + user,
 		"PolicyArns": strings.TrimSuffix(strings.Repeat(policy+",", 10), ","), "AccessKeyId": strings.Repeat("A", 20),
 		"SecretArn":  "arn:aws-us-gov:secretsmanager:ap-southeast-99:123456789012:secret:" + strings.Repeat("s", 519),
-		"SecretName": strings.Repeat("s", 512),
+		"SecretName": strings.Repeat("s", 512), "SecretVersionId": strings.Repeat("v", 64),
 	}
 	if diff := cmp.Diff(r, decode(t, r.Encode())); diff != "" {
 		t.Error(diff)

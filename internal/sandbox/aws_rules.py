@@ -9,7 +9,7 @@ import urllib.parse
 
 from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import LambdaFunction
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.iam import models as iam
 from moto.iam.exceptions import DeleteConflictException, NotFoundException
 from moto.iam.responses import IamResponse
@@ -167,6 +167,20 @@ def identities():
         self.backend.get_user(self._get_param("UserName")).permissions_boundary_arn = boundary
         return result
 
+    # AWS: a user's boundary can be put on and taken off later too.
+    def put_user_permissions_boundary(self):
+        boundary = self._get_param("PermissionsBoundary")
+        if boundary not in self.backend.managed_policies:
+            raise NotFoundException(f"Scope ARN: {boundary} does not exist or is not attachable.")
+        self.backend.get_user(self._get_param("UserName")).permissions_boundary_arn = boundary
+        return EmptyResult()
+
+    def delete_user_permissions_boundary(self):
+        self.backend.get_user(self._get_param("UserName")).permissions_boundary_arn = None
+        return EmptyResult()
+
+    IamResponse.put_user_permissions_boundary = put_user_permissions_boundary
+    IamResponse.delete_user_permissions_boundary = delete_user_permissions_boundary
     iam.User.permissions_boundary_arn = None
     iam.User.permissions_boundary = iam.Role.permissions_boundary
 

@@ -54,7 +54,7 @@ func judge() error {
 	if err != nil {
 		return err
 	}
-	documents, err := template.At(where, "*")
+	documents, err := template.At(where, map[string]string{"AllowedBuckets": "*"})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote
 
 import aws_rules
+import dynamic_references
 import holdings
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.cloudformation import parsing
@@ -29,6 +30,7 @@ from moto.cloudformation.exceptions import ValidationError
 from moto.cloudformation.models import CloudFormationBackend, Event, Stack
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.cloudformation.utils import generate_stack_id
+from moto.core.responses import EmptyResult
 
 MOST_BYTES = 4096  # of a response
 
@@ -105,6 +107,19 @@ def serve_responses(port):
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     Custom.responses = f"http://127.0.0.1:{port}"
+
+
+GUARD = "Custom::CloneyS3Provider"  # of the provider's own stack
+
+
+def answer_guard(event):
+    """Answers in the provider's place where no function runs, so that its stack can be deployed there too."""
+    answer = {field: event[field] for field in ("StackId", "RequestId", "LogicalResourceId")}
+    body = json.dumps(answer | {"Status": "SUCCESS", "PhysicalResourceId": "cloney-s3-credentials"})
+    exchange = waiting[event["ResponseURL"].removeprefix(Custom.responses)]
+    exchange.answers.append({"status": 200, "body": body})
+    exchange.answered.set()
+    return ""
 
 
 def strings(value):
@@ -314,7 +329,8 @@ def load(stack, template, parameters):
 
 
 def resolved(stack, name):
-    parsed = parsing.parse_resource_and_generate_name(name, dict(known_json(stack, name)), stack.resource_map)
+    with dynamic_references.secrets_unread():
+        parsed = parsing.parse_resource_and_generate_name(name, dict(known_json(stack, name)), stack.resource_map)
     return parsed and (parsed[1], parsed[2])
 
 
@@ -424,16 +440,20 @@ def create(backend, stack, template, parameters):
 
 
 def take_down(stack, names, complete, failed_status, new=False):
-    """Deletes resources, dependents first. Says whether all went."""
+    """Deletes resources, dependents first. Says whether all went. What one that stays refers to stays too."""
     # To look up an output, moto would make the resource that it names anew.
     stack.output_map = {}
-    failures = []
+    failures, needed = [], set()
     for name in reversed(names):
+        if name in needed:
+            needed |= references(known_json(stack, name))
+            continue
         try:
             unmake(stack, name, known_json(stack, name), new)
         except (Failed, Exception) as failed:
             note(stack, name, "DELETE_FAILED", reason_of(failed))
             failures.append(name)
+            needed |= references(known_json(stack, name))
     become(stack, failed_status if failures else complete, f"The following resource(s) failed to delete: {failures}." if failures else None)
     return not failures
 
@@ -584,10 +604,14 @@ def patched_execute_change_set(self, change_set_name, stack_name=None):
     change_set.execution_status = "EXECUTE_COMPLETE"
 
 
-def patched_delete_stack(self, name_or_stack_id):
+def patched_delete_stack(self, name_or_stack_id, retained=()):
     stack = next((s for s in self.stacks.values() if name_or_stack_id in (s.name, s.stack_id)), None)
     if stack is None:
         return
+    if retained and stack.status != "DELETE_FAILED":
+        raise ValidationError(message=f"Invalid operation on stack [{stack.stack_id}]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.")
+    for name in retained:
+        stack.resource_map._parsed_resources.pop(name, None)
     for name, owner in self.exporters.items():
         users = [s.name for s in self.stacks.values() if name in getattr(s, "imports", ())]
         if owner == stack.stack_id and users:
@@ -603,6 +627,12 @@ def patched_delete_stack(self, name_or_stack_id):
         self.exports.pop(name, None)
         del self.exporters[name]
     self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
+
+
+def delete_stack(self):
+    """DeleteStack, of whose parameters moto reads the name alone."""
+    self.cloudformation_backend.delete_stack(self._get_param("StackName"), self._get_param("RetainResources", []))
+    return EmptyResult()
 
 
 original_init = CloudFormationBackend.__init__
@@ -638,4 +668,5 @@ def install():
     # What the responses hand back for UsePreviousValue, and what they refuse themselves.
     Stack.given_parameters = given_parameters
     Stack.stack_parameters = property(lambda self: as_text(self.given_parameters()))
+    CloudFormationResponse.delete_stack = delete_stack
     CloudFormationResponse._validate_different_update = lambda *_: None

@@ -24,7 +24,8 @@ var buckets = []string{"one", "two", sandbox.SourceBucket, sandbox.SecondBucket,
 
 const token = "arn:aws:lambda:us-east-1:" + sandbox.Account + ":function:" + sandbox.ProviderStack
 
-// hurried is a ServiceTimeout that a Create is too slow for, with calls like slowly's.
+// hurried is a ServiceTimeout that an Update is too slow for, with calls like slowly's.
+// A Create is refused for it.
 const hurried = "4"
 
 // cast is what the table of traces has here. Of the changes those are played that

@@ -1,15 +1,54 @@
-"""`{{resolve:ssm:NAME}}` in a resource's properties: a parameter of the stack's own account and
-region, read when the resource is created and at each update of the stack.
+"""References in a resource's properties, of the stack's own account and region. After all
+functions, as AWS does: so Fn::Sub can make a name, and Fn::Split cannot split a value.
+
+`{{resolve:ssm:NAME}}` is read when the resource is created and at each update of the stack.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-ssm.html
+
+`{{resolve:secretsmanager:ID:SecretString:KEY:STAGE:VERSION}}` is read when the resource is created
+or updated, and is no reason to update it: AWS compares the text of the reference. A custom
+resource is handed that text.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-secretsmanager.html
 """
 
+import contextlib
+import contextvars
+import json
 import re
 
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
+from moto.secretsmanager.models import secretsmanager_backends
 from moto.ssm.models import ssm_backends
 
-REFERENCE = re.compile(r"\{\{resolve:ssm:([^:{}]+(?::\d+)?)\}\}")
+PARAMETER = re.compile(r"\{\{resolve:ssm:([^:{}]+(?::\d+)?)\}\}")
+SECRET = re.compile(r"\{\{resolve:secretsmanager:(arn:(?:[^:{}]*:){5}[^:{}]+|[^:{}]+):SecretString(?::([^:{}]*))?(?::([^:{}]*))?(?::([^:{}]*))?\}\}")
+
+unread = contextvars.ContextVar("unread", default=False)
+
+
+@contextlib.contextmanager
+def secrets_unread():
+    """Leaves references to secrets as they are written."""
+    former = unread.set(True)
+    try:
+        yield
+    finally:
+        unread.reset(former)
+
+
+def parameter(match, account, region):
+    found = ssm_backends[account][region].get_parameter(match[1])
+    if found is None:
+        raise ValidationError(message=f"Parameters: [ssm:{match[1]}] cannot be found.")
+    return found.value
+
+
+def secret(match, account, region):
+    name, key, stage, version = match.groups()
+    if stage and version:
+        raise ValidationError(message="A reference to a secret has a version stage or a version id, not both.")
+    found = secretsmanager_backends[account][region].get_secret_value(name, version or None, stage or ("" if version else "AWSCURRENT"))
+    return json.loads(found["SecretString"])[key] if key else found["SecretString"]
 
 
 def resolve(value, account, region):
@@ -19,18 +58,11 @@ def resolve(value, account, region):
         return [resolve(inner, account, region) for inner in value]
     if not isinstance(value, str):
         return value
-
-    def read(match):
-        parameter = ssm_backends[account][region].get_parameter(match[1])
-        if parameter is None:
-            raise ValidationError(message=f"Parameters: [ssm:{match[1]}] cannot be found.")
-        return parameter.value
-
-    return REFERENCE.sub(read, value)
+    value = PARAMETER.sub(lambda match: parameter(match, account, region), value)
+    return value if unread.get() else SECRET.sub(lambda match: secret(match, account, region), value)
 
 
 def install():
-    # After all functions, as AWS does: so Fn::Sub can make the name, and Fn::Split cannot split the value.
     parse = parsing.parse_resource
 
     def parse_and_resolve(resource_json, resources_map):

@@ -40,9 +40,12 @@ func TestEvents(t *testing.T) {
 		if !json.Valid(text) || !strings.Contains(string(text), "http://host.docker.internal:4599/cloney-responses/"+step.event+".json?") {
 			t.Fatalf("%s does not answer to the sandbox's own bucket", step.event)
 		}
-		if i == 0 {
+		switch i {
+		case 0:
 			err = byREADME(t, string(text))
-		} else {
+		case 1:
+			err = account(t).Invoke(ctxOf(t), byTopic(t, string(text)))
+		default:
 			err = account(t).Invoke(ctxOf(t), string(text))
 		}
 		if err != nil {
@@ -57,6 +60,19 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	empty(t)
+}
+
+// byTopic returns an event as an SNS topic delivers it.
+func byTopic(t *testing.T, event string) string {
+	t.Helper()
+	type message struct{ Type, TopicArn, Message string }
+	type record struct {
+		EventSource, EventVersion string
+		Sns                       message
+	}
+	delivered, err := json.Marshal(map[string][]record{"Records": {{"aws:sns", "1.0", message{"Notification", "arn:aws:sns:us-east-1:" + sandbox.Account + ":providers", event}}}})
+	must(t, err)
+	return string(delivered)
 }
 
 // byREADME sends an event and reads its answer by README's two commands.
@@ -92,32 +108,5 @@ func TestEnvFileNamesTheTemplatesVariables(t *testing.T) {
 				t.Errorf("the template does not declare %s", variable)
 			}
 		}
-	}
-}
-
-// Every file in examples/ is deployed as it stands, and leaves nothing.
-func TestExamples(t *testing.T) {
-	own(t)
-	parameters := map[string][]string{
-		"source.yaml":      {"BucketNames=" + sandbox.SourceBucket + "," + sandbox.SecondBucket},
-		"destination.yaml": nil,
-		"narrow.yaml":      {"BucketName=" + sandbox.DestinationBucket, "CloneyAddresses=203.0.113.7,198.51.100.0/24", "Until=2999-12-31T23:00:00+01:00"},
-		"migration.yaml":   {"SourceBucketNames=" + sandbox.SourceBucket, "DestinationBucketNames=" + sandbox.DestinationBucket},
-	}
-	files, err := filepath.Glob("../../examples/*")
-	must(t, err)
-	if len(files) != len(parameters) {
-		t.Errorf("%d of %d examples are run", len(parameters), len(files))
-	}
-	for file, overrides := range parameters {
-		stack := "example-" + strings.TrimSuffix(file, ".yaml")
-		must(t, account(t).Deploy(ctxOf(t), stack, "../../examples/"+file, overrides...))
-		for name, value := range outputs(t, stack) {
-			if value == "" || value == "None" {
-				t.Errorf("%s: output %s is empty", file, name)
-			}
-		}
-		remove(t, stack)
-		empty(t)
 	}
 }

@@ -15,18 +15,18 @@ def holdings():
     return {
         "users": [{
             "name": user.name,
-            "stack": stack_of(user.tags),
+            "stack": stack_of(list(user.tags or [])),
             "keys": [{"id": key.access_key_id, "active": key.status == "Active", "secret": key.secret_access_key} for key in list(user.access_keys)],
             "policies": list(user.managed_policies),
         } for user in list(iam.users.values())],
         "policies": [{
             "arn": policy.arn,
-            "stack": stack_of(policy.tags.values()),
-            "document": next(version.document for version in list(policy.versions) if version.version_id == policy.default_version_id),
+            "stack": stack_of(list(policy.tags.values())),
+            "document": next((version.document for version in list(policy.versions) if version.version_id == policy.default_version_id), ""),
         } for policy in list(iam.managed_policies.values()) if policy.path.startswith("/cloney/")],
         "secrets": [{
             "name": secret.name,
-            "stack": stack_of(secret.tags),
+            "stack": stack_of(list(secret.tags or [])),
             "readers": secret.policy or "",
             "versions": [{"labels": list(version["version_stages"]), "value": version.get("secret_string")} for version in list(secret.versions.values())],
         } for secret in list(secrets.values())],
@@ -34,4 +34,4 @@ def holdings():
 
 
 def stack_of(tags):
-    return next((tag["Value"] for tag in tags or [] if tag["Key"] == "cloney:stack-id"), "")
+    return next((tag["Value"] for tag in tags if tag["Key"] == "cloney:stack-id"), "")

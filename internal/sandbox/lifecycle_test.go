@@ -172,7 +172,7 @@ func signedAt(t *testing.T, event json.RawMessage) time.Time {
 
 // What Create refuses leaves nothing behind, and says why where it is seen.
 func TestBadInput(t *testing.T) {
-	refused(t, "Acces: Source, Buckets: [My_Bucket, arn:aws:s3:::ok-bucket/*], Serial: x", "did you mean Access?")
+	refused(t, "Acces: Source, Buckets: ['My Bucket', arn:aws:s3:::ok-bucket/*], Serial: x", "did you mean Access?")
 }
 
 func TestBadSecretName(t *testing.T) {
@@ -283,7 +283,7 @@ func TestManyBuckets(t *testing.T) {
 	if policies := having(t, "policy "); len(policies) != 1 {
 		t.Errorf("%d policies", len(policies))
 	}
-	if err := deploy(t, stack, "Access: Source, Verify: false, Buckets: '"+list(600)+"'"); err == nil || !strings.Contains(err.Error(), "more than the 10 managed policies") {
+	if err := deploy(t, stack, "Access: Source, Verify: false, Buckets: '"+list(600)+"'"); err == nil || !strings.Contains(err.Error(), "600 entries are too many") {
 		t.Errorf("600 buckets: %v", err)
 	}
 	if now := outputs(t, stack)["AccessKeyId"]; now != key {

@@ -29,6 +29,7 @@ func TestMetricsOfTheBootstrap(t *testing.T) {
 		Creates, Deletes, Failures int
 		AwsRequests, AwsRetries    int
 		KeysIssued, KeysRetired    int
+		Warnings                   *int
 		Duration                   int64
 		VerificationSeconds        float64
 		AWS                        struct{ CloudWatchMetrics []any } `json:"_aws"`
@@ -42,7 +43,7 @@ func TestMetricsOfTheBootstrap(t *testing.T) {
 		}
 		var v values
 		must(t, json.Unmarshal([]byte(line), &v))
-		if v.FunctionName != sandbox.ProviderStack || v.Duration <= 0 && v.Cause == "" || len(v.AWS.CloudWatchMetrics) == 0 {
+		if v.Warnings == nil || *v.Warnings != 0 || v.FunctionName != sandbox.ProviderStack || v.Duration <= 0 && v.Cause == "" || len(v.AWS.CloudWatchMetrics) == 0 {
 			t.Errorf("the line says %s", line)
 		}
 		told = append(told, v)

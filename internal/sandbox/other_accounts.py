@@ -4,12 +4,19 @@ A secret of another account is read if its policy names the caller; moto keeps a
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html
 A role is assumed only by those that its trust policy names; moto lets everyone.
 https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_update-role-trust-policy.html
+A statement of a bucket's policy binds those whom its condition names; moto has a Deny bind all.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
 """
 
+import fnmatch
 import json
+import re
 
 from aws_rules import wrapping
+from flask import request
+from moto.iam.access_control import IAMPolicy
 from moto.iam.models import iam_backends
+from moto.s3.models import FakeBucket
 from moto.secretsmanager.exceptions import InvalidRequestException, SecretsManagerClientError
 from moto.secretsmanager.models import SecretsManagerBackend, secretsmanager_backends
 from moto.secretsmanager.responses import SecretsManagerResponse
@@ -44,9 +51,36 @@ def lets_in(policy, action, role, account):
     return effects == {"Allow"}
 
 
+def caller_of_s3(account):
+    """The ARN of the user who signed the request that is being answered; None: nobody's key."""
+    key = re.search(r"Credential=([^/]+)/", request.headers.get("Authorization", ""))
+    user = key and iam_backends[account]["aws"].get_user_from_access_key_id(key[1])
+    return user.arn if user else None
+
+
+def bound(statements, caller):
+    """Those that bind a caller. A condition on the caller's ARN is judged here, and gone then; moto has the others."""
+    for statement in statements:
+        named = statement.get("Condition", {}).get("ArnNotEquals", {}).get("aws:PrincipalArn")
+        if named is None:
+            yield statement
+        elif not any(caller and fnmatch.fnmatchcase(caller, arn) for arn in ([named] if isinstance(named, str) else named)):
+            yield {name: value for name, value in statement.items() if name != "Condition"}
+
+
+def buckets():
+    @wrapping(FakeBucket, "get_permission")
+    def permission(former, self, action, resource):
+        if self.policy is None or b"ArnNotEquals" not in self.policy:
+            return former(self, action, resource)
+        statements = bound(json.loads(self.policy)["Statement"], caller_of_s3(self.account_id))
+        return IAMPolicy(json.dumps({"Statement": list(statements)})).is_action_permitted(action, resource)
+
+
 def install():
     secrets()
     roles()
+    buckets()
 
 
 def roles():

@@ -60,7 +60,8 @@ func TestStackSets(t *testing.T) {
 		"joiner and leaver": joinerAndLeaver, "retained": retained, "leaver of two sets": leaverOfTwoSets,
 		"order of sets for a joiner": dependingSets, "export in use": exportInUse, "what is refused": refusals,
 		"delegated administrator": delegatedAdministrator, "self-managed": selfManaged,
-		"queue": queue, "declared": declared, "secret of another account": foreignSecret, "function": ownFunction,
+		"queue": queue, "declared": declared, "secret of another account": foreignSecret, "function": ownFunction, "guard": guarded,
+		"two regions of one account": twoRegions,
 	} {
 		t.Run(name, func(t *testing.T) { part(o.in(t)) })
 	}

@@ -230,6 +230,9 @@ func (a *account) confined(t *testing.T) {
 			{ContextKeyName: aws.String("iam:PermissionsBoundary"), ContextKeyType: types.ContextKeyTypeEnumString, ContextKeyValues: []string{provider["UserBoundaryArn"]}},
 		}},
 		{"iam:DeleteUserPermissionsBoundary", arn("user" + own + "x"), nil},
+		{"iam:PutUserPermissionsBoundary", arn("user" + own + "x"), []types.ContextEntry{
+			{ContextKeyName: aws.String("iam:PermissionsBoundary"), ContextKeyType: types.ContextKeyTypeEnumString, ContextKeyValues: []string{"arn:" + partition(role) + ":iam::aws:policy/AdministratorAccess"}},
+		}},
 		{"iam:PutUserPolicy", arn("user" + own + "x"), nil},
 		{"iam:CreatePolicyVersion", provider["UserBoundaryArn"], nil},
 		{"iam:PassRole", arn("role/admin"), nil},

@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 
+	"cloney-s3-credentials/internal/guard"
 	"cloney-s3-credentials/internal/sandbox"
 )
 
@@ -279,11 +281,15 @@ func declaredAndDeleted(t *testing.T, l *life) {
 	must(t, err)
 	answered := map[string]int{}
 	for _, r := range requests[l.sent:] {
-		var event struct{ RequestType string }
+		var event struct{ RequestType, ResourceType string }
 		must(t, json.Unmarshal(r.Event, &event))
-		answered[event.RequestType+" "+r.Outcome]++
+		answered[event.RequestType+" "+event.ResourceType+" "+r.Outcome]++
 	}
-	if answered["Create SUCCESS"] != 6 || answered["Delete SUCCESS"] != 6 || len(answered) != 2 {
+	want := map[string]int{}
+	for _, made := range []string{"Custom::CloneyS3Credentials", guard.Type} {
+		want["Create "+made+" SUCCESS"], want["Delete "+made+" SUCCESS"] = 6, 6
+	}
+	if !maps.Equal(answered, want) {
 		t.Errorf("the declared sets sent %v", answered)
 	}
 	l.holds(t, nil)
