@@ -59,7 +59,7 @@ func (c *cloud) ServeHTTP(to http.ResponseWriter, r *http.Request) {
 	case r.URL.Query().Get("list-type") == "2":
 		operation, answer = "ListObjectsV2", edgetest.Answer{Status: 200, Body: "<ListBucketResult></ListBucketResult>"}
 	case r.URL.Query().Has("location"):
-		operation, answer = "GetBucketLocation", edgetest.Answer{Status: 200, Body: "<LocationConstraint/>"}
+		operation, answer = "GetBucketLocation", edgetest.Answer{Status: 200, Body: `<?xml version="1.0"?><LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">eu-west-1</LocationConstraint>`}
 	default:
 		operation, answer = "GetObject", edgetest.Answer{Status: 404, Body: "<Error><Code>NoSuchKey</Code></Error>"}
 	}
@@ -150,7 +150,7 @@ func TestNothingHoldsAKeyAfterTheCall(t *testing.T) {
 	if err := handle(t.Context(), json.RawMessage(event)); err != nil || !strings.Contains(aws.answer, "SUCCESS") {
 		t.Fatalf("%v, %s", err, aws.answer)
 	}
-	for _, operation := range []string{"CreateAccessKey", "PutSecretValue", "GetCallerIdentity", "ListObjectsV2"} {
+	for _, operation := range []string{"CreateAccessKey", "PutSecretValue", "GetCallerIdentity", "ListObjectsV2", "GetBucketLocation"} {
 		if aws.seen[operation] != "200" {
 			t.Fatalf("%s was not asked for: %v", operation, slices.Sorted(maps.Keys(aws.seen)))
 		}

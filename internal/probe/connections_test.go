@@ -5,7 +5,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,4 +57,54 @@ func inTheRole(to http.ResponseWriter, r *http.Request) {
 		to.WriteHeader(http.StatusNotFound)
 		fmt.Fprint(to, "<Error><Code>NoSuchKey</Code></Error>")
 	}
+}
+
+// answers counts the bodies that were handed out and not closed.
+type answers struct {
+	open int
+	mu   sync.Mutex
+}
+
+func (a *answers) Do(r *http.Request) (*http.Response, error) {
+	recorded := httptest.NewRecorder()
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	inTheRole(recorded, r)
+	response := recorded.Result()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open++
+	response.Body = &body{ReadCloser: response.Body, of: a}
+	return response, nil
+}
+
+type body struct {
+	io.ReadCloser
+	of     *answers
+	closed bool
+}
+
+func (b *body) Close() error {
+	b.of.mu.Lock()
+	defer b.of.mu.Unlock()
+	if !b.closed {
+		b.closed = true
+		b.of.open--
+	}
+	return b.ReadCloser.Close()
+}
+
+// Every answer is closed: an open one keeps what signed its request within reach.
+func TestEveryAnswerIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := &answers{}
+		cfg, _ := new(edgetest.AWS).OverWire(t, http.HandlerFunc(inTheRole))
+		cfg.HTTPClient = client
+		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
+		scope := access.Scope{Source: true, Places: []access.Place{"bucket"}}
+		if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key, scope, access.Subject{}); err != nil || client.open != 0 {
+			t.Errorf("%v, %d answers are left open", err, client.open)
+		}
+	})
 }

@@ -113,7 +113,8 @@ func (b *bucket) locate(ctx context.Context, p *place) error {
 	if b.located || p.inARow == 0 && p.looks < fewestLooks {
 		return nil
 	}
-	_, err := b.client().GetBucketLocation(ctx, &s3.GetBucketLocationInput{Bucket: &b.name, ExpectedBucketOwner: b.owner()})
+	in := &s3.GetBucketLocationInput{Bucket: &b.name, ExpectedBucketOwner: b.owner()}
+	_, err := b.client().GetBucketLocation(ctx, in, func(o *s3.Options) { o.APIOptions = append(o.APIOptions, closeAnswer) })
 	b.located = err == nil
 	return err
 }

@@ -28,6 +28,20 @@ func tellRegion(stack *middleware.Stack) error {
 		}), middleware.After)
 }
 
+// closeAnswer closes the answer to GetBucketLocation, which the SDK's deserializer of
+// that one operation leaves open: until the HTTP client gives the call up, fifteen
+// seconds later, what signed the request would stay within reach.
+func closeAnswer(stack *middleware.Stack) error {
+	return stack.Deserialize.Insert(middleware.DeserializeMiddlewareFunc("CloseAnswer",
+		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			if response, ok := out.RawResponse.(*smithyhttp.Response); ok {
+				smithyhttp.CloseResponseBody(ctx, response, false, err)
+			}
+			return out, metadata, err
+		}), "OperationDeserializer", middleware.Before)
+}
+
 // regionFromBody sets the header from the body's <Region>, if it has one.
 func regionFromBody(response *smithyhttp.Response) error {
 	body, err := io.ReadAll(response.Body)
