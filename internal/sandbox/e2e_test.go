@@ -82,11 +82,12 @@ func ownFirst(t *testing.T) {
 	owning(t, pool.take(true))
 }
 
-// turn makes a test that starts a sandbox of another kind wait like the others.
-func turn(t *testing.T) {
+// turn makes a test that starts a sandbox of another kind wait like the others; long
+// says that it is among those that take longest.
+func turn(t *testing.T, long bool) {
 	t.Helper()
 	t.Parallel()
-	s := pool.take(false)
+	s := pool.take(long)
 	t.Cleanup(func() { pool.give(s) })
 }
 

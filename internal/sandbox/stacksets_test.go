@@ -49,7 +49,7 @@ const importing = `Resources: {User: {Type: AWS::SSM::Parameter, Properties: {Na
 
 // Each part has its own units, accounts and sets.
 func TestStackSets(t *testing.T) {
-	turn(t)
+	turn(t, true)
 	s, err := sandbox.Start(ctxOf(t), sandbox.Options{Root: "../..", OwnFunctions: true})
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })

@@ -10,7 +10,7 @@ import (
 
 // On a Mac the sandbox has no function; who asks it for one hears what to do.
 func TestWithoutFunction(t *testing.T) {
-	turn(t)
+	turn(t, false)
 	s, err := sandbox.Start(ctxOf(t), sandbox.Options{Root: "../..", WithoutFunction: true})
 	must(t, err)
 	defer func() { must(t, s.Close()) }()
