@@ -68,7 +68,7 @@ test: ## everything that CI checks
 # The race detector is for what runs at the same time: not for packages that
 # only compute, nor for those that drive other processes. Of what SAMPLED play it
 # is shown some cases (accesstest.OneIn); all of them run without it.
-RACELESS := internal/(confinement|iamtest|keyring|order|plan|policy|sandbox.*|stacksets)$$
+RACELESS := internal/(confinement|iamtest|keyring|order|plan|policy|release.*|sandbox.*|stacksets)$$
 SAMPLED  := internal/(probe|provision)$$
 races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
 	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(HANGS) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge

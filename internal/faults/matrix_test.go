@@ -200,7 +200,7 @@ func (m *matrix) one(s told) {
 // thinned leaves out what the race detector has no time for. The step has no
 // divisor in common with how many kinds of faults there are, so that each is met.
 func thinned(cases []told) (kept []told) {
-	for i := 0; i < len(cases); i += accesstest.OneIn(101) {
+	for i := 0; i < len(cases); i += accesstest.OneIn(401) {
 		kept = append(kept, cases[i])
 	}
 	return kept
@@ -269,13 +269,14 @@ func TestEveryFault(t *testing.T) {
 	fmt.Printf("every fault: %d cases, %d broken promises, slowest answer after %v of %v\n", m.cases, m.broken, m.slowest, lambda)
 }
 
-// Two faults, in any two deliveries, and an account that is as late as IAM is.
+// Two faults, in any two deliveries, and an account that is as late as IAM is. No
+// more of them than plays are asked for.
 func TestPairsOfFaults(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	lives := undisturbed(t)
 	names := slices.Sorted(maps.Keys(lives))
 	var cases []told
-	for range 20_000 {
+	for range min(20_000, *many) {
 		s := told{plot: names[random.IntN(len(names))], faults: map[int]fault{}}
 		any := func(event int) fault {
 			return fault{1 + random.IntN(len(lives[s.plot][event].calls)), kind(random.IntN(int(kinds)))}

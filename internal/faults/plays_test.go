@@ -18,7 +18,7 @@ import (
 
 var (
 	alone = flag.Int64("seed", -1, "tell this one of the plays, and no other")
-	many  = flag.Int("plays", 100_000, "how many plays")
+	many  = flag.Int("plays", 100_000, "how many plays, and at most how many pairs of faults")
 )
 
 // toldAtMost is how many plays that break a promise are told.
@@ -167,7 +167,7 @@ func TestPlays(t *testing.T) {
 		p.play(scene{trace: draw(uint64(*alone)).trace()}, uint64(*alone))
 		return
 	}
-	step := accesstest.OneIn(101)
+	step := accesstest.OneIn(401)
 	onEveryCore(*many/step, func(i int) {
 		seed := uint64(i * step)
 		p.play(scene{trace: draw(seed).trace()}, seed)
