@@ -135,6 +135,26 @@ type SecretInfo struct {
 	Versions []Version
 	Deleted  time.Time // not zero: scheduled for deletion, in its recovery window
 	Replicas []string  // regions that it was replicated to; AWS does not delete it before they are removed
+	Rotation Rotation
+}
+
+// Rotation is how Secrets Manager rotates a secret.
+type Rotation struct {
+	On       bool
+	Schedule string // rate(…) or cron(…); empty: another kind of rule, or none
+	Function string // ARN of the function that does it; empty: none
+	// Wanted is the ARN of the one that this provider rotates with; empty: it does not
+	// rotate.
+	Wanted string
+}
+
+// Holds reports whether the secret is rotated as a stack declares; an empty schedule:
+// it is not.
+func (r Rotation) Holds(schedule string) bool {
+	if schedule == "" {
+		return !r.On
+	}
+	return r.On && r.Schedule == schedule && r.Function == r.Wanted
 }
 
 // Staging labels of Secrets Manager.

@@ -28,6 +28,7 @@ const Most = 2
 // Ring is the keys of one user, and the secret that records them.
 type Ring struct {
 	User     string
+	Secret   string // its name
 	Keys     []access.Key
 	Others   []access.Key              // of another user that the secret records too
 	Versions []access.Version          // of the secret
@@ -82,6 +83,13 @@ func (r Ring) holds(label, keyID string) bool {
 	return ok && keyID != "" && KeyID(v) == keyID
 }
 
+// pending reports whether a rotation holds the key, of a former secret too.
+func (r Ring) pending(keyID string) bool {
+	return keyID != "" && slices.ContainsFunc(slices.Concat(r.Versions, r.Former), func(v access.Version) bool {
+		return v.Has(access.Pending) && KeyID(v) == keyID
+	})
+}
+
 // Recorded reports whether a version of the secret holds the key.
 func (r Ring) Recorded(keyID string) bool {
 	return slices.ContainsFunc(r.Versions, func(v access.Version) bool { return KeyID(v) == keyID })
@@ -128,7 +136,7 @@ func LivingOf(keys []access.Key, versions []access.Version) (access.Version, boo
 // InUse reports whether somebody may be using the key.
 func (r Ring) InUse(key access.Key) bool {
 	switch {
-	case r.holds(access.Current, key.ID), r.holds(access.Pending, key.ID):
+	case r.holds(access.Current, key.ID), r.pending(key.ID):
 		return true
 	case !key.Active:
 		return false
@@ -171,17 +179,28 @@ func (r Ring) current() (access.Key, bool) {
 	return find(r.Others, KeyID(version))
 }
 
-// replaced is when AWSCURRENT last moved: when it was noted, or when its key
-// was made. If neither is known it moved just now: that keeps a key too long,
-// never too short.
-func (r Ring) replaced() time.Time {
-	switch current, there := r.current(); {
-	case there && current.Created.After(r.Replaced):
-		return current.Created
-	case r.Replaced.IsZero():
+// replaced is when AWSCURRENT last moved: the latest of when it was noted, by an event
+// or by a rotation, and when its key was made. If none is known it moved just now: that
+// keeps a key too long, never too short.
+func (r Ring) replaced() (latest time.Time) {
+	version, _ := r.Labelled(access.Current)
+	current, _ := r.current()
+	for _, at := range []time.Time{r.Replaced, current.Created, name.Since(version.Labels)} {
+		if at.After(latest) {
+			latest = at
+		}
+	}
+	if latest.IsZero() {
 		return r.Now
 	}
-	return r.Replaced
+	return latest
+}
+
+// Promoted is when AWSCURRENT last went back, by the tags of its secret; zero: it has
+// not, as far as is known.
+func Promoted(secretTags map[string]string) time.Time {
+	t, _ := time.Parse(time.RFC3339, secretTags[name.TagPromoted])
+	return t
 }
 
 // Room says what has to go for one more key. The keys of free may go, in this
@@ -203,6 +222,18 @@ func (r Ring) Room() (free []access.Key, blocking *access.Key) {
 		return free, nil
 	}
 	return nil, blocking
+}
+
+// Storing returns a key among these that somebody may be about to store: no version
+// records it, and it is only minutes old. A rotation, beside which an event may begin,
+// does not take it for one that was left behind.
+func (r Ring) Storing(keys []access.Key) (storing access.Key, ok bool) {
+	for _, key := range keys {
+		if !r.everRecorded(key.ID) && r.Now.Sub(key.Created) < proving {
+			return key, true
+		}
+	}
+	return access.Key{}, false
 }
 
 // byUse returns those first that no version records, then those that were
@@ -273,15 +304,23 @@ func (r Ring) Forgotten(becomesPrevious string, deleted []access.Key) (versions 
 
 // Blocked says why there is no room, and what to do.
 func (r Ring) Blocked(key access.Key) string {
-	if r.holds(access.Pending, key.ID) {
-		return fmt.Sprintf("both places for keys are taken. Key %s belongs to a rotation that has not ended. Try again once it has: then one of the two keys can be replaced", key.ID)
+	why, next := r.WhyBlocked(key)
+	return why + ". " + next
+}
+
+// WhyBlocked is Blocked in two parts.
+func (r Ring) WhyBlocked(key access.Key) (why, next string) {
+	if r.pending(key.ID) {
+		return fmt.Sprintf("both places for keys are taken. Key %s belongs to a rotation that has not ended", key.ID),
+			fmt.Sprintf("Try again once it has: then one of the two keys can be replaced. A rotation that is stuck is taken up again by: aws secretsmanager rotate-secret --secret-id %s", r.Secret)
 	}
 	which := "which was replaced"
 	if !r.everRecorded(key.ID) {
 		which = "which someone made by hand"
 	}
-	return fmt.Sprintf("both places for keys are taken. Key %s, %s, is still in use: %s. Try again when it has gone unused for %d days; or, once nothing needs it any more, deactivate it to free its place: aws iam update-access-key --user-name %s --access-key-id %s --status Inactive",
-		key.ID, which, r.lastUsed(key), int(r.Grace.Hours()/24), r.User, key.ID)
+	return fmt.Sprintf("both places for keys are taken. Key %s, %s, is still in use: %s", key.ID, which, r.lastUsed(key)),
+		fmt.Sprintf("Try again when it has gone unused for %d days; or, once nothing needs it any more, deactivate it to free its place: aws iam update-access-key --user-name %s --access-key-id %s --status Inactive",
+			int(r.Grace.Hours()/24), r.User, key.ID)
 }
 
 func (r Ring) lastUsed(key access.Key) string {

@@ -9,6 +9,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/keyring/keyringtest"
+	"cloney-s3-credentials/internal/name"
 )
 
 const day = keyringtest.Day
@@ -303,5 +304,47 @@ func TestWhatAVersionSays(t *testing.T) {
 	}
 	if _, there := r.Find(""); there {
 		t.Error("a key without an id")
+	}
+}
+
+// A rotation notes when AWSCURRENT moved on the version itself.
+func TestWhenARotationHasReplacedAKey(t *testing.T) {
+	since := func(days int) func(*keyring.Ring) {
+		return func(r *keyring.Ring) {
+			for i, v := range r.Versions {
+				if v.Has(access.Current) {
+					r.Versions[i].Labels = append(v.Labels, name.SinceLabel(keyringtest.Ago(days)))
+				}
+			}
+		}
+	}
+	for days, inUse := range map[int]bool{3: true, 20: false} {
+		r := ring("A-90 B-40", "1:A=previous 1:B=current", since(days))
+		if key, _ := r.Find("A"); r.InUse(key) != inUse {
+			t.Errorf("replaced %d days ago: in use %t", days, !inUse)
+		}
+	}
+}
+
+// The key of a rotation that has not ended is in use, in a secret of before too.
+func TestTheKeyOfARotationInAFormerSecret(t *testing.T) {
+	r := ring("A-90 B-40", "1:A=current", func(r *keyring.Ring) { r.Former = versions("1:A=current 1:B=pending") })
+	if _, blocking := r.Room(); blocking == nil || blocking.ID != "B" {
+		t.Errorf("in the way is %v", blocking)
+	}
+	if strays := r.Strays(""); len(strays) > 0 {
+		t.Errorf("strays: %v", strays)
+	}
+}
+
+func TestProof(t *testing.T) {
+	scope := access.Scope{Source: true, Places: []access.Place{"one"}}
+	v := versions("1:A=current")[0]
+	if keyring.Proven(v, scope) {
+		t.Error("nobody has proven it")
+	}
+	v.Labels = append(v.Labels, name.ProvenLabel(keyring.Proof("A", scope)))
+	if !keyring.Proven(v, scope) || keyring.Proven(v, access.Scope{Source: true, Places: []access.Place{"two"}}) {
+		t.Error("it was proven for one, and for nothing else")
 	}
 }

@@ -55,6 +55,13 @@ const (
 	// TagPromoted, on the secret: when AWSCURRENT last went back to a former
 	// version, RFC 3339. A new key's own time says when AWSCURRENT moved to it.
 	TagPromoted = TagPrefix + "promoted-at"
+	// TagGrace, on the secret: RotationGraceDays, where it is not the default.
+	TagGrace = TagPrefix + "grace-days"
+	// TagTold, on the user, and on a secret: digests of what was told of it, so that
+	// nothing is told twice.
+	TagTold = TagPrefix + "told"
+	// TagSwept, on a secret: the user after whom the next sweep goes on.
+	TagSwept = TagPrefix + "swept"
 	// tagSecret, on the user, with a digest: the name of a secret that was ever
 	// made for it. A tag's value holds half of the longest name.
 	tagSecret = TagPrefix + "secret:"
@@ -129,6 +136,10 @@ func saysNothing(key, value string) bool {
 	}
 	return value == ""
 }
+
+// Finished reports whether a user with these tags was ever completed. Until then it is
+// half-made.
+func Finished(userTags map[string]string) bool { return userTags[TagCompleted] != "" }
 
 // hashLength characters of base32 hold 60 bits: two resources of one account
 // do not meet by chance. IAM compares names without case, hence base32.
@@ -307,4 +318,10 @@ func ParseKeyLabel(label string) (serial int, keyID string, ok bool) {
 func Token(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[0:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
+}
+
+// IsOf reports whether a user, by its ARN, is in the account of the stack, and on the
+// path of its region.
+func IsOf(userARN string, stack Stack) bool {
+	return strings.HasPrefix(userARN, "arn:"+stack.Partition+":iam::"+stack.Account+":user"+Path(stack.Region))
 }

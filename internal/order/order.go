@@ -14,6 +14,10 @@
 // Where the latest one has not, its run may have been killed, or may still have
 // a call under way: the later run waits for InFlight, looks again, and is alone.
 //
+// A run of the rotator leaves a mark too, and takes it off at its end. It never makes
+// an event stop: an event waits until no call of it can be under way, and it stops as
+// soon as it sees the event's mark.
+//
 // It is pure: no SDK, no I/O.
 package order
 
@@ -43,16 +47,22 @@ const (
 	// Prompt is an age. While an event is younger, no Delete that was sent after it
 	// can have finished.
 	Prompt = 3 * time.Second
+	// Longest is how long after it has begun the function of an event calls AWS at the
+	// most: the template's Timeout, and what was under way. An open mark that is older
+	// is one of a function that was killed.
+	Longest = 5*time.Minute + InFlight
 )
 
 // Type is what an event asks for.
 type Type string
 
-// The three types of event.
+// The three types of event, and what is not an event: a run of the rotator. It never
+// decides. It stops before its next write once an event is at work.
 const (
 	Create Type = "Create"
 	Update Type = "Update"
 	Delete Type = "Delete"
+	Rotate Type = "Rotate"
 )
 
 // Run is one delivery of one event.
@@ -154,13 +164,36 @@ const (
 	Stop
 )
 
-// Turn says whose turn it is, and the mark that this follows from.
+// Turn says whose turn it is, and the mark that this follows from: the latest one
+// of an event.
 func (m Marks) Turn(r Run) (Turn, Mark) {
-	others := slices.DeleteFunc(slices.Clone(m), func(mark Mark) bool { return mark.rank == r.rank() })
-	if len(others) == 0 {
+	var events, rotations Marks
+	for _, mark := range m {
+		switch {
+		case mark.rank == r.rank():
+		case mark.Type == Rotate:
+			rotations = append(rotations, mark)
+		default:
+			events = append(events, mark)
+		}
+	}
+	if r.Type == Rotate {
+		return rotate(r, events, rotations)
+	}
+	turn, latest := events.among(r)
+	if turn == Go && len(rotations) > 0 {
+		// It sees this run's mark before its next write, and stops.
+		turn = Wait
+	}
+	return turn, latest
+}
+
+// among says whose turn it is among events.
+func (m Marks) among(r Run) (Turn, Mark) {
+	if len(m) == 0 {
 		return Go, Mark{}
 	}
-	latest := others[len(others)-1]
+	latest := m[len(m)-1]
 	switch later := latest.rank > r.rank(); {
 	case later && !latest.Same(r):
 		return Stop, latest
@@ -170,6 +203,42 @@ func (m Marks) Turn(r Run) (Turn, Mark) {
 		return Wait, latest
 	}
 	return Go, latest
+}
+
+// rotate says whether a run of the rotator may go on: not while an event is at work,
+// nor once a later run of the rotator is.
+func rotate(r Run, events, rotations Marks) (Turn, Mark) {
+	for _, mark := range events {
+		if !mark.Ended && !mark.dead(r.Began) {
+			return Stop, mark
+		}
+	}
+	if len(rotations) == 0 {
+		return Go, Mark{}
+	}
+	if latest := rotations[len(rotations)-1]; latest.rank > r.rank() {
+		return Stop, latest
+	}
+	return Wait, rotations[len(rotations)-1]
+}
+
+// dead reports whether the mark's run can have nothing under way any more.
+func (m Mark) dead(now time.Time) bool { return m.beganBefore(now.Add(-Longest)) }
+
+func (m Mark) beganBefore(t time.Time) bool {
+	began, err := strconv.ParseInt(strings.Split(m.rank, ":")[2], 36, 64)
+	return err == nil && time.Unix(0, began).Before(t)
+}
+
+// Abandoned returns the keys of the marks that runs of the rotator have left which began
+// before that time: their function was killed.
+func Abandoned(tags map[string]string, before time.Time) (keys []string) {
+	for _, mark := range MarksOf(tags) {
+		if mark.Type == Rotate && mark.beganBefore(before) {
+			keys = append(keys, keyPrefix+mark.rank)
+		}
+	}
+	return keys
 }
 
 // Has reports whether the run has left its mark on the user with these tags.
@@ -187,8 +256,7 @@ const most = 1
 func (r Run) Outdated(tags map[string]string) (keys []string) {
 	open := ""
 	for key, value := range tags {
-		rank, ok := strings.CutPrefix(key, keyPrefix)
-		if !ok || rank >= r.rank() {
+		if !r.after(key) || r.Type == Rotate || isRotation(value) {
 			continue
 		}
 		keys = append(keys, key)
@@ -198,16 +266,41 @@ func (r Run) Outdated(tags map[string]string) (keys []string) {
 	}
 	keys = slices.DeleteFunc(keys, func(key string) bool { return key == open })
 	if len(keys) <= most {
-		return nil
+		keys = nil
+	}
+	return slices.Sorted(slices.Values(append(keys, r.Killed(tags)...)))
+}
+
+// Killed returns the keys of earlier marks of the rotator: its runs were killed, or
+// stop at this run's mark.
+func (r Run) Killed(tags map[string]string) (keys []string) {
+	for key, value := range tags {
+		if r.after(key) && isRotation(value) {
+			keys = append(keys, key)
+		}
 	}
 	slices.Sort(keys)
 	return keys
 }
 
+// after reports whether the tag is the mark of an earlier run.
+func (r Run) after(key string) bool {
+	rank, ok := strings.CutPrefix(key, keyPrefix)
+	return ok && rank < r.rank()
+}
+
+func isRotation(value string) bool { return strings.HasSuffix(value, " "+string(Rotate)) }
+
 // Ended reports whether the run itself has ended, as far as its mark says.
 func (m Marks) Ended(r Run) bool { return slices.Contains(m, Mark{r.Type, true, r.rank()}) }
 
-// Open reports whether one of the runs has not ended, as far as its mark says.
+// Open reports whether an event has not ended, as far as its mark says.
 func (m Marks) Open() bool {
-	return slices.ContainsFunc(m, func(mark Mark) bool { return !mark.Ended })
+	return slices.ContainsFunc(m, func(mark Mark) bool { return !mark.Ended && mark.Type != Rotate })
+}
+
+// AtWork reports whether a run of an event may be at work: it has not ended, and its
+// function may still run.
+func (m Marks) AtWork(now time.Time) bool {
+	return slices.ContainsFunc(m, func(mark Mark) bool { return !mark.Ended && mark.Type != Rotate && !mark.dead(now) })
 }
