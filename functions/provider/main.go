@@ -7,7 +7,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -16,8 +15,6 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"cloney-s3-credentials/internal/edge"
 	"cloney-s3-credentials/internal/guard"
@@ -64,12 +61,13 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 	iam := users.New(cfg, users.Options{
 		Path:     name.Path(cfg.Region),
 		Boundary: os.Getenv("PERMISSIONS_BOUNDARY_ARN"),
-		Account:  func(ctx context.Context) (string, string, error) { return account(ctx, cfg) },
+		Account:  edge.Account(cfg),
 	})
-	kept := secrets.New(cfg)
+	rotator := os.Getenv("ROTATION_FUNCTION_ARN")
+	kept := secrets.New(cfg, secrets.Options{Rotator: rotator})
 	provisioner := &provision.Provisioner{
 		Users: iam, Keys: iam, Policies: iam, Attachments: iam,
-		Secrets: kept, Keeping: kept, Versions: kept, Readers: kept,
+		Secrets: kept, Keeping: kept, Versions: kept, Readers: kept, Rotations: kept,
 		Prober: probe.New(cfg, log), Log: log, Role: os.Getenv("PROVIDER_ROLE_ARN"),
 	}
 	watch := guard.Guard{Users: iam}
@@ -85,24 +83,10 @@ func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
 		Log:            log,
 		AllowedBuckets: spec.Patterns(os.Getenv("ALLOWED_BUCKETS")),
 		AllowedReaders: spec.Patterns(os.Getenv("ALLOWED_READERS")),
+		Rotates:        rotator != "",
 		ResponseHosts:  spec.Patterns(os.Getenv("RESPONSE_HOSTS")),
 		Home:           resource.Home{Region: cfg.Region, Accounts: spec.Patterns(os.Getenv("STACK_ACCOUNTS"))},
 		LogStream:      lambdacontext.LogStreamName,
 		Metrics:        &metric.Sink{Function: lambdacontext.FunctionName, Out: os.Stdout},
 	}
-}
-
-// account asks STS for the function's own partition and account, which no
-// event is trusted to say. The call needs no permission.
-func account(ctx context.Context, cfg aws.Config) (partition, id string, err error) {
-	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	// As an outcome, so that being throttled is waited out here too.
-	if err = edge.Outcome(err, nil); err != nil {
-		return "", "", fmt.Errorf("asking for the function's account: %w", err)
-	}
-	self, err := arn.Parse(aws.ToString(out.Arn))
-	if err != nil {
-		return "", "", fmt.Errorf("asking for the function's account: %w", err)
-	}
-	return self.Partition, self.AccountID, nil
 }

@@ -33,6 +33,9 @@ func TestTheTemplatesSettingsArrive(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	if !handler.Rotates {
+		t.Error("ROTATION_FUNCTION_ARN does not arrive")
+	}
 }
 
 // What is logged at level WARN is counted, whichever part of the provider says it.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/policy"
@@ -47,7 +48,7 @@ var plans = []struct {
 	{"Update: a new Serial", update(serial(2)), one()},
 	{"Update: the Serial of before", update(), two()},
 	{"Update: the Serial of before, and it was proven", update(), two(func(o *plan.Observed) {
-		o.User.Tags[name.TagCompleted] = plan.Completed([]string{plan.Proof("A", create().Spec.Scope)}, create().Spec, "B")
+		o.User.Tags[name.TagCompleted] = plan.Completed([]string{keyring.Proof("A", create().Spec.Scope)}, create().Spec, "B")
 	})},
 	{"Update: a third Serial, the replaced key is not in use", update(serial(3)), two()},
 	{"Update: a third Serial, the current key was switched off", update(serial(3)), with("A-90 B-3-off", "1:A=previous 2:B=current")},
@@ -68,7 +69,35 @@ var plans = []struct {
 	{"Replacement: a secret of its own", update(renamed("new", "cloney/new")), one(noUser, noSecret, other(finished(user, create(), "A"), "A-90"))},
 	{"Replacement: the secret is shared", update(serial(2), renamed("new", secret)), two(noUser, other(finished(user, create(), "B"), "A-90 B-30"))},
 	{"Rollback of that", update(serial(2), rollback("new")), with("A-90 B-30", "1:A 2:B=previous 1:N=current,latest", passed("new"), other(aUser("new"), "N-0"), func(o *plan.Observed) { o.User = finished(user, create(), "B") })},
+	{"Create: rotated by a schedule, with another grace", create(scheduled(monthly), graced(30)), plan.Observed{}},
+	{"Update: a schedule", update(scheduled(monthly)), one(rotates(""))},
+	{"Update: a schedule and a new Serial", update(scheduled(monthly), serial(2)), one(rotates(""))},
+	{"Update: another schedule", update(scheduled("rate(1 day)")), one(rotates(monthly))},
+	{"Update: no schedule any more", update(), one(rotates(monthly))},
+	{"Update: another grace", update(graced(30)), one()},
+	{"Update: the grace of before", update(), one(func(o *plan.Observed) { o.Secret.Tags[name.TagGrace] = "30" })},
+	{"Update: another bucket, in the middle of a rotation", update(scheduled(monthly), buckets("two")), halfDone()},
+	{"Update: no schedule any more, in the middle of a rotation", update(), halfDone()},
+	{"Update: the same, and a crash has left its version", update(), halfDone(rotates(""), func(o *plan.Observed) { o.Keys = keys("A-90") })},
+	{"Update: another secret, in the middle of a rotation", update(scheduled(monthly), moved("cloney/other")), halfDone(aside)},
+	{"Update: another schedule, and Secrets Manager tests the one of before", update(scheduled("rate(1 day)")), with("A-90", "1:A=current x=pending", rotates(monthly))},
+	{"Replacement: the secret is shared, in the middle of a rotation", update(scheduled(monthly), renamed("new", secret)), halfDone(noUser, other(finished(user, create(), "A"), "A-90 B-0"))},
+	{"Update: somebody has cancelled a rotation in the middle", update(scheduled(monthly)), halfDone(rotates(""))},
+	{"Rollback to another schedule, in the middle of a rotation", update(scheduled("rate(1 day)")), halfDone(func(o *plan.Observed) {
+		o.User = finished(user, create(scheduled("rate(1 day)")), "A")
+	})},
+	{"Update: a new Serial after rotations, and a key that is gone", update(scheduled(monthly), serial(2)), with("B-1", "1:A=previous 1:B=current,latest", rotates(monthly),
+		labelled("A", name.ProvenLabel("0123456789abcdef")), labelled("A", name.AnnouncedLabel("A")))},
+	{"Update: a secret from a skipped rollback is still rotated", update(), with("A-90 B-1", "1:A=current", used("B", 0), func(o *plan.Observed) {
+		o.Formers = []access.SecretInfo{{Name: "cloney/b", Tags: tags(user), Versions: versions("2:B=current 2:C=pending"), Rotation: access.Rotation{On: true}}}
+		o.User.Tags = remembering("cloney/b").Tags
+	})},
 	{"Rollback of a new Serial that failed before it was current", update(), with("A-90 B-0", "1:A=current 2:B=latest")},
+}
+
+// halfDone is in the middle of a rotation: its key B is stored, and not current.
+func halfDone(changes ...find) plan.Observed {
+	return with("A-90 B-0", "1:A=current 1:B=pending,latest", append([]find{rotates(monthly)}, changes...)...)
 }
 
 // What is done, and what has to wait for what, is to be read in testdata/plans.txt.

@@ -105,6 +105,7 @@ func (p *planner) secret(user needs) needs {
 	if len(p.want.Spec.Readers) > 0 {
 		wanted[name.TagReaders] = "true"
 	}
+	maps.Copy(wanted, name.GraceTags(p.want.Spec.GraceDays))
 	moved := p.moved()
 	if len(moved) > 0 && p.former.Tags[name.TagPromoted] != "" {
 		wanted[name.TagPromoted] = p.former.Tags[name.TagPromoted]
@@ -155,7 +156,7 @@ func (p *planner) existing(secret string, wanted map[string]string, user needs) 
 		}, place))
 	}
 	delete(wanted, name.TagKMSKey) // RekeySecret says which one it is
-	if set, unset := p.changed(wanted, p.seen.Secret.Tags); len(set)+len(unset) > 0 {
+	if set, unset := p.changed(wanted, p.seen.Secret.Tags, name.TagGrace); len(set)+len(unset) > 0 {
 		if set[name.TagPhysical] != "" {
 			place = after(place, user) // it passes to a user that is there
 		}
@@ -181,8 +182,11 @@ func (p *planner) remove(all needs) {
 	kept := p.keptSecrets()
 	for _, former := range p.seen.Formers {
 		if !slices.Contains(kept, former.Name) {
-			p.add(DeleteSecret{former.Name, user}, all)
-		} else if p.locked(former) && former.Tags[name.TagLocked] == "" {
+			p.add(DeleteSecret{former.Name, user}, all, p.dropPending(former, all))
+			continue
+		}
+		p.stopRotating(former, all)
+		if p.locked(former) && former.Tags[name.TagLocked] == "" {
 			p.add(TagSecret{Name: former.Name, Set: map[string]string{name.TagLocked: "true"}}, all)
 		}
 	}

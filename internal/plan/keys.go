@@ -69,7 +69,7 @@ func (p *planner) mint(current access.Version, user, policies, secret needs) (ne
 	if current.ID != "" {
 		ready = p.add(Promote{Secret: s.SecretName, From: current.ID}, ready)
 		for _, v := range p.ring.Forgotten(current.ID, deleted) {
-			p.add(Unlabel{s.SecretName, v.ID, name.KeyLabel(keyring.Serial(v), keyring.KeyID(v))}, ready)
+			p.forget(s.SecretName, v, name.KeyLabel(keyring.Serial(v), keyring.KeyID(v)), ready)
 		}
 	}
 	return after(ready, p.strays("", ready)), nil

@@ -16,7 +16,7 @@
 //     nothing, somebody took the tags off;
 //   - Undo: what a failed run takes back, and GiveBack: to whom a secret passes
 //     that two users share;
-//   - Accepted, Stood and Proof: what was completed and proven before. A rollback to it
+//   - Accepted, Stood and keyring.Proof: what was completed and proven before. A rollback to it
 //     proves nothing again.
 //
 // Three decisions are elsewhere: which event is later (package order), which key
@@ -37,6 +37,8 @@
 // attached elsewhere holds up nothing else, but the
 // secrets where a stranger's user has the name. A key that is in use is never deleted to make room: the plan
 // is refused instead. So is a plan that would touch an entity of someone else.
+// A rotation that has not ended is left to Secrets Manager and the rotator, unless
+// nothing can finish it any more. The schedule is set once AWSCURRENT names its key.
 // A user that has lost its permissions boundary gets it back before it is given
 // anything; one that someone has put under a boundary of their own gets no new key
 // or policy.
@@ -133,10 +135,6 @@ type Observed struct {
 	OtherKeys []access.Key
 }
 
-// Grace is how long a replaced key must have gone unused before it may be
-// deleted to make room (RotationGraceDays' default).
-const Grace = 7 * 24 * time.Hour
-
 // Refused says why a plan cannot be made. Nothing was done.
 type Refused string
 
@@ -173,7 +171,11 @@ func Converge(want Desired, seen Observed, now time.Time) ([]Task, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.remove(after(policies, secret, key))
+	schedule, err := p.schedule(after(policies, secret, key))
+	if err != nil {
+		return nil, err
+	}
+	p.remove(after(policies, secret, key, schedule))
 	if p.incomplete() || len(p.tasks) > 0 {
 		p.complete()
 	}
@@ -208,8 +210,8 @@ func newPlanner(want Desired, seen Observed, now time.Time) *planner {
 		p.back, p.stood = slices.Contains(remembers, Accepted(want.Spec)), slices.Contains(remembers, Stood(want.Spec))
 	}
 	p.ring = keyring.Ring{
-		User: want.Spec.UserName, Keys: seen.Keys, Others: seen.OtherKeys, Versions: p.versions(), LastUse: seen.LastUse,
-		Replaced: p.promotedAt(), Grace: Grace, Now: now,
+		User: want.Spec.UserName, Secret: p.rotating(), Keys: seen.Keys, Others: seen.OtherKeys, Versions: p.versions(), LastUse: seen.LastUse,
+		Replaced: p.promotedAt(), Grace: name.Days(want.Spec.GraceDays), Now: now,
 	}
 	for _, former := range slices.Concat(seen.Formers, seen.Lost) {
 		p.ring.Former = append(p.ring.Former, former.Versions...)

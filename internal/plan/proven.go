@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 
@@ -16,31 +15,26 @@ import (
 // does not prove it again: the bucket may be gone by then, and CloudFormation
 // has no third way.
 
-// digits of a digest, and how many of them a tag's value holds.
-const (
-	digits       = 16
-	mostRemember = 15
-)
+// mostRemember is how many digests a tag's value holds.
+const mostRemember = 15
 
 // Accepted stands for properties that were completed: what may be accessed, who
 // may read, and the KMS key. What the account's owner has narrowed since, and
 // readers and KMS keys that are gone since, do not stop who goes back to them.
-func Accepted(s spec.Spec) string { return digest("accepted", s.Scope, s.Readers, s.KMSKey) }
-
-// Stood stands for all that was completed together: beside what Accepted stands
-// for, the secret and the Serial. Who comes back to that goes back, and a new key or
-// a new name is none of what the Update is for.
-func Stood(s spec.Spec) string {
-	return digest("stood", s.Scope, s.Readers, s.KMSKey, s.SecretName, s.Serial, s.Verify)
+func Accepted(s spec.Spec) string {
+	return keyring.Digest("accepted", s.Scope, s.Readers, s.KMSKey)
 }
 
-// Proof stands for a key that was proven for a scope.
-func Proof(keyID string, scope access.Scope) string { return digest("proof", keyID, scope) }
-
-func digest(parts ...any) string {
-	// Strings, booleans, times and lists of them cannot fail to marshal.
-	text, _ := json.Marshal(parts)
-	return strings.ReplaceAll(name.Token(string(text)), "-", "")[:digits]
+// Stood stands for all that was completed together: beside what Accepted stands
+// for, the secret, the Serial and the schedule. Who comes back to that goes back, and
+// a new key, a new name or a new schedule is none of what the Update is for.
+func Stood(s spec.Spec) string {
+	parts := []any{"stood", s.Scope, s.Readers, s.KMSKey, s.SecretName, s.Serial, s.Verify}
+	if s.Schedule != "" {
+		// Only then: what users remember from before there were schedules stays true.
+		parts = append(parts, s.Schedule)
+	}
+	return keyring.Digest(parts...)
 }
 
 // completed returns what the user's tags remember.
@@ -50,7 +44,7 @@ func completed(userTags map[string]string) []string {
 
 // Finished reports whether a user was ever completed. Until then it is
 // half-made.
-func Finished(user *access.User) bool { return user != nil && user.Tags[name.TagCompleted] != "" }
+func Finished(user *access.User) bool { return user != nil && name.Finished(user.Tags) }
 
 // Forgot reports whether what a user remembers was taken off with its other tags:
 // each remembers from its first moment on how far its policies go. So it may have
@@ -62,10 +56,10 @@ func Forgot(user access.User) bool { return user.Tags[name.TagPolicies] == "" }
 func Completed(before []string, s spec.Spec, proven string) string {
 	now := []string{Accepted(s), Stood(s)}
 	if s.Verify && proven != "" {
-		now = append(now, Proof(proven, s.Scope))
+		now = append(now, keyring.Proof(proven, s.Scope))
 	}
 	for _, digest := range before {
-		if !slices.Contains(now, digest) && len(digest) == digits && len(now) < mostRemember {
+		if !slices.Contains(now, digest) && len(digest) == keyring.DigestLength && len(now) < mostRemember {
 			now = append(now, digest)
 		}
 	}
@@ -99,7 +93,10 @@ func (p *planner) unproven() bool {
 	})
 }
 
-// proven reports whether the version's key was proven for what is desired.
+// proven reports whether the version's key was proven for what is desired: by an
+// event, as the user remembers, or by a rotation, as the version says.
 func (p *planner) proven(version access.Version) bool {
-	return p.seen.User != nil && slices.Contains(completed(p.seen.User.Tags), Proof(keyring.KeyID(version), p.want.Spec.Scope))
+	scope := p.want.Spec.Scope
+	byRotation := keyring.Proven(version, scope)
+	return p.seen.User != nil && (byRotation || slices.Contains(completed(p.seen.User.Tags), keyring.Proof(keyring.KeyID(version), scope)))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"cloney-s3-credentials/internal/keyring"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/plan"
 )
@@ -34,7 +35,7 @@ func TestWhatWasAccepted(t *testing.T) {
 		}
 	}
 	scope := create().Spec.Scope
-	if plan.Proof("A", scope) == plan.Proof("B", scope) || plan.Proof("A", scope) == plan.Proof("A", create(buckets("two")).Spec.Scope) || plan.Proof("A", scope) == was {
+	if keyring.Proof("A", scope) == keyring.Proof("B", scope) || keyring.Proof("A", scope) == keyring.Proof("A", create(buckets("two")).Spec.Scope) || keyring.Proof("A", scope) == was {
 		t.Error("two proofs are the same")
 	}
 }
@@ -62,10 +63,10 @@ func TestWhatStood(t *testing.T) {
 
 // The tag remembers the youngest, once each, and is no longer than a tag's value.
 func TestWhatAUserRemembers(t *testing.T) {
-	accepted, stood, proof := plan.Accepted(create().Spec), plan.Stood(create().Spec), plan.Proof("A", create().Spec.Scope)
+	accepted, stood, proof := plan.Accepted(create().Spec), plan.Stood(create().Spec), keyring.Proof("A", create().Spec.Scope)
 	var before []string
 	for n := range 40 {
-		before = append(before, plan.Proof(fmt.Sprint("K", n), create().Spec.Scope))
+		before = append(before, keyring.Proof(fmt.Sprint("K", n), create().Spec.Scope))
 	}
 	for what, c := range map[string]struct {
 		before []string

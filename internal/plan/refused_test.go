@@ -47,6 +47,8 @@ var refusals = []struct {
 	{"Update: the replaced key was replaced lately, and not used", update(serial(3)), with("A-90 B-3", "1:A=previous 2:B=current")},
 	{"Update: a key made by hand is in use", update(serial(2)), with("A-90 X-9", "1:A=current", yesterday("X"))},
 	{"Update: a rotation has not finished", update(serial(2)), with("A-90 B-0", "1:A=current 1:B=pending")},
+	{"Update: the same, in a former secret", update(serial(2), moved("cloney/b")), with("A-90 B-0", "1:A=current 1:B=pending", aside)},
+	{"Update: another schedule, in the middle of a rotation", update(scheduled("rate(1 day)")), halfDone()},
 	{"Update: a new key under somebody else's boundary", update(serial(2)), one(bounded(otherBoundary))},
 	{"Update: or in place of one that is gone", update(), with("", "1:A=current", bounded(otherBoundary))},
 	{"Update: one more policy under somebody else's boundary", update(buckets(many()...)), one(bounded(otherBoundary))},

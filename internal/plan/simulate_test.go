@@ -27,14 +27,16 @@ type world struct {
 	lived                                      bool              // AWSCURRENT's key did
 	proven                                     map[string]bool   // versions
 	readers                                    []string
-	begun                                      []access.Place // what the user had and shall have
+	rotation                                   map[string]access.Rotation // by secret
+	ended                                      map[string]bool            // secrets whose AWSPENDING came off
+	begun                                      []access.Place             // what the user had and shall have
 }
 
 // What stands for the new version, and its key.
 const minted, newKey = "", "new"
 
 func worldOf(want plan.Desired, seen plan.Observed) *world {
-	w := &world{want: want, seen: seen, user: seen.User != nil, secret: seen.Secret != nil, made: map[string][]access.Place{}, attached: map[string][]access.Place{}, keys: map[string]access.Key{}, versions: map[string]string{}, proven: map[string]bool{}}
+	w := &world{want: want, seen: seen, user: seen.User != nil, secret: seen.Secret != nil, made: map[string][]access.Place{}, attached: map[string][]access.Place{}, keys: map[string]access.Key{}, versions: map[string]string{}, proven: map[string]bool{}, rotation: map[string]access.Rotation{}, ended: map[string]bool{}}
 	for _, existing := range seen.Policies {
 		w.attached[existing.Name] = policy.Places(existing.Document)
 	}
@@ -47,6 +49,7 @@ func worldOf(want plan.Desired, seen plan.Observed) *world {
 		}
 		current, _ := secret.Labelled(access.Current)
 		w.current = current.ID
+		w.rotation[secret.Name] = secret.Rotation
 	}
 	w.bounded = seen.User != nil && seen.User.Boundary.Holds()
 	w.restored = w.secret && seen.Secret.Deleted.IsZero()
@@ -113,6 +116,7 @@ func (w *world) checkEnd() {
 		}
 	}
 	w.ensure(w.completed && w.lives(), "AWSCURRENT names no live key, or it was not completed")
+	w.ensure(w.rotation[w.want.Spec.SecretName].Holds(w.want.Spec.Schedule), "it is rotated %+v", w.rotation[w.want.Spec.SecretName])
 	w.ensure(slices.Equal(slices.Sorted(slices.Values(w.readers)), w.want.Spec.Readers) || len(w.want.Spec.Readers)+len(w.readers) == 0, "%v read", w.readers)
 }
 
@@ -153,6 +157,7 @@ func (w *world) apply(step plan.Step) {
 	case plan.Unlabel:
 		_, there := w.keys[w.versions[s.Version]]
 		w.ensure(!there, "a key that is there is forgotten")
+		w.ended[s.Secret] = w.ended[s.Secret] || s.Label == access.Pending
 	case plan.Complete:
 		w.completed = true
 	default:
@@ -188,27 +193,65 @@ func (w *world) applyToSecret(step plan.Step) {
 		w.readers = s.Readers
 	case plan.DeleteResourcePolicy:
 		w.readers = nil
+	case plan.Schedule:
+		w.ensure(w.lives() && w.user, "it is rotated before it has a key")
+		_, pending := w.pendingIn(s.Secret)
+		w.ensure(!pending || w.ended[s.Secret] || s.Tolerant, "Secrets Manager takes no schedule while a rotation has not ended")
+		w.rotation[s.Secret] = access.Rotation{On: true, Schedule: s.Expression, Function: rotator, Wanted: rotator}
+	case plan.CancelRotation:
+		w.ensure(w.rotation[s.Secret].On, "%s is not rotated", s.Secret)
+		w.rotation[s.Secret] = access.Rotation{}
 	case plan.DeleteSecret:
+		_, pending := w.pendingIn(s.Name)
+		w.ensure(!pending, "the key of a rotation is left")
 		w.ensure(w.lives(), "what moves along is not there yet")
 		return
 	}
 	w.ensure(w.secret && w.restored, "%s: it is not there", plan.Describe(step))
 }
 
+// pendingIn is the key of a rotation of the secret that has not ended, as long as it
+// lives.
+func (w *world) pendingIn(secret string) (key string, there bool) {
+	for _, seen := range secrets(w.seen) {
+		pending, _ := seen.Labelled(access.Pending)
+		if key = keyring.KeyID(pending); seen.Name == secret && !pending.Has(access.Current) {
+			_, there = w.keys[key]
+			return key, there
+		}
+	}
+	return "", false
+}
+
+// lost reports whether the key is one of a rotation that nothing can finish any more.
+func (w *world) lost(id string) bool {
+	_, others := (keyring.Ring{Keys: w.seen.OtherKeys}).Find(id)
+	for _, seen := range secrets(w.seen) {
+		pending, _ := seen.Labelled(access.Pending)
+		off := !w.rotation[seen.Name].On
+		moved := seen.Name != w.want.Spec.SecretName && w.lives()
+		if keyring.KeyID(pending) == id && (off || moved || others) {
+			return true
+		}
+	}
+	return false
+}
+
 func (w *world) deleteKey(id string) {
+	ended := w.lost(id)
 	_, there := w.keys[id]
 	off := !w.keys[id].Active
 	delete(w.keys, id)
-	w.ensure(there, "key %s is gone already", id)
+	w.ensure(there || ended, "key %s is gone already", id)
 	w.ensure(off || w.versions[w.current] != id, "the current key %s goes", id)
-	ring := keyring.Ring{Keys: w.seen.Keys, Others: w.seen.OtherKeys, LastUse: w.seen.LastUse, Grace: plan.Grace, Now: now}
+	ring := keyring.Ring{Keys: w.seen.Keys, Others: w.seen.OtherKeys, LastUse: w.seen.LastUse, Grace: name.Days(name.DefaultGraceDays), Now: now}
 	for _, secret := range secrets(w.seen) {
 		ring.Versions = secret.Versions
 		ring.Replaced, _ = time.Parse(time.RFC3339, secret.Tags[name.TagPromoted])
 	}
 	key, _ := ring.Find(id)
 	_, leaked := ring.SwitchedOff()
-	w.ensure(!ring.InUse(key) || off && leaked, "key %s goes, and is in use", id)
+	w.ensure(!ring.InUse(key) || off && leaked || ended, "key %s goes, and is in use", id)
 }
 
 func (w *world) mint(s plan.Mint) {

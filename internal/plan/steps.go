@@ -123,9 +123,21 @@ type (
 		Secret, Version, KeyID, From string
 		Note                         bool
 	}
-	// Unlabel takes our label from a version whose key is gone, so that Secrets
+	// Unlabel takes a label from a version whose key is gone, so that Secrets
 	// Manager may drop the version: it keeps every labelled one, up to a limit.
 	Unlabel struct{ Secret, Version, Label string }
+	// Schedule has Secrets Manager rotate the secret by the schedule, and not at once.
+	Schedule struct {
+		Secret, Expression string
+		// Tolerant: all of this stood before. If Secrets Manager refuses, the log says
+		// so, and the next run tries again.
+		Tolerant bool
+	}
+	// CancelRotation has the secret rotated no more.
+	CancelRotation struct {
+		Secret   string
+		Tolerant bool // as in Schedule
+	}
 	// DeleteKey deletes a key that is not in use.
 	DeleteKey struct{ User, ID string }
 
@@ -177,6 +189,10 @@ func (s Prove) Effect() (verb, entity string)        { return "verify the key in
 func (s Promote) Effect() (verb, entity string)      { return "make the key current in secret", s.Secret }
 func (s Unlabel) Effect() (verb, entity string) {
 	return "forget version", s.Version + " of secret " + s.Secret
+}
+func (s Schedule) Effect() (verb, entity string) { return "schedule the rotation of secret", s.Secret }
+func (s CancelRotation) Effect() (verb, entity string) {
+	return "stop the rotation of secret", s.Secret
 }
 func (s DeleteKey) Effect() (verb, entity string) { return "delete key", s.ID + " of " + s.User }
 func (s Complete) Effect() (verb, entity string)  { return "complete user", s.User }

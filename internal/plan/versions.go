@@ -46,10 +46,11 @@ func (p *planner) wanted(former access.SecretInfo) bool {
 }
 
 // livingIn returns the user's keys that live and that a version of the secret
-// records.
+// records, but for the one of a rotation that has not ended: it keeps no secret.
 func (p *planner) livingIn(secret access.SecretInfo) (living []string) {
+	pending, _ := unfinished(secret)
 	for _, key := range p.seen.Keys {
-		if key.Active && (keyring.Ring{Versions: secret.Versions}).Recorded(key.ID) {
+		if key.Active && key.ID != keyring.KeyID(pending) && (keyring.Ring{Versions: secret.Versions}).Recorded(key.ID) {
 			living = append(living, key.ID)
 		}
 	}
@@ -109,8 +110,9 @@ func (p *planner) moved() []access.Version {
 		_, there := (keyring.Ring{Keys: p.seen.Keys}).Find(keyring.KeyID(v))
 		return there && !here.Recorded(keyring.KeyID(v))
 	}
+	pending, _ := unfinished(*p.former)
 	for _, v := range p.former.Versions {
-		if v.ID != current.ID && v.ID != previous.ID && lives(v) && !keyring.Untold(v) {
+		if v.ID != current.ID && v.ID != previous.ID && v.ID != pending.ID && lives(v) && !keyring.Untold(v) {
 			moved = append(moved, v)
 		}
 	}
@@ -155,10 +157,11 @@ func stored(versions []access.Version, another access.Version) (after []access.V
 	return append(after, another)
 }
 
-// CopiedLabels are the labels that a version keeps in another secret.
+// CopiedLabels are the labels that a version keeps in another secret: what they say of
+// its key stays true.
 func CopiedLabels(v access.Version) (labels []string) {
 	for _, label := range v.Labels {
-		if _, _, ours := name.ParseKeyLabel(label); ours {
+		if name.IsOwnLabel(label) && label != name.LabelLatest && label != name.LabelTried {
 			labels = append(labels, label)
 		}
 	}

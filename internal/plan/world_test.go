@@ -53,7 +53,7 @@ type (
 // create wants the user u with bucket "one", Serial 1.
 func create(changes ...change) plan.Desired {
 	d := plan.Desired{Owner: owner, Run: event("Create me", 0, 0), Spec: spec.Spec{
-		Scope: access.Scope{Source: true, Places: []access.Place{"one"}}, UserName: user, SecretName: secret, Serial: 1, Verify: true,
+		Scope: access.Scope{Source: true, Places: []access.Place{"one"}}, UserName: user, SecretName: secret, Serial: 1, GraceDays: name.DefaultGraceDays, Verify: true,
 	}}
 	for _, change := range changes {
 		change(&d)
@@ -75,6 +75,33 @@ func serial(n int) change        { return func(d *plan.Desired) { d.Spec.Serial 
 func moved(to string) change     { return func(d *plan.Desired) { d.Spec.SecretName = to } }
 func kms(key string) change      { return func(d *plan.Desired) { d.Spec.KMSKey = key } }
 func unverified(d *plan.Desired) { d.Spec.Verify = false }
+func graced(days int) change     { return func(d *plan.Desired) { d.Spec.GraceDays = days } }
+func scheduled(by string) change { return func(d *plan.Desired) { d.Spec.Schedule = by } }
+
+// monthly is a schedule, and rotator the function that goes by it.
+const (
+	monthly = "rate(30 days)"
+	rotator = "arn:aws:lambda:eu-west-1:123456789012:function:cloney-s3-credentials-rotator"
+)
+
+// rotates says that the secret is rotated by a schedule; empty: not any more.
+func rotates(by string) find {
+	return func(o *plan.Observed) {
+		o.Secret.Rotation = access.Rotation{On: by != "", Schedule: by, Function: rotator, Wanted: rotator}
+	}
+}
+
+// labelled puts one more label on the version of a key.
+func labelled(key, label string) find {
+	return func(o *plan.Observed) {
+		for i, v := range o.Secret.Versions {
+			if keyring.KeyID(v) == key {
+				o.Secret.Versions[i].Labels = append(v.Labels, label)
+			}
+		}
+	}
+}
+
 func buckets(names ...access.Place) change {
 	return func(d *plan.Desired) { d.Spec.Scope.Places = names }
 }
@@ -251,6 +278,12 @@ func detail(step plan.Step) string {
 		return fmt.Sprintf(" for Serial %d", s.Serial) + map[bool]string{true: ", current at once"}[s.First]
 	case plan.Prove:
 		return ": " + which(s.Version)
+	case plan.Schedule:
+		return ": " + s.Expression + map[bool]string{true: ", if Secrets Manager takes it"}[s.Tolerant]
+	case plan.Unlabel:
+		if !strings.HasPrefix(s.Label, name.TagPrefix+"serial:") {
+			return ": " + s.Label
+		}
 	case plan.Promote:
 		return fmt.Sprintf(": %s after %s", which(s.Version), s.From) + map[bool]string{true: ", and note when"}[s.Note]
 	}

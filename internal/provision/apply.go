@@ -151,8 +151,8 @@ func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 	if err != nil {
 		return err
 	}
-	r.turn <- struct{}{}
-	defer func() { <-r.turn }()
+	r.looks <- struct{}{}
+	defer func() { <-r.looks }()
 	if len(r.users) == 0 {
 		// The user carries the run's mark from its first moment on.
 		r.until = began.Add(r.lease())

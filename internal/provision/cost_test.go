@@ -21,6 +21,7 @@ var costs = []struct {
 	{"Update, nothing changes", 6, 2, func(w *world, d plan.Desired) { w.update(d, d) }},
 	{"Update, another bucket", 10, 5, func(w *world, d plan.Desired) { w.update(d, stack(verify(false), buckets("two"))) }},
 	{"Update, a new Serial", 12, 7, func(w *world, d plan.Desired) { w.update(d, stack(verify(false), serial(2))) }},
+	{"Update, a schedule", 10, 5, func(w *world, d plan.Desired) { w.update(d, stack(verify(false), scheduled(monthly))) }},
 	{"Delete", 12, 5, func(w *world, d plan.Desired) { w.remove(d) }},
 	{"Delete of a Create that made nothing", 0, 0, func(w *world, d plan.Desired) {
 		if err := w.tryDelete(target(d, name.NotCreated(user))); err != nil {

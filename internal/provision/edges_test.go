@@ -54,7 +54,7 @@ func TestThrottlingThroughTheEdges(t *testing.T) {
 					Account: func(context.Context) (string, string, error) { return "aws", "123456789012", nil },
 				})
 				p := provision.Provisioner{
-					Users: iam, Keys: iam, Policies: iam, Attachments: iam, Secrets: secrets.New(cfg), Log: slog.New(slog.DiscardHandler),
+					Users: iam, Keys: iam, Policies: iam, Attachments: iam, Secrets: secrets.New(cfg, secrets.Options{}), Log: slog.New(slog.DiscardHandler),
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), lambda)
 				defer cancel()

@@ -100,3 +100,14 @@ type Readers interface {
 	// error.
 	DeleteResourcePolicy(ctx context.Context, name string) error
 }
+
+// Rotations is how Secrets Manager rotates secrets. access.ErrInvalid: it refuses, among
+// others while a rotation of the secret has not ended.
+type Rotations interface {
+	// Schedule has the secret rotated by a schedule, with the provider's own function,
+	// and not at once. access.ErrDenied: the function cannot be invoked.
+	Schedule(ctx context.Context, name, schedule string) error
+	// CancelRotation has the secret rotated no more, and stops a rotation that is in
+	// progress. Its version stays.
+	CancelRotation(ctx context.Context, name string) error
+}

@@ -25,6 +25,7 @@ type Provisioner struct {
 	Keeping     Keeping
 	Versions    issue.Versions
 	Readers     Readers
+	Rotations   Rotations
 	Prober      issue.Prober
 	Log         *slog.Logger
 

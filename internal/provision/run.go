@@ -13,11 +13,13 @@ import (
 	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/patience"
 	"cloney-s3-credentials/internal/plan"
+	"cloney-s3-credentials/internal/turn"
 )
 
 // run is one delivery of one event at work. Its steps run at the same time.
 type run struct {
 	*Provisioner
+	turn.Writer
 	event    order.Run
 	owner    name.Owner
 	want     plan.Desired
@@ -26,7 +28,7 @@ type run struct {
 	issuer   issue.Issuer
 	removing bool // the run takes a user away that it has laid claim to
 
-	turn   chan struct{}     // holds one while the marks are read
+	looks  chan struct{}     // holds one while the marks are read
 	until  time.Time         // for how long the last look holds
 	looked bool              // the marks were read since the run left its own
 	waited bool              // until no call of an earlier run can be under way
@@ -53,7 +55,8 @@ type run struct {
 }
 
 func (p *Provisioner) begin(event order.Run, owner name.Owner) *run {
-	r := &run{Provisioner: p, event: event, owner: owner, turn: make(chan struct{}, 1), users: map[string]string{}, tried: map[string]bool{}, ids: map[string]string{}, gone: map[string]bool{}, locked: map[string]string{}}
+	r := &run{Provisioner: p, event: event, owner: owner, looks: make(chan struct{}, 1), users: map[string]string{}, tried: map[string]bool{}, ids: map[string]string{}, gone: map[string]bool{}, locked: map[string]string{}}
+	r.Writer = turn.Writer{Hold: r.hold, Note: r.note}
 	r.issuer = issue.Issuer{Guard: r, Keys: p.Keys, Versions: p.Versions, Secrets: p.Secrets, Prober: p.Prober, Log: p.Log}
 	return r
 }

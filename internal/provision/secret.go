@@ -34,6 +34,10 @@ func (r *run) secretStep(ctx context.Context, step plan.Step) error {
 		return r.putResourcePolicy(ctx, s)
 	case plan.DeleteResourcePolicy:
 		return r.deleteResourcePolicy(ctx, s)
+	case plan.Schedule:
+		return r.schedule(ctx, s)
+	case plan.CancelRotation:
+		return r.cancelRotation(ctx, s)
 	case plan.DeleteSecret:
 		return r.deleteSecret(ctx, s)
 	}

@@ -117,6 +117,14 @@ var failures = []struct {
 		_, err := w.tryUpdate(stack(), stack(buckets("two"), by(early)))
 		return err
 	}},
+	{"Update: a schedule, and the rotation function does not let itself be invoked", func(w *world) error {
+		w.CloseRotator(access.ErrDenied)
+		return w.after(stack(), stack(scheduled(monthly)))
+	}},
+	{"Update: a schedule that Secrets Manager does not take", func(w *world) error {
+		w.CloseRotator(access.ErrInvalid)
+		return w.after(stack(), stack(scheduled(monthly)))
+	}},
 	{"Delete: somebody attached a policy elsewhere", func(w *world) error {
 		w.create(stack())
 		w.AttachElsewhere(user+"-1", "a group")

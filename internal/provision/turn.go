@@ -65,8 +65,8 @@ func (r *run) lease() time.Duration { return cmp.Or(r.Lease, order.Lease) }
 // the last look was longer ago than order.Lease.
 func (r *run) hold(ctx context.Context) error {
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+	case r.looks <- struct{}{}:
+		defer func() { <-r.looks }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -174,48 +174,25 @@ func (r *run) letThemEnd(ctx context.Context) error {
 	return nil
 }
 
-// Write repeats f until it succeeds or fails for good, as long as it is the
-// run's turn. f has to have the same effect however often it is called.
-func (r *run) Write(ctx context.Context, wait patience.For, f func(context.Context) error) error {
-	return wait.Do(ctx, func() error {
-		err := r.try(ctx, f)
-		if errors.Is(err, errNoAnswer) && ctx.Err() == nil {
-			return fmt.Errorf("%w: %w", access.ErrBusy, err)
-		}
-		return err
-	})
-}
-
-// errNoAnswer: AWS has not answered within order.Attempt.
-var errNoAnswer = fmt.Errorf("AWS did not answer within %v", order.Attempt)
-
-// Once is Write for what must not be repeated after an unclear end.
-func (r *run) Once(ctx context.Context, wait patience.For, f func(context.Context) error) error {
-	return wait.Do(ctx, func() error { return r.try(ctx, f) })
-}
-
-// try calls f one time, if it is the run's turn.
-func (r *run) try(ctx context.Context, f func(context.Context) error) error {
-	if err := r.hold(ctx); err != nil {
-		return err
-	}
-	r.note()
-	attempt, cancel := context.WithTimeout(ctx, order.Attempt)
-	defer cancel()
-	err := f(attempt)
-	if err != nil && attempt.Err() != nil && ctx.Err() == nil {
-		return errNoAnswer
-	}
-	return err
-}
-
 // end marks the run as ended, where it has not made that sure already: who
-// comes after it need not wait.
+// comes after it need not wait, nor for a run of the rotator that was killed.
 func (r *run) end(ctx context.Context) {
 	for user := range r.users {
 		// A crash before this: who comes after it waits for nothing, once.
-		if err := patience.Nothing.Do(ctx, func() error { return r.Users.TagUser(ctx, user, r.event.Ended(), nil) }); err != nil {
+		killed := r.killed(user)
+		if err := patience.Nothing.Do(ctx, func() error { return r.Users.TagUser(ctx, user, r.event.Ended(), killed) }); err != nil {
 			r.Log.InfoContext(ctx, "the run could not be marked as ended; the next event waits some seconds", "user", user, "error", err.Error())
 		}
 	}
+}
+
+// killed are the marks that runs of the rotator have left on a user, as far as the run
+// has seen them.
+func (r *run) killed(user string) []string {
+	for _, seen := range []*access.User{r.seen.User, r.seen.Other} {
+		if seen != nil && seen.Name == user {
+			return r.event.Killed(seen.Tags)
+		}
+	}
+	return nil
 }

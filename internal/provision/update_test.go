@@ -37,6 +37,8 @@ func TestAnUpdateThatChangesNothingWritesNothing(t *testing.T) {
 		"serial":      {serial(7)},
 		"secret":      {secretName("cloney/other")},
 		"both":        {serial(2), secretName("cloney/other")},
+		"schedule":    {scheduled(monthly), graced(30)},
+		"all of that": {scheduled(monthly), graced(30), serial(2), secretName("cloney/other")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {

@@ -78,7 +78,7 @@ func (w *world) provisionerIn(region string) *provision.Provisioner {
 	account := w.In(region)
 	return &provision.Provisioner{
 		Users: account, Keys: account, Policies: account, Attachments: account, Secrets: account, Keeping: account,
-		Versions: account, Readers: account, Prober: account,
+		Versions: account, Readers: account, Rotations: account, Prober: account,
 		Log: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }
@@ -106,6 +106,13 @@ func buckets(names ...access.Place) change {
 
 func serial(n int) change { return func(d *plan.Desired) { d.Spec.Serial = n } }
 
+// monthly is a schedule.
+const monthly = "rate(30 days)"
+
+func scheduled(by string) change { return func(d *plan.Desired) { d.Spec.Schedule = by } }
+
+func graced(days int) change { return func(d *plan.Desired) { d.Spec.GraceDays = days } }
+
 func kmsKey(key string) change { return func(d *plan.Desired) { d.Spec.KMSKey = key } }
 
 func tags(pairs map[string]string) change { return func(d *plan.Desired) { d.Spec.Tags = pairs } }
@@ -130,7 +137,7 @@ func userName(user string) change {
 func stack(changes ...change) plan.Desired {
 	d := plan.Desired{Owner: owner, Spec: spec.Spec{
 		Scope:    access.Scope{Source: true, Places: []access.Place{"one"}},
-		UserName: user, SecretName: secret, Serial: 1, Verify: true,
+		UserName: user, SecretName: secret, Serial: 1, GraceDays: name.DefaultGraceDays, Verify: true,
 	}}
 	for _, change := range changes {
 		change(&d)
@@ -282,6 +289,9 @@ func (w *world) done(want plan.Desired, result provision.Result, err error) {
 	}
 	if !strings.HasSuffix(result.UserARN, "/"+user) || !strings.Contains(result.SecretARN, ":"+secret) || len(result.PolicyARNs) == 0 {
 		w.Errorf("answered with ARNs %+v", result)
+	}
+	if is := w.Rotation(secret); !is.Holds(want.Spec.Schedule) {
+		w.Errorf("the stack declares the schedule %q, and %s is rotated so: %+v", want.Spec.Schedule, secret, is)
 	}
 	var policies []string
 	for _, p := range w.Inventory().Policies {

@@ -111,14 +111,14 @@ func TestWhatTheProvisionerIsAskedFor(t *testing.T) {
 		fields := map[string]any{
 			"ResponseURL":           signed(now.Add(-4 * time.Second)),
 			"PhysicalResourceId":    "former",
-			"ResourceProperties":    properties(map[string]any{"Access": "Destination", "UserName": "new", "Serial": "2"}),
+			"ResourceProperties":    properties(map[string]any{"Access": "Destination", "UserName": "new", "Serial": "2", "RotationSchedule": "rate(30 days)", "RotationGraceDays": "30"}),
 			"OldResourceProperties": old,
 		}
 		run := order.Run{Type: order.Update, Request: requestID, Sent: now.Add(-4 * time.Second), Began: now}
 		want := plan.Desired{
 			Owner: owner, Run: run, PhysicalID: "former",
 			Former: plan.Former{UserName: "former", SecretName: "cloney/old", TagKeys: []string{"team"}, Readers: []string{reader}},
-			Spec:   spec.Spec{Scope: access.Scope{Destination: true, Places: []access.Place{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Verify: true},
+			Spec:   spec.Spec{Scope: access.Scope{Destination: true, Places: []access.Place{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Schedule: "rate(30 days)", GraceDays: 30, Verify: true},
 		}
 		w := world{update: func(_ context.Context, got plan.Desired) (provision.Result, error) {
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -158,6 +158,9 @@ func TestUnchanged(t *testing.T) {
 		"in another order":   {map[string]any{"Buckets": "data,logs"}, map[string]any{"Buckets": "logs,data"}, true},
 		"to wait longer":     {map[string]any{"ServiceTimeout": "60"}, nil, true},
 		"another Serial":     {nil, map[string]any{"Serial": 2}, false},
+		"another schedule":   {nil, map[string]any{"RotationSchedule": "rate(30 days)"}, false},
+		"another grace":      {nil, map[string]any{"RotationGraceDays": 30}, false},
+		"the usual grace":    {nil, map[string]any{"RotationGraceDays": "7"}, true},
 		"another bucket":     {nil, map[string]any{"Buckets": "logs"}, false},
 		"another tag":        {nil, map[string]any{"Tags": []any{map[string]string{"Key": "a", "Value": "b"}}}, false},
 		"to be proven":       {map[string]any{"Verify": false}, nil, false},

@@ -25,7 +25,7 @@ import (
 func FuzzEvent(f *testing.F) {
 	const id = "0c8ec1a3-1d8b-4a8a-b5c1-51f8c3a40cf5"
 	for _, text := range []string{
-		`{"Access": "Source", "Buckets": ["data"], "Serial": 2, "Verify": "False"}`,
+		`{"Access": "Source", "Buckets": ["data"], "Serial": 2, "Verify": "False", "RotationSchedule": "rate(30 days)", "RotationGraceDays": 3}`,
 		`{"Access": ["Source", "Destination"], "Buckets": "data,logs", "UserName": "former", "SecretName": "cloney/x"}`,
 		`{"Access": "Source", "Buckets": "data", "Tags": [{"Key": "é ", "Value": ""}], "SecretKmsKeyId": "alias/x"}`,
 		`{"Access": 1, "Buckets": {"a": [[]]}, "UserName": 0, "Serial": "0x1", "Tags": "x", "Verify": null, "Access": "Source"}`,
@@ -91,9 +91,10 @@ func newAccount(t *testing.T, logical, properties string) *account {
 	w.handler = resource.Handler{
 		Provisioner: &provision.Provisioner{
 			Users: w.Account, Keys: w.Account, Policies: w.Account, Attachments: w.Account, Secrets: w.Account,
-			Keeping: w.Account, Versions: w.Account, Readers: w.Account, Prober: w.Account, Log: log,
+			Keeping: w.Account, Versions: w.Account, Readers: w.Account, Rotations: w.Account, Prober: w.Account, Log: log,
 		},
-		Sender: &w.recorder, Log: log, LogStream: logStream,
+		Rotates: true,
+		Sender:  &w.recorder, Log: log, LogStream: logStream,
 	}
 	return w
 }

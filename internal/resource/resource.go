@@ -52,6 +52,7 @@ type Handler struct {
 	Log            *slog.Logger
 	AllowedBuckets []string // patterns, see spec.Rules; empty: any bucket
 	AllowedReaders []string // see spec.Rules; empty: anyone
+	Rotates        bool     // the provider has a function that rotates
 	ResponseHosts  []string // of local runs, see reply.ParseAddress
 	Home           Home     // whose events are served; zero: anyone's
 	LogStream      string   // named in answers, so that the log is found
@@ -263,7 +264,7 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	if unserved != nil && r.RequestType == Create {
 		return nothing, foreign{unserved}
 	}
-	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, AllowedReaders: h.AllowedReaders, Account: h.Home.account()}
+	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, AllowedReaders: h.AllowedReaders, Account: h.Home.account(), Rotates: h.Rotates}
 	if r.RequestType == Create {
 		rules.Now = r.run.Sent // every delivery of an event is judged alike
 	} else {

@@ -123,6 +123,7 @@ func (w *world) handle(ctx context.Context, raw []byte) error {
 		Home:           w.home,
 		Metrics:        w.metrics,
 		LogStream:      logStream,
+		Rotates:        true,
 	}
 	return handler.Handle(ctx, raw)
 }

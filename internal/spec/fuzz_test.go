@@ -30,6 +30,8 @@ func FuzzParse(f *testing.F) {
 		`{"Access": ["Destination"], "Buckets": ["data"], "UserName": "x", "SecretName": "cloney/y", "Serial": 2, "Verify": "FALSE"}`,
 		`{"Access": "Source", "Buckets": "data", "Tags": [{"Key": "a", "Value": "b"}, {"Key": "A", "Value": "b"}]}`,
 		`{"Access": "Source", "Buckets": "data", "SecretKmsKeyId": "alias/x", "ServiceTimeout": "330"}`,
+		`{"Access": "Source", "Buckets": "data", "RotationSchedule": "cron(0 8,20/4 ? JAN-DEC/2 SUN#1 *)", "RotationGraceDays": 30}`,
+		`{"Access": "Source", "Buckets": "data", "RotationSchedule": "rate(30 days)", "RotationGraceDays": "366"}`,
 		`{"Acess": null, "Buckets": [[], {}, null, 1e99, "\u0000", "*", "s3://x"], "Serial": -0.1, "": ""}`,
 		`{"Access": "Source", "Buckets": ["arn:aws:s3:eu-west-1:123456789012:accesspoint/x", "1.2.3.4", "a..b", "x--x-s3"]}`,
 		`{"Access": "Source", "Buckets": ["ABCD_Central_1", "...", "s3://Data/in/*", "1e11", "${x}", "a.s3.amazonaws.com"], "ExpiresAt": "2030-01-31 18:00:00.5 z", "BucketOwner": 1.2e10}`,
@@ -93,6 +95,7 @@ var (
 	readerRule = regexp.MustCompile(`^arn:aws:iam::[0-9]{12}:(root|(user|role)/[^*?$"\\]+)$`)
 	ownerRule  = regexp.MustCompile(`^([0-9]{12})?$`)
 	secretRule = regexp.MustCompile(`^cloney/[A-Za-z0-9/_+=.@-]{1,505}$`)
+	timeRule   = regexp.MustCompile(`^[0-9A-Za-z()#?*/, -]{0,256}$`) // RotationRules' ScheduleExpression
 	suffixRule = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
 )
 
@@ -124,6 +127,9 @@ func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 	t.Helper()
 	if !name.IsUser(s.UserName) {
 		t.Errorf("user %q", s.UserName)
+	}
+	if !timeRule.MatchString(s.Schedule) || s.GraceDays < 1 || s.GraceDays > 365 {
+		t.Errorf("schedule %q, %d days", s.Schedule, s.GraceDays)
 	}
 	if !secretRule.MatchString(s.SecretName) || suffixRule.MatchString(s.SecretName) {
 		t.Errorf("secret %q", s.SecretName)

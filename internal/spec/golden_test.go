@@ -59,6 +59,8 @@ func ruled(t *testing.T, where string) spec.Rules {
 	given := rules(t)
 	switch where {
 	case "in eu-west-1":
+	case "where nothing rotates":
+		given.Rotates = false
 	case "in cn-north-1":
 		given.Owner = owner(t, "aws-cn", "cn-north-1")
 	case "in a Create at noon on 2026-06-01":

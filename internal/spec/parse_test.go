@@ -25,7 +25,9 @@ func owner(t testing.TB, partition, region string) name.Owner {
 	return name.Owner{Stack: stack, Logical: "Source"}
 }
 
-func rules(t testing.TB) spec.Rules { return spec.Rules{Owner: owner(t, "aws", "eu-west-1")} }
+func rules(t testing.TB) spec.Rules {
+	return spec.Rules{Owner: owner(t, "aws", "eu-west-1"), Rotates: true}
+}
 
 // properties reads JSON as package resource does: numbers stay as written.
 func properties(t testing.TB, text string) map[string]any {
@@ -57,6 +59,7 @@ func declared(changes ...func(*spec.Spec)) spec.Spec {
 		UserName:   defaultUser,
 		SecretName: "cloney/" + defaultUser,
 		Serial:     1,
+		GraceDays:  7,
 		Verify:     true,
 	}
 	for _, change := range changes {
@@ -76,6 +79,7 @@ func TestWhatPropertiesMean(t *testing.T) {
 	}
 	kms := func(key string) func(*spec.Spec) { return func(s *spec.Spec) { s.KMSKey = key } }
 	serial := func(n int) func(*spec.Spec) { return func(s *spec.Spec) { s.Serial = n } }
+	grace := func(days int) func(*spec.Spec) { return func(s *spec.Spec) { s.GraceDays = days } }
 	verify := func(v bool) func(*spec.Spec) { return func(s *spec.Spec) { s.Verify = v } }
 	tags := func(tags map[string]string) func(*spec.Spec) { return func(s *spec.Spec) { s.Tags = tags } }
 	narrow := func(by access.Scope) func(*spec.Spec) {
@@ -136,6 +140,10 @@ func TestWhatPropertiesMean(t *testing.T) {
 		with(`"Serial": "3"`):                                declared(serial(3)),
 		with(`"Serial": 3`):                                  declared(serial(3)),
 		with(`"Serial": 2147483647`):                         declared(serial(2147483647)),
+		with(`"RotationGraceDays": "1"`):                     declared(grace(1)),
+		with(`"RotationGraceDays": 365`):                     declared(grace(365)),
+		with(`"RotationGraceDays": null`):                    declared(),
+		with(`"RotationSchedule": null`):                     declared(),
 		with(`"Verify": "false"`):                            declared(verify(false)),
 		with(`"Verify": false`):                              declared(verify(false)),
 		with(`"Verify": "False"`):                            declared(verify(false)),
@@ -188,7 +196,7 @@ func TestNothingComesWithAProblem(t *testing.T) {
 // In a number that a tool has rewritten digits may be lost: it is not a value of any
 // property, whichever the kind. Whatever else holds digits is taken as it stands.
 func TestNumbersThatAToolHasRewritten(t *testing.T) {
-	for _, property := range []string{"ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "Verify"} {
+	for _, property := range []string{"ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "RotationSchedule", "RotationGraceDays", "Verify"} {
 		for _, number := range []string{"1.2345678901E10", "1.23456789012e+11", "123456789012.0", "1e11", "1E11"} {
 			for _, written := range []any{number, json.Number(number)} {
 				given := properties(t, with(""))

@@ -25,7 +25,7 @@ func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
 	for _, problem := range found {
 		order = append(order, problem.Property)
 	}
-	want := []string{"ServiceTimeout", "Access[1]", "Buckets[1]", "Buckets[3]", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "Verify", "Tags[0]", "Tags[2]", `"Acess"`, "RotationSchedule", `"Zone"`}
+	want := []string{"ServiceTimeout", "Access[1]", "Buckets[1]", "Buckets[3]", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "RotationSchedule", "Verify", "Tags[0]", "Tags[2]", `"Acess"`, `"Zone"`}
 	if diff := cmp.Diff(want, order); diff != "" {
 		t.Error(diff)
 	}

@@ -200,23 +200,18 @@ func kind(value any) string {
 	return "a single value"
 }
 
-// known are the properties that this version takes, in the contract's order;
-// later are those of the contract that a coming version takes.
-var (
-	known = []string{"ServiceToken", "ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "Verify", "Tags"}
-	later = []string{"RotationSchedule", "RotationGraceDays"}
-)
+// known are the properties that there are, in the contract's order.
+var known = []string{
+	"ServiceToken", "ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName",
+	"SecretKmsKeyId", "SecretReaders", "Serial", "RotationSchedule", "RotationGraceDays", "Verify", "Tags",
+}
 
 // unknown refuses every property that is not known. A property that would
 // narrow the credential must never be ignored.
 func (r *reader) unknown() {
 	for _, property := range slices.Sorted(maps.Keys(r.properties)) {
-		switch {
-		case slices.Contains(known, property):
-		case slices.Contains(later, property):
-			r.refuse(property, "is not supported by this version of the provider; leave it out, or update the provider")
-		default:
-			r.refuse(quote(property), "is not a property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, slices.Concat(known, later)))
+		if !slices.Contains(known, property) {
+			r.refuse(quote(property), "is not a property of Custom::CloneyS3Credentials; did you mean %s?", nearest(property, known))
 		}
 	}
 }

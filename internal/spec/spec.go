@@ -26,6 +26,8 @@ type Spec struct {
 	KMSKey     string            // SecretKmsKeyId as written; empty: aws/secretsmanager
 	Readers    []string          // ARNs that may read the secret, sorted
 	Serial     int               // from 1
+	Schedule   string            // RotationSchedule as written; empty: none
+	GraceDays  int               // RotationGraceDays, from 1
 	Tags       map[string]string // the stack owner's own, at most MaxTags
 	Verify     bool
 	// NotAllowed is what an Update declares and the provider's owner does not
@@ -57,6 +59,8 @@ type Rules struct {
 	AllowedReaders []string
 	// Account is where the secret is: the provider's; empty: the stack's own.
 	Account string
+	// Rotates says that the provider has a function that rotates.
+	Rotates bool
 	// Update says that what the two lists do not allow is not refused, but told in
 	// Spec.NotAllowed, and that a short ServiceTimeout is taken: no rollback may
 	// fail for what stands.
@@ -79,6 +83,8 @@ func Parse(properties map[string]any, rules Rules) (Spec, error) {
 	spec.KMSKey = r.kmsKey()
 	spec.Readers = r.readers(spec.KMSKey)
 	spec.Serial = r.serial()
+	spec.Schedule = r.schedule()
+	spec.GraceDays = r.graceDays()
 	spec.Verify = r.verify()
 	spec.Tags = r.tags()
 	spec.NotAllowed = r.notAllowed
