@@ -86,7 +86,12 @@ func (s *Sink) Tell(e Told) {
 		line["Failures"], line["Cause"] = 1, e.Cause
 		failures.Dimensions = append(failures.Dimensions, []string{"FunctionName", "Cause"})
 	}
-	line["_aws"] = map[string]any{"Timestamp": time.Now().UnixMilli(), "CloudWatchMetrics": append(directives, failures)}
+	s.write(line, append(directives, failures)...)
+}
+
+// write writes a line with what CloudWatch is to make of it.
+func (s *Sink) write(line map[string]any, directives ...directive) {
+	line["_aws"] = map[string]any{"Timestamp": time.Now().UnixMilli(), "CloudWatchMetrics": directives}
 	// Numbers and strings alone cannot fail to marshal; a log that cannot be
 	// written is not a reason to fail an event.
 	text, _ := json.Marshal(line)

@@ -26,8 +26,8 @@ func TestTheTemplateKnowsTheMetrics(t *testing.T) {
 		t.Errorf("the dashboard is not JSON:\n%s", body)
 	}
 	shown := map[string]bool{}
-	for _, found := range regexp.MustCompile(`\["CloneyS3Credentials", "([A-Za-z]+)", "FunctionName", "\$\{ProviderFunction\}"`).FindAllStringSubmatch(body, -1) {
-		shown[found[1]] = true
+	for _, found := range regexp.MustCompile(`\["CloneyS3Credentials", "([A-Za-z0-9]+)", "FunctionName", "\$\{(\w+)\}"`).FindAllStringSubmatch(body, -1) {
+		shown[found[2]+" "+found[1]] = true
 	}
 	told := map[string]bool{}
 	for _, kind := range []string{"Create", "Update", "Delete"} {
@@ -35,7 +35,17 @@ func TestTheTemplateKnowsTheMetrics(t *testing.T) {
 		(&metric.Sink{Function: "f", Out: &out}).Tell(metric.Told{Type: kind, Cause: metric.Denied, Took: time.Second, Counts: metric.Counts{Verified: true}})
 		for name := range published(t, out.String()) {
 			name, _, _ = strings.Cut(name, " of ")
-			told[name] = true
+			told["ProviderFunction "+name] = true
+		}
+	}
+	for _, tell := range []func(*metric.Sink){
+		func(s *metric.Sink) { s.Sweep(metric.Swept{}) }, func(s *metric.Sink) { s.Rotation(false) }, func(s *metric.Sink) { s.Rotation(true) },
+	} {
+		var out bytes.Buffer
+		tell(&metric.Sink{Function: "f", Out: &out})
+		for name := range published(t, out.String()) {
+			name, _, _ = strings.Cut(name, " of ")
+			told["RotatorFunction "+name] = true
 		}
 	}
 	for name := range told {
@@ -48,8 +58,10 @@ func TestTheTemplateKnowsTheMetrics(t *testing.T) {
 			t.Errorf("the dashboard shows %s, which nobody tells", name)
 		}
 	}
-	for _, watched := range []string{"Failures", "Warnings"} {
-		if !told[watched] || !strings.Contains(string(text), "Namespace: CloneyS3Credentials\n      MetricName: "+watched+"\n") {
+	for _, watched := range []string{"ProviderFunction Failures", "ProviderFunction Warnings", "RotatorFunction RotationFailures"} {
+		function, name, _ := strings.Cut(watched, " ")
+		alarm := "Namespace: CloneyS3Credentials\n      MetricName: " + name + "\n      Dimensions:\n        - Name: FunctionName\n          Value: !Ref " + function + "\n"
+		if !told[watched] || !strings.Contains(string(text), alarm) {
 			t.Errorf("no alarm is about %s", watched)
 		}
 	}

@@ -1,0 +1,70 @@
+package notice
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What a notice holds comes from AWS, and from tags that anybody may have written
+// who may tag. People read it, and paste its commands: each text is one line of
+// printable characters, and cut; what stands in a command is checked.
+const (
+	mostName     = 512  // characters of a name: those of the longest, a secret's
+	mostSentence = 2000 // characters of a sentence
+	mostSubject  = 100  // characters of a message's subject
+)
+
+var (
+	isSecret = regexp.MustCompile(`^cloney/[A-Za-z0-9/_+=.@-]{1,505}$`)
+	isKey    = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
+	inARN    = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:secret:`)
+)
+
+func name(text string) string     { return cut(line(text), mostName) }
+func sentence(text string) string { return cut(line(text), mostSentence) }
+
+// keyID is the id of an access key, as it stands in a text.
+func keyID(id string) string {
+	if !isKey.MatchString(id) {
+		return "(its id is not known)"
+	}
+	return id
+}
+
+// regionOf returns the region of a secret's ARN; empty: it is not one.
+func regionOf(secretARN string) string {
+	if m := inARN.FindStringSubmatch(secretARN); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// line is the text in one line of printable characters.
+func line(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+}
+
+// ascii is the text without any other characters.
+func ascii(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// cut returns at most so many characters of the text.
+func cut(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:most-1]) + "…"
+}

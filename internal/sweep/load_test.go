@@ -1,0 +1,200 @@
+package sweep_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/accesstest"
+	"cloney-s3-credentials/internal/name"
+)
+
+// traffic notes when IAM was called, and which users were looked at.
+type traffic struct {
+	mu    sync.Mutex
+	iam   []time.Time
+	looks map[string]int
+}
+
+// ofIAM are the calls of the sweep that are IAM's.
+var ofIAM = []string{
+	"ListUsers", "ListPolicies", "GetUser", "ListAccessKeys", "ListAttachedUserPolicies", "ListUserPolicies", "GetPolicyVersion",
+	"GetAccessKeyLastUsed", "UpdateAccessKey", "DeleteAccessKey", "TagUser", "UntagUser",
+}
+
+// note is how long each call takes, too.
+func (c *traffic) note(latency time.Duration) hook {
+	return func(ctx context.Context, verb string) error {
+		c.mu.Lock()
+		if slices.Contains(ofIAM, verb) {
+			c.iam = append(c.iam, time.Now())
+		}
+		if verb == "GetUser" {
+			c.looks[accesstest.Entity(ctx)]++
+		}
+		c.mu.Unlock()
+		time.Sleep(latency)
+		return nil
+	}
+}
+
+// perSecond is the most calls of IAM in any second.
+func (c *traffic) perSecond() (most int) {
+	first := 0
+	for i, at := range c.iam {
+		for at.Sub(c.iam[first]) >= time.Second {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
+}
+
+// Five thousand users take two sweeps: the second one goes on where the first one had
+// no time left. IAM is called evenly, and no sweep overruns its function's time.
+func TestFiveThousandUsers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		part := accesstest.OneIn(10)
+		users, limit := 5000/part, 45*time.Second+855*time.Second/time.Duration(part)
+		for i := range users {
+			user := fmt.Sprintf("u%04d", i)
+			w.user(user)
+			w.SetResource(owner(user), user)
+		}
+		time.Sleep(2 * time.Hour)
+		seen := traffic{looks: map[string]int{}}
+		w.Before = seen.note(100 * time.Millisecond)
+		var looked []int
+		for range 2 {
+			started := time.Now()
+			w.sweepFor(limit)
+			if took := time.Since(started); took > limit-30*time.Second {
+				t.Errorf("the sweep took %v", took)
+			}
+			looked = append(looked, len(seen.looks))
+			time.Sleep(day)
+		}
+		if looked[0] < users*3/5 || looked[0] >= users || looked[1] != users {
+			t.Errorf("after each sweep so many users were looked at: %v", looked)
+		}
+		if most := seen.perSecond(); most > 26 {
+			t.Errorf("%d calls of IAM in one second", most)
+		}
+		t.Logf("looked at %v users after each sweep, %d calls of IAM in all, at most %d in a second", looked, len(seen.iam), seen.perSecond())
+	})
+}
+
+// A sweep that was through leaves no note of where it left off, and one that was not
+// leaves one alone.
+func TestWhereTheSweepLeavesOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 60 {
+			w.user(fmt.Sprintf("u%02d", i))
+		}
+		w.DropSecret(name.Secret("u20"))
+		time.Sleep(2 * time.Hour)
+		rounds := map[string]int{}
+		for range 6 {
+			seen := traffic{looks: map[string]int{}}
+			w.Before = seen.note(0)
+			ctx, cancel := context.WithTimeout(t.Context(), 45*time.Second+6*time.Second)
+			must(t, w.Sweep(ctx))
+			cancel()
+			w.Before = nil
+			for user, looks := range seen.looks {
+				rounds[user]++
+				if looks > 1 {
+					t.Errorf("%s had %d turns in one sweep", user, looks)
+				}
+			}
+			if notes := w.swept(); len(notes) != 1 {
+				t.Errorf("where it left off is noted on %v", notes)
+			}
+			time.Sleep(day)
+		}
+		for user, n := range rounds {
+			if n < 2 || n > 4 {
+				t.Errorf("%s had its turn in %d of 6 sweeps", user, n)
+			}
+		}
+		if len(rounds) != 60 {
+			t.Errorf("%d users had their turn", len(rounds))
+		}
+		w.sweep()
+		if notes := w.swept(); len(notes) > 0 {
+			t.Errorf("the sweep was through, and its notes are %v", notes)
+		}
+	})
+}
+
+// swept returns the secrets that say where a sweep left off.
+func (w world) swept() (notes []string) {
+	for _, secret := range w.Inventory().Secrets {
+		if after := w.Tags(secret)[name.TagSwept]; after != "" {
+			notes = append(notes, secret+" "+after)
+		}
+	}
+	return notes
+}
+
+// One user that cannot be looked at stops nobody else's turn, and is told of in the log
+// and the metrics.
+func TestOneUserFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		for i := range 20 {
+			w.user(fmt.Sprintf("u%02d", i))
+			w.rotate(fmt.Sprintf("u%02d", i))
+		}
+		time.Sleep(8 * day)
+		w.Before = func(ctx context.Context, verb string) error {
+			if verb == "ListUserPolicies" && accesstest.Entity(ctx) == "u07" {
+				return access.ErrDenied
+			}
+			return nil
+		}
+		w.sweep()
+		inactive := 0
+		for _, key := range w.Inventory().Keys {
+			if strings.HasSuffix(key, "(inactive)") {
+				inactive++
+			}
+		}
+		if inactive != 19 || !strings.Contains(w.log.String(), "user=u07") {
+			t.Errorf("%d keys were deactivated; the log:\n%s", inactive, w.log.String())
+		}
+		for _, words := range []string{`"Users":20`, `"SweepFailures":1`, `"Deactivated":19`, `"Findings":19`, `"KeysUnder30Days":19`} {
+			if !strings.Contains(w.metrics.String(), words) {
+				t.Errorf("%s is not in the metrics: %s", words, w.metrics.String())
+			}
+		}
+	})
+}
+
+// What cannot be listed ends the sweep with an error: it has seen nothing.
+func TestNothingCanBeListed(t *testing.T) {
+	for _, verb := range []string{"ListUsers", "ListSecrets", "ListPolicies"} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			w.user("u")
+			w.Before = func(_ context.Context, called string) error {
+				if called == verb {
+					return access.ErrDenied
+				}
+				return nil
+			}
+			if err := w.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), verb) {
+				t.Errorf("%s: %v", verb, err)
+			}
+			w.tells(verb)
+		})
+	}
+}
