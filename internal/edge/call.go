@@ -57,7 +57,7 @@ func doubt(err error) error { return fmt.Errorf("%w; %w", err, access.ErrDoubt) 
 // pass for one as old as can be.
 var required = map[string][]string{
 	"GetUser":              {"User.UserId", "User.UserName", "User.Arn"},
-	"ListUsers":            {"Users.UserName"},
+	"ListUsers":            {"Users.UserName", "Users.UserId", "Users.CreateDate"},
 	"CreateUser":           {"User.UserId", "User.UserName", "User.Arn"},
 	"CreateAccessKey":      {"AccessKey.AccessKeyId", "AccessKey.SecretAccessKey"},
 	"ListAccessKeys":       {"AccessKeyMetadata.AccessKeyId", "AccessKeyMetadata.Status", "AccessKeyMetadata.CreateDate"},
@@ -65,10 +65,16 @@ var required = map[string][]string{
 	"GetPolicy":            {"Policy.DefaultVersionId"},
 	"GetPolicyVersion":     {"PolicyVersion.Document"},
 	"CreatePolicy":         {"Policy.Arn"},
+	"ListPolicies":         {"Policies.PolicyName", "Policies.DefaultVersionId"},
 	"DescribeSecret":       {"Name", "ARN"},
 	"CreateSecret":         {"ARN"},
 	"GetSecretValue":       {"ARN"},
 	"GetResourcePolicy":    {"Name"},
+	"ListSecrets":          {"SecretList.Name", "SecretList.ARN"},
+	// Each event that was put has an id.
+	"PutEvents":             {"Entries"},
+	"Publish":               {"MessageId"},
+	"DescribeStackResource": {"StackResourceDetail.ResourceStatus"},
 }
 
 // complete returns an error when the answer lacks what it has to say: what was

@@ -55,7 +55,7 @@ func TestADoubtEndsWithItsCall(t *testing.T) {
 		manager := &edgetest.AWS{Answer: func(_ edgetest.Call, n int) edgetest.Answer {
 			return []edgetest.Answer{{}, edgetest.JSON(`{"ARN": "arn:x"}`), edgetest.JSONError(400, "ResourceExistsException", "x")}[n-1]
 		}}
-		s := secrets.New(manager.Config(t))
+		s := secrets.New(manager.Config(t), secrets.Options{})
 		if _, err := s.CreateSecret(t.Context(), "cloney/x", "", "", nil); err != nil {
 			t.Error(err)
 		}

@@ -19,12 +19,25 @@ import (
 	"cloney-s3-credentials/internal/edge"
 )
 
+// Options are what the provider's own secrets have.
+type Options struct {
+	// Rotator is the ARN of the function that rotates; empty: there is none.
+	Rotator string
+}
+
 // Client is Secrets Manager of one region.
-type Client struct{ api *secretsmanager.Client }
+type Client struct {
+	api     *secretsmanager.Client
+	rotator string // see Options
+	// rotation returns the RotationToken of the rotation that values are stored for; nil:
+	// they are stored for none. It is a function because fmt shows the inside of a struct's
+	// private fields, an access.Secret's too.
+	rotation func() access.Secret
+}
 
 // New returns the edge.
-func New(cfg aws.Config) *Client {
-	c := &Client{}
+func New(cfg aws.Config, options Options) *Client {
+	c := &Client{rotator: options.Rotator}
 	// A secret that does not exist has no tags, and the function's role asks for one.
 	absence := edge.Absence{
 		Field:   "SecretId",
@@ -71,22 +84,13 @@ func (c *Client) Secret(ctx context.Context, name string) (access.SecretInfo, er
 		return access.SecretInfo{}, outcome(err)
 	}
 	info := access.SecretInfo{
-		Name:    *out.Name,
-		ARN:     *out.ARN,
-		Tags:    map[string]string{},
-		Deleted: aws.ToTime(out.DeletedDate),
-	}
-	for _, tag := range out.Tags {
-		info.Tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-	}
-	for id, labels := range out.VersionIdsToStages {
-		info.Versions = append(info.Versions, access.Version{ID: id, Labels: labels})
+		Name: *out.Name, ARN: *out.ARN, Tags: fromTags(out.Tags), Versions: toVersions(out.VersionIdsToStages),
+		Deleted: aws.ToTime(out.DeletedDate), Rotation: c.rotates(out.RotationEnabled, out.RotationLambdaARN, out.RotationRules),
 	}
 	for _, replica := range out.ReplicationStatus {
 		info.Replicas = append(info.Replicas, aws.ToString(replica.Region))
 	}
 	sort.Strings(info.Replicas)
-	sort.Slice(info.Versions, func(i, j int) bool { return info.Versions[i].ID < info.Versions[j].ID })
 	return info, nil
 }
 
@@ -163,13 +167,30 @@ func (c *Client) TagSecret(ctx context.Context, name string, set map[string]stri
 // PutVersion stores a value with its labels in one call. The token makes it
 // repeatable: it is the version's id.
 func (c *Client) PutVersion(ctx context.Context, name, token string, value access.Secret, labels []string) error {
-	_, err := c.api.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+	in := &secretsmanager.PutSecretValueInput{
 		SecretId:           &name,
 		ClientRequestToken: &token,
 		SecretString:       aws.String(value.Reveal()),
 		VersionStages:      labels,
-	})
+	}
+	if c.rotation != nil {
+		in.RotationToken = aws.String(c.rotation().Reveal())
+	}
+	_, err := c.api.PutSecretValue(ctx, in)
 	return outcome(err)
+}
+
+// WithRotationToken returns the edge for the values of one rotation. The token shows
+// Secrets Manager that they come from the function that it has invoked. It goes into
+// PutSecretValue and nowhere else. An empty one, of an event that has none, goes nowhere.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+func (c *Client) WithRotationToken(token access.Secret) *Client {
+	bound := *c
+	if token == (access.Secret{}) {
+		return &bound
+	}
+	bound.rotation = func() access.Secret { return token }
+	return &bound
 }
 
 // Value returns the value of one version.
@@ -216,6 +237,31 @@ func (c *Client) refused(ctx context.Context, err error, name, version, from str
 	case edge.As[*types.InvalidParameterException](err):
 		return edge.Outcome(err, map[string]error{"InvalidParameterException": access.ErrMoved})
 	}
+	return outcome(err)
+}
+
+// Label puts a label of ours on a version, and takes it from the version that has it.
+// One that is there already is left as it is.
+func (c *Client) Label(ctx context.Context, name, version, label string) error {
+	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: &name, VersionStage: &label, MoveToVersionId: &version}
+	_, err := c.api.UpdateSecretVersionStage(ctx, in)
+	if err := outcome(err); !errors.Is(err, access.ErrInvalid) {
+		return err
+	}
+	// Secrets Manager wants to be told where a label is that it is to move.
+	info, look := c.Secret(ctx, name)
+	if look != nil {
+		return look
+	}
+	has, found := info.Labelled(label)
+	switch {
+	case !found:
+		return outcome(err)
+	case has.ID == version:
+		return nil
+	}
+	in.RemoveFromVersionId = &has.ID
+	_, err = c.api.UpdateSecretVersionStage(ctx, in)
 	return outcome(err)
 }
 

@@ -24,7 +24,7 @@ func manager(t *testing.T, answer func(edgetest.Call, int) edgetest.Answer, test
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		aws := &edgetest.AWS{Answer: answer}
-		test(t, secrets.New(aws.Config(t)), aws)
+		test(t, secrets.New(aws.Config(t), secrets.Options{}), aws)
 	})
 }
 

@@ -128,20 +128,14 @@ func (c *Client) stripAttached(ctx context.Context, user *string) error {
 }
 
 func (c *Client) stripInline(ctx context.Context, user *string) error {
-	pages := iam.NewListUserPoliciesPaginator(c.api, &iam.ListUserPoliciesInput{UserName: user})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return outcome(err)
-		}
-		for _, policy := range page.PolicyNames {
-			_, err := c.api.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: aws.String(policy)})
-			if err := edge.Gone(outcome(err)); err != nil {
-				return err
-			}
+	names, err := c.Inline(ctx, *user)
+	for _, policy := range names {
+		_, err := c.api.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: &policy})
+		if err := edge.Gone(outcome(err)); err != nil {
+			return err
 		}
 	}
-	return nil
+	return err
 }
 
 // groups returns the names of the groups that the user is in.

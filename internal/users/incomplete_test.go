@@ -18,6 +18,7 @@ func TestAnswersThatLackSomething(t *testing.T) {
 	calls := map[string]func(context.Context, *users.Client) error{
 		"GetUser":              func(ctx context.Context, u *users.Client) error { _, err := u.User(ctx, "x"); return err },
 		"ListUsers":            func(ctx context.Context, u *users.Client) error { _, err := u.List(ctx); return err },
+		"ListPolicies":         func(ctx context.Context, u *users.Client) error { _, err := u.ListPolicies(ctx); return err },
 		"CreateUser":           func(ctx context.Context, u *users.Client) error { _, err := u.CreateUser(ctx, "x", nil); return err },
 		"CreateAccessKey":      func(ctx context.Context, u *users.Client) error { _, err := u.CreateKey(ctx, "x"); return err },
 		"ListAccessKeys":       func(ctx context.Context, u *users.Client) error { _, err := u.Keys(ctx, "x"); return err },
@@ -33,9 +34,14 @@ func TestAnswersThatLackSomething(t *testing.T) {
 		return `<AccessKeyMetadata><member>` + parts + `</member></AccessKeyMetadata>`
 	}
 	for operation, results := range map[string][]string{
-		"GetUser":    {"", "<User/>", strings.Replace(aUser, "UserId", "Other", 2), strings.Replace(aUser, "UserName", "Other", 2), strings.Replace(aUser, "Arn", "Other", 2)},
-		"ListUsers":  {"", "<Users><member><Arn>x</Arn></member></Users>"},
-		"CreateUser": {"", "<User/>", strings.Replace(aUser, "UserId", "Other", 2), strings.Replace(aUser, "UserName", "Other", 2), strings.Replace(aUser, "Arn", "Other", 2)},
+		"GetUser": {"", "<User/>", strings.Replace(aUser, "UserId", "Other", 2), strings.Replace(aUser, "UserName", "Other", 2), strings.Replace(aUser, "Arn", "Other", 2)},
+		"ListUsers": {
+			"", "<Users><member><UserName>x</UserName><UserId>AIDA1</UserId></member></Users>",
+			"<Users><member><UserId>AIDA1</UserId><CreateDate>2026-01-01T00:00:00Z</CreateDate></member></Users>",
+			"<Users><member><UserName>x</UserName><CreateDate>2026-01-01T00:00:00Z</CreateDate></member></Users>",
+		},
+		"ListPolicies": {"", "<Policies><member><PolicyName>x-1</PolicyName></member></Policies>", "<Policies><member><DefaultVersionId>v1</DefaultVersionId></member></Policies>"},
+		"CreateUser":   {"", "<User/>", strings.Replace(aUser, "UserId", "Other", 2), strings.Replace(aUser, "UserName", "Other", 2), strings.Replace(aUser, "Arn", "Other", 2)},
 		"CreateAccessKey": {
 			"", "<AccessKey/>", "<AccessKey><AccessKeyId>AKIA1</AccessKeyId></AccessKey>", "<AccessKey><AccessKeyId>AKIA1</AccessKeyId><SecretAccessKey/></AccessKey>",
 			"<AccessKey><SecretAccessKey>" + secret + "</SecretAccessKey></AccessKey>", "<AccessKey><AccessKeyId/><SecretAccessKey>" + secret + "</SecretAccessKey></AccessKey>",

@@ -46,6 +46,13 @@ func (c *Client) DeleteKey(ctx context.Context, user, keyID string) error {
 	return edge.Gone(outcome(err))
 }
 
+// DeactivateKey deactivates a key: AWS refuses what is signed with it, and the key can
+// be made active again by hand. Nothing here does that.
+func (c *Client) DeactivateKey(ctx context.Context, user, keyID string) error {
+	_, err := c.api.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: &user, AccessKeyId: &keyID, Status: types.StatusTypeInactive})
+	return outcome(err)
+}
+
 // LastUse returns when the key was last used, the zero time if never.
 func (c *Client) LastUse(ctx context.Context, keyID string) (access.LastUse, error) {
 	out, err := c.api.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &keyID})

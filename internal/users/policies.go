@@ -33,17 +33,25 @@ func (c *Client) policyARN(ctx context.Context, name string) (string, error) {
 // Attached returns the names of the policies under our path that are attached
 // to the user.
 func (c *Client) Attached(ctx context.Context, user string) ([]string, error) {
-	ours, err := c.policyARN(ctx, "")
+	ours, _, err := c.AttachedPolicies(ctx, user)
+	return ours, err
+}
+
+// AttachedPolicies returns the managed policies that are attached to the user: those
+// under our path by their names, all others by their ARNs.
+func (c *Client) AttachedPolicies(ctx context.Context, user string) (ours, others []string, err error) {
+	path, err := c.policyARN(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var names []string
 	err = c.attached(ctx, user, func(arn string) {
-		if name, ok := strings.CutPrefix(arn, ours); ok {
-			names = append(names, name)
+		if name, ok := strings.CutPrefix(arn, path); ok {
+			ours = append(ours, name)
+		} else {
+			others = append(others, arn)
 		}
 	})
-	return names, err
+	return ours, others, err
 }
 
 func (c *Client) attached(ctx context.Context, user string, each func(arn string)) error {
@@ -70,11 +78,60 @@ func (c *Client) Policy(ctx context.Context, name string) (access.Policy, error)
 	if err != nil {
 		return access.Policy{}, outcome(err)
 	}
-	version, err := c.api.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: got.Policy.DefaultVersionId})
+	text, err := c.versionText(ctx, arn, *got.Policy.DefaultVersionId)
 	if err != nil {
-		return access.Policy{}, outcome(err)
+		return access.Policy{}, err
 	}
-	return access.Policy{Name: name, ARN: arn, Document: plain(*version.PolicyVersion.Document), Tags: fromTags(got.Policy.Tags)}, nil
+	return access.Policy{Name: name, ARN: arn, Document: text, Tags: fromTags(got.Policy.Tags)}, nil
+}
+
+// PolicyText returns the text of one version of the policy.
+func (c *Client) PolicyText(ctx context.Context, name, version string) (string, error) {
+	arn, err := c.policyARN(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	return c.versionText(ctx, arn, version)
+}
+
+func (c *Client) versionText(ctx context.Context, arn, version string) (string, error) {
+	got, err := c.api.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &arn, VersionId: &version})
+	if err != nil {
+		return "", outcome(err)
+	}
+	return plain(*got.PolicyVersion.Document), nil
+}
+
+// ListPolicies lists the managed policies under our path, attached or not: by name, the
+// id of the version in force.
+func (c *Client) ListPolicies(ctx context.Context) (map[string]string, error) {
+	inForce := map[string]string{}
+	pages := iam.NewListPoliciesPaginator(c.api, &iam.ListPoliciesInput{
+		PathPrefix: &c.options.Path, Scope: types.PolicyScopeTypeLocal, MaxItems: aws.Int32(perPage),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, outcome(err)
+		}
+		for _, policy := range page.Policies {
+			inForce[*policy.PolicyName] = *policy.DefaultVersionId
+		}
+	}
+	return inForce, nil
+}
+
+// Inline returns the names of the user's inline policies.
+func (c *Client) Inline(ctx context.Context, user string) (names []string, err error) {
+	pages := iam.NewListUserPoliciesPaginator(c.api, &iam.ListUserPoliciesInput{UserName: &user})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, outcome(err)
+		}
+		names = append(names, page.PolicyNames...)
+	}
+	return names, nil
 }
 
 // plain decodes the document, which AWS sends URL-encoded (RFC 3986). One that

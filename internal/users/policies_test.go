@@ -55,7 +55,7 @@ func TestAttachedPoliciesOfAllPages(t *testing.T) {
 		return edgetest.Query("ListAttachedUserPolicies", "<AttachedPolicies>"+members+"</AttachedPolicies>"+more)
 	}
 	iam(t, func(call edgetest.Call, n int) edgetest.Answer {
-		if n == 1 {
+		if n%2 == 1 {
 			return page("<IsTruncated>true</IsTruncated><Marker>m</Marker>", ours+"x-1", "arn:aws:iam::aws:policy/ReadOnlyAccess")
 		}
 		return page("", "arn:aws:iam::123456789012:policy/cloney/us-east-1/x-9", ours+"x-2")
@@ -63,6 +63,44 @@ func TestAttachedPoliciesOfAllPages(t *testing.T) {
 		got, err := u.Attached(t.Context(), "x")
 		if diff := cmp.Diff([]string{"x-1", "x-2"}, got); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
+		}
+		_, others, err := u.AttachedPolicies(t.Context(), "x")
+		if diff := cmp.Diff([]string{"arn:aws:iam::aws:policy/ReadOnlyAccess", "arn:aws:iam::123456789012:policy/cloney/us-east-1/x-9"}, others); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	})
+}
+
+// One that a list leaves out is one whose text the sweep does not judge.
+func TestPoliciesOfAllPages(t *testing.T) {
+	iam(t, func(call edgetest.Call, n int) edgetest.Answer {
+		switch call.Operation {
+		case "ListUserPolicies":
+			return edgetest.Query(call.Operation, []string{"<PolicyNames><member>a</member></PolicyNames><IsTruncated>true</IsTruncated><Marker>m</Marker>", "<PolicyNames><member>b</member></PolicyNames>"}[n-1])
+		case "GetPolicyVersion":
+			if call.Form.Get("PolicyArn") != ours+"x-1" || call.Form.Get("VersionId") != "v7" {
+				t.Errorf("asked for %v", call.Form)
+			}
+			return edgetest.Query(call.Operation, `<PolicyVersion><Document>%7B%22a%22%3A%22b%22%7D</Document></PolicyVersion>`)
+		}
+		if call.Form.Get("PathPrefix") != "/cloney/eu-west-1/" || call.Form.Get("Scope") != "Local" || call.Form.Get("OnlyAttached") != "" {
+			t.Errorf("asked for %v", call.Form)
+		}
+		more := "<IsTruncated>true</IsTruncated><Marker>m</Marker>"
+		if n == 2 {
+			more = ""
+		}
+		return edgetest.Query(call.Operation, fmt.Sprintf("<Policies><member><PolicyName>x-%[1]d</PolicyName><DefaultVersionId>v%[1]d</DefaultVersionId></member></Policies>%[2]s", n, more))
+	}, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
+		got, err := u.ListPolicies(t.Context())
+		if diff := cmp.Diff(map[string]string{"x-1": "v1", "x-2": "v2"}, got); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+		if text, err := u.PolicyText(t.Context(), "x-1", "v7"); err != nil || text != `{"a":"b"}` {
+			t.Errorf("%q, %v", text, err)
+		}
+		if inline, err := u.Inline(t.Context(), "x"); err != nil || !slices.Equal(inline, []string{"a", "b"}) {
+			t.Errorf("%v, %v", inline, err)
 		}
 	})
 }

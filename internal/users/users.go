@@ -109,17 +109,31 @@ func (c *Client) User(ctx context.Context, name string) (access.User, error) {
 
 // List returns the names of all users under the path, whoever made them.
 func (c *Client) List(ctx context.Context) (names []string, err error) {
-	pages := iam.NewListUsersPaginator(c.api, &iam.ListUsersInput{PathPrefix: &c.options.Path})
+	listed, err := c.ListUsers(ctx)
+	for _, user := range listed {
+		names = append(names, user.Name)
+	}
+	return names, err
+}
+
+// perPage is the most that IAM lists in one answer. It may list fewer.
+const perPage = 1000
+
+// ListUsers lists all users under the path, whoever made them. The list says neither
+// tags nor boundary.
+// https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
+func (c *Client) ListUsers(ctx context.Context) (listed []access.ListedUser, err error) {
+	pages := iam.NewListUsersPaginator(c.api, &iam.ListUsersInput{PathPrefix: &c.options.Path, MaxItems: aws.Int32(perPage)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, outcome(err)
 		}
 		for _, user := range page.Users {
-			names = append(names, *user.UserName)
+			listed = append(listed, access.ListedUser{Name: *user.UserName, ID: *user.UserId, Created: *user.CreateDate})
 		}
 	}
-	return names, nil
+	return listed, nil
 }
 
 // CreateUser makes the user, its tags and its boundary in one call: there is

@@ -98,15 +98,43 @@ func TestUsersOfAllPages(t *testing.T) {
 		if path := call.Form.Get("PathPrefix"); path != "/cloney/eu-west-1/" {
 			t.Errorf("asked for those under %q", path)
 		}
+		// 5,000 users are to cost few calls.
+		if most := call.Form.Get("MaxItems"); most != "1000" {
+			t.Errorf("asked for %s at once", most)
+		}
+		if n > 2 {
+			n -= 2 // the second list
+		}
 		more := "<IsTruncated>true</IsTruncated><Marker>m</Marker>"
 		if n == 2 {
 			more = "<IsTruncated>false</IsTruncated>"
 		}
-		return edgetest.Query("ListUsers", fmt.Sprintf("<Users><member><UserName>u%d</UserName></member></Users>%s", n, more))
+		return edgetest.Query("ListUsers", fmt.Sprintf("<Users><member><UserName>u%[1]d</UserName><UserId>AIDA%[1]d</UserId><CreateDate>2026-01-0%[1]dT00:00:00Z</CreateDate></member></Users>%[2]s", n, more))
 	}, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
-		got, err := u.List(t.Context())
-		if diff := cmp.Diff([]string{"u1", "u2"}, got); err != nil || diff != "" {
+		day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
+		want := []access.ListedUser{{Name: "u1", ID: "AIDA1", Created: day(1)}, {Name: "u2", ID: "AIDA2", Created: day(2)}}
+		got, err := u.ListUsers(t.Context())
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
+		}
+		names, err := u.List(t.Context())
+		if diff := cmp.Diff([]string{"u1", "u2"}, names); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
+		}
+	})
+}
+
+// A key is deactivated and nothing else: the same call could make one active again.
+func TestAKeyIsDeactivated(t *testing.T) {
+	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query(call.Operation, "") }, func(t *testing.T, u *users.Client, aws *edgetest.AWS) {
+		if err := u.DeactivateKey(t.Context(), "x", "AKIA1"); err != nil {
+			t.Fatal(err)
+		}
+		form := aws.Calls()[0].Form
+		form.Del("Version")
+		want := url.Values{"Action": {"UpdateAccessKey"}, "UserName": {"x"}, "AccessKeyId": {"AKIA1"}, "Status": {"Inactive"}}
+		if diff := cmp.Diff(want, form); diff != "" {
+			t.Error(diff)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 // Package edgetest is AWS's side of the wire, in memory, for the tests of the
-// edges: it answers in the protocols of IAM and Secrets Manager and writes
-// down what was asked. It is for tests only.
+// edges: it answers in the protocols of IAM (CloudFormation and SNS speak the same)
+// and of Secrets Manager (as does EventBridge), and writes down what was asked. It is
+// for tests only.
 package edgetest
 
 import (
@@ -50,7 +51,8 @@ func (a *AWS) Do(r *http.Request) (*http.Response, error) {
 	}
 	var call Call
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		call = Call{Operation: strings.TrimPrefix(target, "secretsmanager."), JSON: string(body)}
+		_, operation, _ := strings.Cut(target, ".")
+		call = Call{Operation: operation, JSON: string(body)}
 	} else {
 		call.Form, err = url.ParseQuery(string(body))
 		call.Operation = call.Form.Get("Action")
