@@ -60,9 +60,30 @@ func risks() []accepted {
 		{s, function, request("secretsmanager:DescribeSecret", secretARN(s.Place, foreignSecret)),
 			"See that a secret under `cloney/` exists, and its tags",
 			"It is how a stranger under a wanted name is recognised. Its value stays closed."},
+		{s, function, request("lambda:InvokeFunction", s.Lambda(confinement.Rotator)),
+			"Invoke the rotator with an event of its own making",
+			"Secrets Manager asks for that right of whoever has it rotate by a function. The rotator takes from an event which secret and which version, and looks itself whose they are; its answer holds no value. So it has nothing that the provider has not."},
 		{setup{Place: ireland, allowedBuckets: named, inVPC: true}, function, request("ec2:CreateNetworkInterface", s.RegionalARN("ec2", "network-interface/eni-1")),
 			"With `SubnetIds`: make, see and delete network interfaces of the region with the function's credentials, after they were carried out of it",
 			"Lambda needs these rights in the role's name, and AWS says to give them on all resources. What the function's own code asks is told by `lambda:SourceFunctionArn` and denied; what is asked from elsewhere is not."},
+		{s, rotating, request("iam:UpdateAccessKey", s.ours()),
+			"Make a deactivated key of the provider's users work again",
+			"No condition sees which way a key is switched. The code only ever deactivates. What must never work again is to be deleted."},
+		{s, rotating, request("iam:CreateAccessKey", stranger),
+			"Make a key for a user that someone else made on the path `/cloney/REGION/`, be it without a boundary",
+			"As the provider."},
+		{s, rotating, request("secretsmanager:PutSecretValue", secretARN(s.Place, secret), otherStacks(s)),
+			"Read and overwrite the secrets of every stack in the region, and delete the keys of every user",
+			"One role serves them all. The code goes by the tags, and by what the secret's versions record."},
+		{s, rotating, request("secretsmanager:ListSecrets", "*"),
+			"List the names and tags of all secrets of the region, and the names and ARNs of all users and policies of the account",
+			"None of the three calls takes a path or a prefix as its resource. The sweep finds by them what nobody else knows of. No value of a secret is listed."},
+		{s, rotating, request("iam:GetUser", s.admin()),
+			"See any user's ARN, tags and boundary, and the tags of any secret under `cloney/`",
+			"As the provider: what is gone is to be told from what is denied."},
+		{s, rotating, request("cloudformation:DescribeStackResource", s.RegionalARN("cloudformation", "stack/payroll/1")),
+			"See the physical id and the metadata of a resource of any stack of the region, by its name",
+			"The sweep looks whether a user's stack still has it. Stacks have tags that differ from one account to the next, so no condition tells them apart."},
 		{setup{Place: ireland, allowedBuckets: "*"}, issued, request("s3:GetObject", "arn:aws:s3:::other/key"),
 			"With `AllowedBuckets` as it is by default: use the eight actions on any bucket of the account, and on others that let it in",
 			"One boundary is for all users. Also without an edit a bucket's own policy can let a user in, by its ARN, its organization or a tag that it carries: `AllowedBuckets` closes that too."},
@@ -98,9 +119,10 @@ func TestAcceptedRisksAreThere(t *testing.T) {
 
 func riskList() string {
 	var text strings.Builder
-	for _, by := range []attacker{function, issued} {
+	for _, by := range []attacker{function, rotating, issued} {
 		text.WriteString("\n" + map[attacker]string{
-			function: "By who has taken over the function's code:",
+			function: "By who has taken over the provider's code:",
+			rotating: "By who has taken over the rotator's code:",
 			issued:   "By who holds an issued key, after its user's policy was edited:",
 		}[by] + "\n\n")
 		for _, risk := range risks() {

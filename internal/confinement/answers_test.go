@@ -9,7 +9,7 @@ import (
 )
 
 // answers is an AWS that holds what the steps ask for, with something of each
-// kind hung on the user by hand.
+// kind attached to the user by hand.
 func answers(p confinement.Place) func(edgetest.Call, int) edgetest.Answer {
 	return func(call edgetest.Call, n int) edgetest.Answer {
 		if call.Form == nil || call.Operation == "" {
@@ -34,7 +34,13 @@ func iamAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
 		}
 		return success("<User><UserId>AIDAX</UserId><UserName>" + user + "</UserName><Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn>" + tagXML(p) + "</User>")
 	case "ListUsers":
-		return success("<Users><member><UserName>" + user + "</UserName></member></Users>")
+		return success("<Users><member><UserName>" + user + "</UserName><UserId>AIDAX</UserId><CreateDate>2026-01-01T00:00:00Z</CreateDate></member></Users>")
+	case "ListPolicies":
+		return success("<Policies><member><PolicyName>" + user + "-1</PolicyName><DefaultVersionId>v1</DefaultVersionId></member></Policies>")
+	case "DescribeStackResource":
+		return success("<StackResourceDetail><ResourceStatus>CREATE_COMPLETE</ResourceStatus></StackResourceDetail>")
+	case "Publish":
+		return success("<MessageId>x</MessageId>")
 	case "CreateUser":
 		return success("<User><UserId>AIDAX</UserId><UserName>" + user + "</UserName><Arn>" + p.ARN("user/cloney/"+p.Region+"/"+user) + "</Arn></User>")
 	case "CreatePolicy":
@@ -90,6 +96,10 @@ func secretAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answe
 	}
 	described := map[string]any{"ARN": secretARN(p, asked.Name+asked.SecretId), "Name": asked.Name + asked.SecretId}
 	switch call.Operation {
+	case "PutEvents":
+		return edgetest.JSON(`{"FailedEntryCount": 0, "Entries": [{"EventId": "x"}]}`)
+	case "ListSecrets":
+		return edgetest.JSON(`{"SecretList": []}`)
 	case "DescribeSecret":
 		if asked.SecretId == secret {
 			if n == 1 {

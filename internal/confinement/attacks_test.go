@@ -12,10 +12,16 @@ import (
 type attacker int
 
 const (
-	function   attacker = iota // the function's role: its code is the attacker's
+	function   attacker = iota // the provider's role: its code is the attacker's
 	overlooked                 // the same, and someone has given the role AdministratorAccess
+	rotating                   // the rotator's role: its code is the attacker's
 	issued                     // an issued key, after the user's policy was edited to allow everything
 )
+
+// function is whose role the attacker has; of an issued key, none.
+func (a attacker) function() confinement.Function {
+	return map[attacker]confinement.Function{function: confinement.Provider, overlooked: confinement.Provider, rotating: confinement.Rotator}[a]
+}
 
 // attack is one thing that must not be possible, by any of these requests.
 type attack struct {
@@ -31,7 +37,7 @@ type attack struct {
 // attacks are what is tried at a stack.
 func attacks(s setup) []attack {
 	var all []attack
-	for _, of := range []func(setup) []attack{onUsers, onTags, onPolicies, onEscalation, onSecrets, onKeys, onTheRest, withIssuedKey} {
+	for _, of := range []func(setup) []attack{onUsers, onTags, onPolicies, onEscalation, onSecrets, onKeys, onTheRest, onRotation, withIssuedKey} {
 		all = append(all, of(s)...)
 	}
 	return all
@@ -173,6 +179,7 @@ func onSecrets(s setup) []attack {
 		"secretsmanager:UntagResource", "secretsmanager:UpdateSecret", "secretsmanager:UpdateSecretVersionStage",
 	}
 	private := key("secretsmanager:BlockPublicPolicy", "true")
+	rotator := key("secretsmanager:RotationLambdaARN", s.Lambda(confinement.Rotator))
 	ours := secretARN(s.Place, secret)
 	return []attack{
 		{what: "Read a secret that is not under cloney/, whatever its tags", requests: on("secretsmanager:GetSecretValue", have, outside)},
@@ -197,7 +204,14 @@ func onSecrets(s setup) []attack {
 			on("secretsmanager:PutResourcePolicy", private, theirs, outside),
 			on("secretsmanager:PutResourcePolicy", merged(have, private), outside),
 			on("secretsmanager:DeleteResourcePolicy", nil, theirs, outside))},
-		{what: "Copy a secret to another region, or have a function of one's own rotate it", requests: each(ours, have, "secretsmanager:ReplicateSecretToRegions", "secretsmanager:RotateSecret")},
+		{what: "Copy a secret to another region", requests: each(ours, have, "secretsmanager:ReplicateSecretToRegions")},
+		{what: "Have another function than the rotator rotate a secret, or no function", requests: append(
+			on("secretsmanager:RotateSecret", merged(have, key("secretsmanager:RotationLambdaARN", s.RegionalARN("lambda", "function:mine"))), ours),
+			on("secretsmanager:RotateSecret", have, ours)...)},
+		{what: "Have the rotator rotate a secret that is not the provider's, or stop the rotation of such a one", requests: slices.Concat(
+			on("secretsmanager:RotateSecret", rotator, theirs), on("secretsmanager:RotateSecret", merged(have, rotator), outside),
+			on("secretsmanager:CancelRotateSecret", nil, theirs, outside))},
+		{what: "Invoke another function than the rotator", requests: on("lambda:InvokeFunction", nil, s.RegionalARN("lambda", "function:mine"), elsewhere(s.Place).Lambda(confinement.Rotator))},
 	}
 }
 
@@ -214,7 +228,8 @@ func onKeys(s setup) []attack {
 
 // on all else that the function lies next to.
 func onTheRest(s setup) []attack {
-	self, inside := s.Function(), key("lambda:SourceFunctionArn", s.Function())
+	self, inside := s.Lambda(confinement.Provider), key("lambda:SourceFunctionArn", s.Lambda(confinement.Provider))
+	log := confinement.Provider.LogGroup()
 	object := "arn:" + s.Partition + ":s3:::data-in/key"
 	other := s.RegionalARN("logs", "log-group:/aws/lambda/other:log-stream:x")
 	return []attack{
@@ -225,8 +240,8 @@ func onTheRest(s setup) []attack {
 			each("*", inside, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
 		{what: "Change the provider's own stack", requests: each(s.RegionalARN("cloudformation", "stack/cloney-s3-credentials/1"), nil, "cloudformation:UpdateStack", "cloudformation:SetStackPolicy")},
 		{what: "Write into the log of another function", requests: each(other, nil, "logs:CreateLogStream", "logs:PutLogEvents")},
-		{what: "Delete its own log", requests: append(each(s.RegionalARN("logs", "log-group:"+confinement.LogGroup), nil, "logs:DeleteLogGroup"),
-			each(s.RegionalARN("logs", "log-group:"+confinement.LogGroup+":log-stream:x"), nil, "logs:DeleteLogStream")...)},
+		{what: "Delete its own log", requests: append(each(s.RegionalARN("logs", "log-group:"+log), nil, "logs:DeleteLogGroup"),
+			each(s.RegionalARN("logs", "log-group:"+log+":log-stream:x"), nil, "logs:DeleteLogStream")...)},
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package confinement is a model of what the provider's function and the keys
-// that it issues may do, for tests: the policies of the published template, as
+// Package confinement is a model of what the provider's two functions and the keys
+// that they issue may do, for tests: the policies of the published template, as
 // CloudFormation makes them, and what the code asks of AWS, as it crosses the
 // wire. Only tests import it.
 //
@@ -44,15 +44,39 @@ func (p Place) BoundaryARN() string {
 	return p.ARN("policy/cloney-boundary/cloney-s3-credentials-UserBoundary-1A2B3C4D5E6F")
 }
 
-// Function is the ARN of the function.
-func (p Place) Function() string {
-	return p.RegionalARN("lambda", "function:cloney-s3-credentials")
+// Function is a function of the provider's stack, by its name.
+type Function string
+
+// The functions of the stack.
+const (
+	Provider Function = "cloney-s3-credentials"
+	Rotator  Function = "cloney-s3-credentials-rotator"
+)
+
+// Functions are all of them.
+var Functions = []Function{Provider, Rotator}
+
+// roles are the logical ids of their roles.
+var roles = map[Function]string{Provider: "ProviderRole", Rotator: "RotatorRole"}
+
+// Role is the logical id of the function's role.
+func (f Function) Role() string { return roles[f] }
+
+// LogGroup is the name that the template gives the function's log.
+func (f Function) LogGroup() string { return "/aws/lambda/" + string(f) }
+
+// Lambda is the ARN of a function.
+func (p Place) Lambda(f Function) string {
+	return p.RegionalARN("lambda", "function:"+string(f))
 }
 
-// FunctionARN is the principal that the function's calls come from.
-func (p Place) FunctionARN() string {
-	return "arn:" + p.Partition + ":sts::" + p.Account + ":assumed-role/cloney-s3-credentials-ProviderRole-1A2B3C4D5E6F/cloney-s3-credentials"
+// Principal is what the calls of a function come from.
+func (p Place) Principal(f Function) string {
+	return "arn:" + p.Partition + ":sts::" + p.Account + ":assumed-role/cloney-s3-credentials-" + f.Role() + "-1A2B3C4D5E6F/" + string(f)
 }
+
+// Topic is the ARN of an SNS topic of the account.
+func (p Place) Topic() string { return p.RegionalARN("sns", "alarms") }
 
 // KeyARN is the ARN of a KMS key of the account.
 func (p Place) KeyARN() string {

@@ -20,8 +20,10 @@ import (
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/confinement"
 	"cloney-s3-credentials/internal/edge/edgetest"
+	"cloney-s3-credentials/internal/guard"
 	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/probe"
+	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/secrets"
 	"cloney-s3-credentials/internal/users"
 )
@@ -48,8 +50,9 @@ func scope(p confinement.Place) access.Scope {
 	return access.Scope{Source: true, Destination: true, Places: []access.Place{"archive", bucket}, KMSKeys: []string{p.KeyARN()}}
 }
 
-// tee is the HTTP client of the SDK: an AWS in memory, and what it is asked.
+// tee is the HTTP client of a function's SDK: an AWS in memory, and what it is asked.
 type tee struct {
+	by       confinement.Function
 	aws      *edgetest.AWS
 	recorder *confinement.Recorder
 }
@@ -66,7 +69,7 @@ func (t tee) Do(r *http.Request) (*http.Response, error) {
 	}
 	text, err := io.ReadAll(response.Body)
 	response.Body = io.NopCloser(bytes.NewReader(text))
-	t.recorder.Saw(r, body, response.StatusCode, text)
+	t.recorder.Saw(t.by, r, body, response.StatusCode, text)
 	return response, err
 }
 
@@ -81,28 +84,32 @@ func (t tee) answer(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: answer.Status, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer.Body))}, nil
 }
 
-// recorded drives every method of every edge, in each of its branches that
-// asks AWS something else, and returns what IAM has to decide for it.
+// recorded drives every method of the edges that a function uses, in each of its
+// branches that asks AWS something else, and returns what IAM has to decide for it.
 func recorded(t *testing.T, s setup) []confinement.Call {
 	t.Helper()
-	p, asked := s.Place, setup{Place: s.Place, userBoundary: s.userBoundary, inVPC: s.inVPC}
+	asked := setup{Place: s.Place, userBoundary: s.userBoundary, inVPC: s.inVPC, notifies: s.notifies}
 	if calls, done := driven[asked]; done {
 		return slices.Clone(calls)
 	}
-	recorder := confinement.NewRecorder(p)
-	// In made-up time: the prober waits, and so does the SDK.
-	synctest.Test(t, func(t *testing.T) {
-		fake := &edgetest.AWS{Answer: answers(p)}
-		cfg := fake.Config(t)
-		cfg.Region, cfg.HTTPClient, cfg.BaseEndpoint = p.Region, tee{fake, recorder}, aws.String("https://aws.test")
-		drive(t, cfg, s)
-	})
-	calls, err := recorder.Calls()
-	if err != nil {
-		t.Fatal(err)
+	var all []confinement.Call
+	for f, drive := range map[confinement.Function]func(*testing.T, aws.Config, setup){confinement.Provider: drive, confinement.Rotator: driveRotator} {
+		recorder := confinement.NewRecorder(s.Place)
+		// In made-up time: the prober waits, and so does the SDK.
+		synctest.Test(t, func(t *testing.T) {
+			fake := &edgetest.AWS{Answer: answers(s.Place)}
+			cfg := fake.Config(t)
+			cfg.Region, cfg.HTTPClient, cfg.BaseEndpoint = s.Region, tee{f, fake, recorder}, aws.String("https://aws.test")
+			drive(t, cfg, s)
+		})
+		calls, err := recorder.Calls()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(append(all, calls...), lambda(f, s)...)
 	}
-	driven[asked] = append(calls, lambda(s)...)
-	return slices.Clone(driven[asked])
+	driven[asked] = all
+	return slices.Clone(all)
 }
 
 // driven are the calls that were recorded in each place.
@@ -110,14 +117,17 @@ var driven = map[setup][]confinement.Call{}
 
 // lambda is what Lambda does in the name of the function's role.
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
-func lambda(s setup) []confinement.Call {
-	stream := s.RegionalARN("logs", "log-group:"+confinement.LogGroup+":log-stream:2026/11/25/[$LATEST]1")
+func lambda(f confinement.Function, s setup) []confinement.Call {
+	stream := s.RegionalARN("logs", "log-group:"+f.LogGroup()+":log-stream:2026/11/25/[$LATEST]1")
 	var calls []confinement.Call
 	for _, operation := range []string{"CreateLogStream", "PutLogEvents"} {
 		calls = append(calls, confinement.Call{Operation: operation, Request: request("logs:"+operation, stream)})
 	}
 	if s.inVPC {
 		calls = append(calls, network(s.Place)...)
+	}
+	for i := range calls {
+		calls[i].Function = f
 	}
 	return calls
 }
@@ -140,14 +150,19 @@ type step struct {
 	call   func(context.Context) error
 }
 
-// drive calls them in the order of a life.
+// edgeOfUsers is the edge to IAM.
+func edgeOfUsers(cfg aws.Config, at setup) *users.Client {
+	return users.New(cfg, users.Options{
+		Path: "/cloney/" + at.Region + "/", Boundary: at.bound(),
+		Account: func(context.Context) (string, string, error) { return at.Partition, at.Account, nil },
+	})
+}
+
+// drive calls what the provider's function uses, in the order of a life.
 func drive(t *testing.T, cfg aws.Config, at setup) {
 	t.Helper()
-	p := at.Place
-	u := users.New(cfg, users.Options{
-		Path: "/cloney/" + p.Region + "/", Boundary: at.bound(),
-		Account: func(context.Context) (string, string, error) { return p.Partition, p.Account, nil },
-	})
+	p, asks := at.Place, methodsOf(reflect.TypeFor[provision.Provisioner](), reflect.TypeFor[guard.Guard]())
+	u := edgeOfUsers(cfg, at)
 	documents, err := policy.Documents(scope(p), p.Partition, nil)
 	if err != nil || len(documents) != 1 {
 		t.Fatal(documents, err)
@@ -155,10 +170,10 @@ func drive(t *testing.T, cfg aws.Config, at setup) {
 	play(t, step{"the function's account", func(ctx context.Context) error {
 		return second(sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}))
 	}})
-	complete(t, reflect.ValueOf(u), play(t, userSteps(u, cfg, p, documents[0].Text)...), user)
+	complete(t, asks, reflect.ValueOf(u), play(t, userSteps(u, cfg, p, documents[0].Text)...), user)
 
-	s, last := secrets.New(cfg), "DeleteSecret"
-	complete(t, reflect.ValueOf(s), append(play(t, secretSteps(s, p)...), last), secret)
+	s, last := secrets.New(cfg, secrets.Options{Rotator: p.Lambda(confinement.Rotator)}), "DeleteSecret"
+	complete(t, asks, reflect.ValueOf(s), append(play(t, secretSteps(s, p)...), last), secret)
 	play(t, step{last, func(ctx context.Context) error { return s.DeleteSecret(ctx, secret) }})
 }
 
@@ -230,18 +245,39 @@ func play(t *testing.T, steps ...step) (played []string) {
 	return played
 }
 
-// complete calls the methods of an edge that are not played, if they take names
-// alone: what is new is judged without anybody's doing.
-func complete(t *testing.T, edge reflect.Value, played []string, name string) {
+// methodsOf are the methods that a function asks of its edges: those of the ports of
+// what it puts together. A field may also be a function that returns a port.
+func methodsOf(structs ...reflect.Type) map[string]bool {
+	asks := map[string]bool{}
+	for _, s := range structs {
+		for field := range s.Fields() {
+			port := field.Type
+			if port.Kind() == reflect.Func && port.NumOut() == 1 {
+				port = port.Out(0)
+			}
+			if port.Kind() != reflect.Interface {
+				continue
+			}
+			for i := range port.NumMethod() {
+				asks[port.Method(i).Name] = true
+			}
+		}
+	}
+	return asks
+}
+
+// complete calls the methods of an edge that a function asks for and that are not
+// played, if they take names alone: what is new is judged without anybody's doing.
+func complete(t *testing.T, asks map[string]bool, edge reflect.Value, played []string, name string) {
 	t.Helper()
 	for i := range edge.NumMethod() {
 		method, called := edge.Type().Method(i), edge.Method(i)
-		if slices.Contains(played, method.Name) {
+		if !asks[method.Name] || slices.Contains(played, method.Name) {
 			continue
 		}
-		in := []reflect.Value{reflect.ValueOf(t.Context()), reflect.ValueOf(name)}
-		for n := 2; n < called.Type().NumIn(); n++ {
-			in = append(in, reflect.ValueOf("{}"))
+		in := []reflect.Value{reflect.ValueOf(t.Context())}
+		for _, value := range []string{name, "{}", "{}", "{}"}[:called.Type().NumIn()-1] {
+			in = append(in, reflect.ValueOf(value))
 		}
 		for n, value := range in {
 			if n >= called.Type().NumIn() || !value.Type().AssignableTo(called.Type().In(n)) {

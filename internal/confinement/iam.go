@@ -15,7 +15,7 @@ var ofUsers = map[string]bool{
 	"DeleteUser": true, "DeleteUserPolicy": true, "DetachUserPolicy": true, "AttachUserPolicy": true, "GetAccessKeyLastUsed": true, "GetUser": true,
 	"ListAccessKeys": true, "ListAttachedUserPolicies": true, "ListGroupsForUser": true, "ListMFADevices": true,
 	"ListServiceSpecificCredentials": true, "ListSigningCertificates": true, "ListSSHPublicKeys": true,
-	"ListUserPolicies": true, "TagUser": true, "UntagUser": true,
+	"ListUserPolicies": true, "TagUser": true, "UntagUser": true, "UpdateAccessKey": true,
 }
 
 // ofPolicies are those on a policy.
@@ -39,7 +39,7 @@ func (w *wire) iam() {
 	case w.isGone(user):
 	case w.operation == "CreatePolicy":
 		w.createPolicy()
-	case w.operation == "ListUsers":
+	case w.operation == "ListUsers", w.operation == "ListPolicies":
 		w.needs(action, "*")
 	case w.operation == "PutUserPermissionsBoundary":
 		w.needs(action, w.userARN(user), with(map[string][]string{}, "iam:PermissionsBoundary", w.form.Get("PermissionsBoundary")), w.tagsOf(w.users[user]))

@@ -10,18 +10,23 @@ import (
 // Judge decides on calls by a stack's policies.
 type Judge struct {
 	Documents
-	role, boundary *iamtest.Policy
+	roles    map[Function]*iamtest.Policy
+	boundary *iamtest.Policy
 }
 
 // NewJudge reads the policies. It panics at what the evaluator does not know.
 func NewJudge(d Documents) Judge {
-	return Judge{d, iamtest.MustParse(Text(d.Role)), iamtest.MustParse(Text(d.Boundary))}
+	roles := map[Function]*iamtest.Policy{}
+	for f, document := range d.Roles {
+		roles[f] = parse(Text(document))
+	}
+	return Judge{d, roles, iamtest.MustParse(Text(d.Boundary))}
 }
 
-// Function is all that decides on what the function asks. More are policies
+// Function is all that decides on what a function asks. More are policies
 // that someone has attached to its role.
-func (j Judge) Function(more ...*iamtest.Policy) iamtest.Account {
-	return iamtest.Account{Identity: append([]*iamtest.Policy{j.role}, more...)}
+func (j Judge) Function(f Function, more ...*iamtest.Policy) iamtest.Account {
+	return iamtest.Account{Identity: append([]*iamtest.Policy{j.roles[f]}, more...)}
 }
 
 // User is all that decides on what a user with these policies asks.
@@ -32,7 +37,7 @@ func (j Judge) User(policies ...*iamtest.Policy) iamtest.Account {
 // Account is all that decides on a call.
 func (j Judge) Account(c Call) iamtest.Account {
 	if c.User == "" {
-		return j.Function()
+		return j.Function(c.Function)
 	}
 	var policies []*iamtest.Policy
 	for _, document := range c.Documents {
@@ -65,7 +70,7 @@ func (j Judge) Refused(calls []Call) (Call, iamtest.Decision, bool) {
 
 // Question puts a call to the other evaluator.
 func (j Judge) Question(p Place, c Call) Question {
-	q := Question{Principal: p.FunctionARN(), Identity: []json.RawMessage{json.RawMessage(Text(j.Role))}}
+	q := Question{Principal: p.Principal(c.Function), Identity: []json.RawMessage{json.RawMessage(Text(j.Roles[c.Function]))}}
 	if c.User != "" {
 		q = Question{Principal: p.ARN("user/cloney/" + p.Region + "/" + c.User), Boundary: json.RawMessage(Text(j.Boundary))}
 		for _, document := range c.Documents {

@@ -16,12 +16,14 @@ var everything = iamtest.MustParse(everythingText)
 
 // attacked is all that decides on an attack.
 func (m *model) attacked(a attack) iamtest.Account {
-	account := m.Function()
+	var account iamtest.Account
 	switch a.by {
 	case overlooked:
-		account = m.Function(everything)
+		account = m.Function(confinement.Provider, everything)
 	case issued:
 		account = m.User(everything)
+	default:
+		account = m.Function(a.by.function())
 	}
 	if a.resource != "" {
 		account.Resource, account.Principal = iamtest.MustParse(a.resource), m.ours()
@@ -81,7 +83,7 @@ func (m *model) stops(a attack) string {
 			add("`" + d.By.Sid + "`")
 			continue
 		}
-		document := m.Role
+		document := m.Roles[a.by.function()]
 		if a.by == issued {
 			document = m.Boundary
 		}
@@ -133,9 +135,9 @@ func (m *model) lets(a attack, r iamtest.Request, i int, change func(map[string]
 	}
 	d := m.Documents
 	if a.by == issued {
-		d = confinement.Documents{Role: d.Role, Boundary: changed(d.Boundary)}
+		d.Boundary = changed(d.Boundary)
 	} else {
-		d = confinement.Documents{Role: changed(d.Role), Boundary: d.Boundary}
+		d = d.With(a.by.function(), changed(d.Roles[a.by.function()]))
 	}
 	return iamtest.Evaluate(m.with(d).attacked(a), r).Outcome == iamtest.Allowed
 }

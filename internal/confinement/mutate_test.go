@@ -89,14 +89,15 @@ func mutations(name string, document map[string]any, with func(map[string]any) c
 
 // mutations are all that are made of a stack's policies.
 func (m *model) mutations() []mutation {
-	role := mutations("ProviderRole", m.Role, func(d map[string]any) confinement.Documents {
-		return confinement.Documents{Role: d, Boundary: m.Boundary}
-	})
-	if m.userBoundary != "" {
-		return role // the other document is not what bounds the users
+	var all []mutation
+	for _, f := range confinement.Functions {
+		all = append(all, mutations(f.Role(), m.Roles[f], func(d map[string]any) confinement.Documents { return m.Documents.With(f, d) })...)
 	}
-	return append(role, mutations("UserBoundary", m.Boundary, func(d map[string]any) confinement.Documents {
-		return confinement.Documents{Role: m.Role, Boundary: d}
+	if m.userBoundary != "" {
+		return all // the other document is not what bounds the users
+	}
+	return append(all, mutations("UserBoundary", m.Boundary, func(d map[string]any) confinement.Documents {
+		return confinement.Documents{Roles: m.Roles, Boundary: d}
 	})...)
 }
 

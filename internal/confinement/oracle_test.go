@@ -53,7 +53,8 @@ func TestOracleAgrees(t *testing.T) {
 
 // question is an attack without its request.
 func (m *model) question(a attack) confinement.Question {
-	q := confinement.Question{Principal: m.FunctionARN(), Identity: []json.RawMessage{json.RawMessage(confinement.Text(m.Role))}}
+	by := a.by.function()
+	q := confinement.Question{Principal: m.Principal(by), Identity: []json.RawMessage{json.RawMessage(confinement.Text(m.Roles[by]))}}
 	switch a.by {
 	case overlooked:
 		q.Identity = append(q.Identity, json.RawMessage(everythingText))

@@ -23,6 +23,7 @@ type Call struct {
 	// that are attached to that user.
 	User      string
 	Documents []string
+	Function  Function // empty where a user's key asks
 }
 
 // Recorder turns what crosses the wire into what IAM decides on. It learns the
@@ -61,9 +62,9 @@ func NewRecorder(p Place) *Recorder {
 
 var credential = regexp.MustCompile(`Credential=([^/]+)/[^/]+/[^/]+/([^/]+)/`)
 
-// Saw takes a request and AWS's answer to it. What it does not know Calls
-// returns as an error.
-func (r *Recorder) Saw(request *http.Request, body []byte, status int, answer []byte) {
+// Saw takes a request of a function and AWS's answer to it. What it does not know
+// Calls returns as an error.
+func (r *Recorder) Saw(by Function, request *http.Request, body []byte, status int, answer []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	of := credential.FindStringSubmatch(request.Header.Get("Authorization"))
@@ -71,15 +72,19 @@ func (r *Recorder) Saw(request *http.Request, body []byte, status int, answer []
 		r.refuse("an unsigned %s %s", request.Method, request.URL.Path)
 		return
 	}
-	w := wire{Recorder: r, user: r.keys[of[1]], ok: status < 300, answer: answer}
+	w := wire{Recorder: r, by: by, user: r.keys[of[1]], ok: status < 300, answer: answer}
 	switch of[2] {
 	case "iam":
-		form, err := url.ParseQuery(string(body))
-		if err != nil {
-			r.refuse("a body of IAM: %v", err)
-		}
-		w.operation, w.form = form.Get("Action"), form
+		w.readForm(body)
 		w.iam()
+	case "cloudformation":
+		w.readForm(body)
+		w.cloudFormation()
+	case "sns":
+		w.readForm(body)
+		w.sns()
+	case "events":
+		w.events(request, body)
 	case "secretsmanager":
 		_, w.operation, _ = strings.Cut(request.Header.Get("X-Amz-Target"), ".")
 		if err := json.Unmarshal(body, &w.secret); err != nil {
@@ -120,12 +125,22 @@ func (r *Recorder) Calls() ([]Call, error) {
 // wire is one operation that is being looked at.
 type wire struct {
 	*Recorder
+	by        Function
 	operation string
 	user      string // whose key it is; empty: the function's
 	form      url.Values
 	secret    secretRequest
 	ok        bool
 	answer    []byte
+}
+
+// readForm reads a request of the query protocol.
+func (w *wire) readForm(body []byte) {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		w.refuse("a body of the query protocol: %v", err)
+	}
+	w.operation, w.form = form.Get("Action"), form
 }
 
 // isGone reports whether an operation is about what the function has deleted:
@@ -141,6 +156,8 @@ func (w *wire) needs(action, resource string, context ...map[string][]string) {
 	call := Call{Operation: w.operation, User: w.user, Request: iamtest.Request{Action: action, Resource: resource, Context: Wire(context...)}}
 	if w.user != "" {
 		call.Documents = w.documents(w.user)
+	} else {
+		call.Function = w.by
 	}
 	key, err := json.Marshal(call)
 	if err != nil {

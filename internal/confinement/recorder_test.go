@@ -17,14 +17,18 @@ func saw(t *testing.T, r *confinement.Recorder, service, method, url, target, bo
 	}
 	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAFUNCTION/20261125/eu-west-1/"+service+"/aws4_request, x")
 	request.Header.Set("X-Amz-Target", target)
-	r.Saw(request, []byte(body), status, []byte(answer))
+	r.Saw(confinement.Provider, request, []byte(body), status, []byte(answer))
 }
 
 // What the model does not know is told: nothing new goes unjudged.
 func TestUnknownOperationsAreRefused(t *testing.T) {
 	for label, c := range map[string]struct{ service, method, url, target, body string }{
 		"iam ListRoles":                      {"iam", "POST", "https://aws.test/", "", "Action=ListRoles"},
-		"secretsmanager RotateSecret":        {"secretsmanager", "POST", "https://aws.test/", "secretsmanager.RotateSecret", "{}"},
+		"secretsmanager BatchGetSecretValue": {"secretsmanager", "POST", "https://aws.test/", "secretsmanager.BatchGetSecretValue", "{}"},
+		"cloudformation DescribeStacks":      {"cloudformation", "POST", "https://aws.test/", "", "Action=DescribeStacks"},
+		"sns Subscribe":                      {"sns", "POST", "https://aws.test/", "", "Action=Subscribe"},
+		"events PutRule":                     {"events", "POST", "https://aws.test/", "AWSEvents.PutRule", "{}"},
+		"events to other":                    {"events", "POST", "https://aws.test/", "AWSEvents.PutEvents", `{"Entries": [{"EventBusName": "other"}]}`},
 		"s3 DELETE":                          {"s3", "DELETE", "https://aws.test/bucket/key", "", ""},
 		"Action=AssumeRole&Version=1 to sts": {"sts", "POST", "https://aws.test/", "", "Action=AssumeRole&Version=1"},
 		"service dynamodb":                   {"dynamodb", "POST", "https://aws.test/", "DynamoDB.GetItem", "{}"},

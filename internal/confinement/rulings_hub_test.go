@@ -30,7 +30,10 @@ func reader(p confinement.Place) caller {
 	return caller{arn: in(p, hub).ARN("role/cloney-hub-ReaderRole-1A2B3C4D5E6F"), organization: organization}
 }
 
-const provider = "cloney-provider/cloney-s3-credentials-ProviderRole-1A2B3C4D5E6F"
+const (
+	provider = "cloney-provider/cloney-s3-credentials-ProviderRole-1A2B3C4D5E6F"
+	rotator  = "cloney-provider/cloney-s3-credentials-RotatorRole-1A2B3C4D5E6F"
+)
 
 var (
 	// uses are what the providers do with a key, see ofSecrets.
@@ -83,9 +86,14 @@ func keyRows(t *testing.T, p confinement.Place) (rows []row) {
 		t.Fatal(err)
 	}
 	itself := role(p, member, provider)
-	itself.may = confinement.Text(documents.Role)
+	itself.may = confinement.Text(documents.Roles[confinement.Provider])
 	add("a member's provider, by its own policy, through Secrets Manager", itself, via, true, uses...)
 	add("the same, directly", itself, direct, false, uses...)
+
+	rotates := role(p, member, rotator)
+	rotates.may = confinement.Text(documents.Roles[confinement.Rotator])
+	add("a member's rotator, by its own policy, through Secrets Manager", rotates, via, true, "kms:Decrypt", "kms:GenerateDataKey")
+	add("the same, directly", rotates, direct, false, uses...)
 
 	add("a provider that may do everything, through Secrets Manager", role(p, member, provider), via, true, uses...)
 	add("the same, directly", role(p, member, provider), direct, false, uses...)

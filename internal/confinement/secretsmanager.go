@@ -9,7 +9,9 @@ import (
 // secretRequest is what of a request to Secrets Manager policies ask about.
 type secretRequest struct {
 	Name, SecretId, KmsKeyId, VersionId, VersionStage string
+	RotationLambdaARN                                 string
 	ForceDeleteWithoutRecovery, BlockPublicPolicy     *bool
+	RotateImmediately                                 *bool
 	Tags                                              []struct{ Key, Value string }
 	TagKeys                                           []string
 }
@@ -28,6 +30,7 @@ func (s secretRequest) tags() map[string]string {
 // everyone may who may use the secret.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 var ofSecrets = map[string][]string{
+	"CancelRotateSecret":       nil,
 	"CreateSecret":             {"kms:GenerateDataKey", "kms:Decrypt"},
 	"DeleteResourcePolicy":     nil,
 	"DeleteSecret":             nil,
@@ -37,6 +40,7 @@ var ofSecrets = map[string][]string{
 	"PutResourcePolicy":        nil,
 	"PutSecretValue":           {"kms:GenerateDataKey", "kms:Decrypt"},
 	"RestoreSecret":            nil,
+	"RotateSecret":             nil,
 	"TagResource":              nil,
 	"UntagResource":            nil,
 	"UpdateSecret":             {"kms:GenerateDataKey", "kms:Decrypt", "kms:Encrypt"},
@@ -44,6 +48,10 @@ var ofSecrets = map[string][]string{
 }
 
 func (w *wire) secretsManager() {
+	if w.operation == "ListSecrets" {
+		w.needs("secretsmanager:ListSecrets", "*")
+		return
+	}
 	keyUses, known := ofSecrets[w.operation]
 	if !known {
 		w.refuse("secretsmanager %s", w.operation)
@@ -59,6 +67,8 @@ func (w *wire) secretsManager() {
 	with(context, "secretsmanager:ForceDeleteWithoutRecovery", truth(s.ForceDeleteWithoutRecovery))
 	with(context, "secretsmanager:BlockPublicPolicy", truth(s.BlockPublicPolicy))
 	with(context, "secretsmanager:Name", s.Name)
+	with(context, "secretsmanager:RotationLambdaARN", s.RotationLambdaARN)
+	with(context, "secretsmanager:RotateImmediately", truth(s.RotateImmediately))
 	if len(s.TagKeys) > 0 {
 		context["aws:TagKeys"] = s.TagKeys
 	}
@@ -72,6 +82,10 @@ func (w *wire) secretsManager() {
 	w.needs("secretsmanager:"+w.operation, w.secretARN(name), context, tags)
 	if w.operation == "CreateSecret" && len(s.Tags) > 0 {
 		w.needs("secretsmanager:TagResource", w.secretARN(name), RequestTags(s.tags()), tags)
+	}
+	if w.operation == "RotateSecret" && s.RotationLambdaARN != "" {
+		// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+		w.needs("lambda:InvokeFunction", s.RotationLambdaARN)
 	}
 	key := s.KmsKeyId
 	if key == "" && found != nil {

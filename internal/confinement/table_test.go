@@ -27,7 +27,7 @@ func TestSecuritySaysWhatTheModelDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := replaced(t, string(text), "attacks", of(t, setup{Place: ireland, allowedBuckets: named, inVPC: true}).table())
+	want := replaced(t, string(text), "attacks", of(t, setup{Place: ireland, allowedBuckets: named, inVPC: true, notifies: true}).table())
 	want = replaced(t, want, "what is accepted", riskList())
 	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
@@ -53,15 +53,16 @@ func replaced(t *testing.T, page, name, part string) string {
 }
 
 var headings = map[attacker]string{
-	function:   "With the function's credentials, whatever its code does",
+	function:   "With the provider's credentials, whatever its code does",
 	overlooked: "The same, after someone has attached AdministratorAccess to its role",
+	rotating:   "With the rotator's credentials, whatever its code does",
 	issued:     "With an issued key, after its user's policy was edited to allow `*` on `*`",
 }
 
 // table is the attacks with what stops each.
 func (m *model) table() string {
 	var text strings.Builder
-	for _, by := range []attacker{function, overlooked, issued} {
+	for _, by := range []attacker{function, overlooked, rotating, issued} {
 		text.WriteString("\n| " + headings[by] + " | Stopped by |\n|---|---|\n")
 		for _, a := range m.attacks {
 			if a.by == by {

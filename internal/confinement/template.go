@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"cloney-s3-credentials/internal/release/published"
@@ -11,8 +12,15 @@ import (
 
 // Documents are the policies of the provider's stack.
 type Documents struct {
-	Role     map[string]any // of the function
+	Roles    map[Function]map[string]any
 	Boundary map[string]any // of every user
+}
+
+// With is the documents with another one for a function's role.
+func (d Documents) With(f Function, role map[string]any) Documents {
+	d.Roles = maps.Clone(d.Roles)
+	d.Roles[f] = role
+	return d
 }
 
 // Template is the provider's template as plain CloudFormation.
@@ -62,18 +70,12 @@ func read(text []byte, err error) (*Template, error) {
 
 // At returns the policies of a stack in a place, with these parameters.
 func (t *Template) At(p Place, parameters map[string]string) (d Documents, err error) {
-	role, err := t.Resolved("ProviderRole", p, parameters, nil)
-	if err != nil {
-		return d, err
+	d.Roles = map[Function]map[string]any{}
+	for _, f := range Functions {
+		if d.Roles[f], err = t.role(f.Role(), p, parameters); err != nil {
+			return d, err
+		}
 	}
-	if managed, given := role["ManagedPolicyArns"]; given {
-		return d, fmt.Errorf("the role has managed policies %v, which are not judged", managed)
-	}
-	policies, _ := role["Policies"].([]any)
-	if len(policies) != 1 {
-		return d, fmt.Errorf("the role has %d policies, and 1 is judged", len(policies))
-	}
-	d.Role = policies[0].(map[string]any)["PolicyDocument"].(map[string]any)
 	boundary, err := t.Resolved("UserBoundary", p, parameters, nil)
 	if err != nil {
 		return d, err
@@ -83,6 +85,22 @@ func (t *Template) At(p Place, parameters map[string]string) (d Documents, err e
 	}
 	d.Boundary = boundary["PolicyDocument"].(map[string]any)
 	return d, nil
+}
+
+// role returns the one policy of a role.
+func (t *Template) role(resource string, p Place, parameters map[string]string) (map[string]any, error) {
+	role, err := t.Resolved(resource, p, parameters, nil)
+	if err != nil {
+		return nil, err
+	}
+	if managed, given := role["ManagedPolicyArns"]; given {
+		return nil, fmt.Errorf("%s has managed policies %v, which are not judged", resource, managed)
+	}
+	policies, _ := role["Policies"].([]any)
+	if len(policies) != 1 {
+		return nil, fmt.Errorf("%s has %d policies, and 1 is judged", resource, len(policies))
+	}
+	return policies[0].(map[string]any)["PolicyDocument"].(map[string]any), nil
 }
 
 // Resolved returns a resource's properties in a place, as CloudFormation gives
@@ -262,14 +280,16 @@ func (r resolver) attribute(name string) any {
 	if made, known := r.made[name]; known {
 		return made
 	}
-	if name == "ProviderLogGroup.Arn" {
-		return r.place.RegionalARN("logs", "log-group:"+LogGroup+":*")
+	switch name {
+	case "ProviderLogGroup.Arn":
+		return r.place.RegionalARN("logs", "log-group:"+Provider.LogGroup()+":*")
+	case "RotatorLogGroup.Arn":
+		return r.place.RegionalARN("logs", "log-group:"+Rotator.LogGroup()+":*")
+	case "RotatorFunction.Arn":
+		return r.place.Lambda(Rotator)
 	}
 	panic(refusal("Fn::GetAtt " + name + " is not known"))
 }
-
-// LogGroup is the name that the template gives it.
-const LogGroup = "/aws/lambda/cloney-s3-credentials"
 
 func (r resolver) sub(argument any) string {
 	text, plain := argument.(string)

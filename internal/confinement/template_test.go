@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cloney-s3-credentials/internal/confinement"
+	"cloney-s3-credentials/internal/iamtest"
 )
 
 // What gives rights is judged: a role, a policy or a right to invoke that the
@@ -30,19 +31,75 @@ func TestTheTemplateHasNoOtherRights(t *testing.T) {
 			}
 		}
 	}
-	if diff := cmp.Diff([]string{"ProviderRole AWS::IAM::Role", "UserBoundary AWS::IAM::ManagedPolicy"}, rights); diff != "" {
+	if diff := cmp.Diff([]string{
+		"ProviderRole AWS::IAM::Role", "RotatorInvokedBySecretsManager AWS::Lambda::Permission", "RotatorInvokedBySweepSchedule AWS::Lambda::Permission",
+		"RotatorRole AWS::IAM::Role", "UserBoundary AWS::IAM::ManagedPolicy",
+	}, rights); diff != "" {
 		t.Error(diff)
 	}
-	role := template.Resources["ProviderRole"].Properties["AssumeRolePolicyDocument"]
 	want := map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 		"Effect": "Allow", "Principal": map[string]any{"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole",
 	}}}
-	if diff := cmp.Diff(want, role); diff != "" {
-		t.Errorf("not Lambda alone may assume the role: %s", diff)
+	for _, f := range confinement.Functions {
+		role := template.Resources[f.Role()].Properties["AssumeRolePolicyDocument"]
+		if diff := cmp.Diff(want, role); diff != "" {
+			t.Errorf("not Lambda alone may assume %s: %s", f.Role(), diff)
+		}
+		runs := template.Resources[strings.TrimSuffix(f.Role(), "Role")+"Function"].Properties
+		if diff := cmp.Diff(map[string]any{"Fn::GetAtt": []any{f.Role(), "Arn"}}, runs["Role"]); diff != "" {
+			t.Errorf("%s has another role: %s", f, diff)
+		}
+		if runs["FunctionName"] != string(f) {
+			t.Errorf("%s is called %v", f, runs["FunctionName"])
+		}
 	}
-	runs := template.Resources["ProviderFunction"].Properties["Role"]
-	if diff := cmp.Diff(map[string]any{"Fn::GetAtt": []any{"ProviderRole", "Arn"}}, runs); diff != "" {
-		t.Errorf("the function has another role: %s", diff)
+}
+
+// Secrets Manager of this account, for secrets under cloney/, and this stack's schedule
+// may invoke the rotator, and nobody else. Whoever invokes it says what is rotated.
+func TestWhoMayInvokeTheRotator(t *testing.T) {
+	template, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	schedule := ireland.RegionalARN("events", "rule/cloney-s3-credentials-SweepSchedule-1A2B3C4D5E6F")
+	made := map[string]string{"RotatorFunction": string(confinement.Rotator), "SweepSchedule.Arn": schedule}
+	secretsOfOurs := ireland.RegionalARN("secretsmanager", "secret:cloney/*")
+	for resource, want := range map[string]map[string]any{
+		"RotatorInvokedBySecretsManager": {"Principal": "secretsmanager.amazonaws.com", "SourceAccount": ireland.Account, "SourceArn": secretsOfOurs},
+		"RotatorInvokedBySweepSchedule":  {"Principal": "events.amazonaws.com", "SourceArn": schedule},
+	} {
+		want["Action"], want["FunctionName"] = "lambda:InvokeFunction", string(confinement.Rotator)
+		got, err := template.Resolved(resource, ireland, nil, made)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", resource, diff)
+		}
+	}
+	// As Lambda writes the first one into the function's policy.
+	invoked := iamtest.MustParse(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"lambda:InvokeFunction","Resource":"*","Condition":{
+		"StringEquals":{"aws:SourceAccount":"` + ireland.Account + `"},"ArnLike":{"aws:SourceArn":"` + secretsOfOurs + `"}}}]}`)
+	const other = "999999999999"
+	far := ireland
+	far.Account = other
+	for what, c := range map[string]struct {
+		account, secret string
+		may             bool
+	}{
+		"a secret of ours":                     {ireland.Account, secretARN(ireland, secret), true},
+		"another account's, of the same name":  {other, secretARN(far, secret), false},
+		"another account's in our name":        {other, secretARN(ireland, secret), false},
+		"a secret that is not under cloney/":   {ireland.Account, secretARN(ireland, "database"), false},
+		"a secret of ours in another region":   {ireland.Account, secretARN(elsewhere(ireland), secret), false},
+		"a secret whose name only looks alike": {ireland.Account, secretARN(ireland, "x/cloney/y"), false},
+	} {
+		r := request("lambda:InvokeFunction", ireland.Lambda(confinement.Rotator), key("aws:SourceAccount", c.account), key("aws:SourceArn", c.secret))
+		d := iamtest.Evaluate(iamtest.Account{Resource: invoked, Principal: ireland.ARN("role/service")}, r)
+		if (d.Outcome == iamtest.Allowed) != c.may {
+			t.Errorf("%s: %v", what, d)
+		}
 	}
 }
 
@@ -103,7 +160,9 @@ func TestWhatOrganizationsAskFor(t *testing.T) {
 	given := map[string]string{
 		"RolePermissionsBoundary": ireland.ARN("policy/org/roles"), "UserPermissionsBoundary": ireland.ARN("policy/org/users"),
 		"SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1", "LogKmsKeyArn": ireland.KeyARN(),
+		"AlarmTopicArn": ireland.Topic(), "KeyAgeDays": "30",
 	}
+	vpc := map[string]any{"SubnetIds": []any{"subnet-1", "subnet-2"}, "SecurityGroupIds": []any{"sg-1"}}
 	is := func(parameters map[string]string, resource string, path string) any {
 		t.Helper()
 		var value any = template.Resources[resource].Properties
@@ -125,8 +184,14 @@ func TestWhatOrganizationsAskFor(t *testing.T) {
 	}{
 		{"ProviderRole", "PermissionsBoundary", nil, given["RolePermissionsBoundary"]},
 		{"ProviderFunction", "Environment.Variables.PERMISSIONS_BOUNDARY_ARN", ireland.BoundaryARN(), given["UserPermissionsBoundary"]},
-		{"ProviderFunction", "VpcConfig", nil, map[string]any{"SubnetIds": []any{"subnet-1", "subnet-2"}, "SecurityGroupIds": []any{"sg-1"}}},
+		{"ProviderFunction", "VpcConfig", nil, vpc},
 		{"ProviderLogGroup", "KmsKeyId", nil, ireland.KeyARN()},
+		{"RotatorRole", "PermissionsBoundary", nil, given["RolePermissionsBoundary"]},
+		{"RotatorFunction", "Environment.Variables.PERMISSIONS_BOUNDARY_ARN", ireland.BoundaryARN(), given["UserPermissionsBoundary"]},
+		{"RotatorFunction", "Environment.Variables.NOTICE_TOPIC_ARN", "", ireland.Topic()},
+		{"RotatorFunction", "Environment.Variables.KEY_AGE_DAYS", "90", "30"},
+		{"RotatorFunction", "VpcConfig", nil, vpc},
+		{"RotatorLogGroup", "KmsKeyId", nil, ireland.KeyARN()},
 		{"Outputs", "UserBoundaryArn", ireland.BoundaryARN(), given["UserPermissionsBoundary"]},
 	} {
 		if diff := cmp.Diff(c.without, is(nil, c.resource, c.path)); diff != "" {
@@ -140,21 +205,23 @@ func TestWhatOrganizationsAskFor(t *testing.T) {
 
 // IAM counts the characters of all inline policies of a role together.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length
-func TestTheRolesPolicyFits(t *testing.T) {
+func TestTheRolesPoliciesFit(t *testing.T) {
 	template, err := template()
 	if err != nil {
 		t.Fatal(err)
 	}
 	at := potsdam
-	all := setup{Place: at, allowedBuckets: named, inVPC: true, userBoundary: at.ARN("policy/" + strings.Repeat("x", 128))}
+	all := setup{Place: at, allowedBuckets: named, inVPC: true, notifies: true, userBoundary: at.ARN("policy/" + strings.Repeat("x", 128))}
 	documents, err := template.At(at, all.parameters())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size := len(confinement.Text(documents.Role)); size > 10240 {
-		t.Errorf("the role's policy has %d characters", size)
-	} else {
-		t.Logf("%d characters of 10240", size)
+	for _, f := range confinement.Functions {
+		if size := len(confinement.Text(documents.Roles[f])); size > 10240 {
+			t.Errorf("the policy of %s has %d characters", f.Role(), size)
+		} else {
+			t.Logf("%s: %d characters of 10240", f.Role(), size)
+		}
 	}
 }
 
@@ -193,20 +260,21 @@ func TestTheGuardGoesFirst(t *testing.T) {
 }
 
 // Nobody waits for an event that has waited for long, and a second delivery
-// would come after CloudFormation has gone on.
+// would come after CloudFormation has gone on, or beside Secrets Manager's own.
 func TestEventsAreDeliveredSoonAndOnce(t *testing.T) {
 	template, err := template()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var delivered []map[string]any
+	delivered := map[string][2]any{}
 	for _, resource := range template.Resources {
 		if resource.Type == "AWS::Lambda::EventInvokeConfig" {
-			delivered = append(delivered, resource.Properties)
+			of := resource.Properties["FunctionName"].(map[string]any)["Ref"].(string)
+			delivered[of] = [2]any{resource.Properties["MaximumRetryAttempts"], resource.Properties["MaximumEventAgeInSeconds"]}
 		}
 	}
-	if len(delivered) != 1 || delivered[0]["MaximumEventAgeInSeconds"] != float64(60) || delivered[0]["MaximumRetryAttempts"] != float64(0) {
-		t.Errorf("%v", delivered)
+	if diff := cmp.Diff(map[string][2]any{"ProviderFunction": {0.0, 60.0}, "RotatorFunction": {0.0, 3600.0}}, delivered); diff != "" {
+		t.Error(diff)
 	}
 }
 

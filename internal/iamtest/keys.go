@@ -47,6 +47,8 @@ var keys = map[string]kind{
 	"aws:VpcSourceIp":                 one,
 	"aws:userid":                      always,
 	"aws:username":                    one,
+	"events:detail-type":              many,
+	"events:source":                   many,
 	"iam:AWSServiceName":              one,
 	"iam:PassedToService":             one,
 	"iam:PermissionsBoundary":         one,

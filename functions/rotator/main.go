@@ -1,0 +1,136 @@
+// Command rotator is the Lambda function that rotates keys: Secrets Manager
+// invokes it with the four steps of a rotation, and EventBridge once a day for the
+// sweep.
+//
+// It is a list of parts; what they do is in internal/.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/announce"
+	"cloney-s3-credentials/internal/edge"
+	"cloney-s3-credentials/internal/metric"
+	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/probe"
+	"cloney-s3-credentials/internal/rotation"
+	"cloney-s3-credentials/internal/secrets"
+	"cloney-s3-credentials/internal/stacks"
+	"cloney-s3-credentials/internal/sweep"
+	"cloney-s3-credentials/internal/users"
+)
+
+func main() {
+	log := slog.New(lambdacontext.NewLogHandler())
+	handle, err := start(log)
+	if err != nil {
+		// Nothing but a malformed environment does this.
+		log.Error("the rotator cannot start", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(handle)
+}
+
+func start(log *slog.Logger) (func(context.Context, json.RawMessage) error, error) {
+	cfg, err := edge.Config(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	return serve(cfg, log)
+}
+
+// serve answers events, and leaves no key behind in the memory of a function
+// that stays warm: what held one is out of reach, and its memory is given back.
+func serve(cfg aws.Config, log *slog.Logger) (func(context.Context, json.RawMessage) error, error) {
+	cfg, closeAll := edge.Closing(cfg)
+	h, err := assemble(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, raw json.RawMessage) error {
+		defer func() {
+			closeAll()
+			// Twice: what the library keeps in pools outlives one collection.
+			debug.FreeOSMemory()
+			debug.FreeOSMemory()
+		}()
+		return h.handle(ctx, raw)
+	}, nil
+}
+
+// handler is what the function's two callers ask for.
+type handler struct {
+	rotator *rotation.Rotator
+	sweeper *sweep.Sweeper
+}
+
+func assemble(cfg aws.Config, log *slog.Logger) (*handler, error) {
+	log = slog.New(metric.Warning(log.Handler()))
+	days, err := strconv.Atoi(os.Getenv("KEY_AGE_DAYS"))
+	if err != nil || days < 1 {
+		return nil, fmt.Errorf("KEY_AGE_DAYS is %q and not a number of days", os.Getenv("KEY_AGE_DAYS"))
+	}
+	iam := users.New(cfg, users.Options{Path: name.Path(cfg.Region), Boundary: os.Getenv("PERMISSIONS_BOUNDARY_ARN"), Account: edge.Account(cfg)})
+	own := os.Getenv("ROTATION_FUNCTION_ARN")
+	kept := secrets.New(cfg, secrets.Options{Rotator: own})
+	tell := announce.New(cfg, os.Getenv("NOTICE_TOPIC_ARN"), log)
+	metrics := &metric.Sink{Function: lambdacontext.FunctionName, Out: os.Stdout}
+	rotator := &rotation.Rotator{
+		Users: iam, Keys: iam, Policies: iam, Secrets: kept,
+		Versions: func(token access.Secret) rotation.Versions { return kept.WithRotationToken(token) },
+		Prober:   probe.New(cfg, log), Announcer: tell, Log: log, Function: own, Ended: metrics.Rotation,
+	}
+	if os.Getenv("AWS_ENDPOINT_URL") != "" {
+		// A local AWS answers at once.
+		rotator.Lease, rotator.InFlight = time.Second, 4*time.Second
+	}
+	return &handler{
+		rotator: rotator,
+		sweeper: &sweep.Sweeper{
+			Users: iam, Policies: iam, Keys: iam, Secrets: kept, Stacks: stacks.New(cfg), Announcer: tell,
+			Log: log, Metrics: metrics, KeyAge: time.Duration(days) * 24 * time.Hour,
+		},
+	}, nil
+}
+
+// caller is what of an event says who invokes.
+type caller struct {
+	Step       string // of a rotation, by Secrets Manager
+	Source     string `json:"source"` // of an event of EventBridge's
+	DetailType string `json:"detail-type"`
+}
+
+// errCaller says nothing of the event: one that is nearly Secrets Manager's holds a
+// token that no log is to have.
+var errCaller = errors.New("the event is neither a step of a rotation by Secrets Manager nor EventBridge's daily schedule: nothing was done")
+
+func (h *handler) handle(ctx context.Context, raw json.RawMessage) error {
+	var by caller
+	if err := json.Unmarshal(raw, &by); err != nil {
+		return errCaller
+	}
+	switch {
+	case by.Step != "":
+		event, err := rotation.ParseEvent(raw)
+		if err != nil {
+			return err
+		}
+		return h.rotator.Step(ctx, event)
+	case by.Source == "aws.events" && by.DetailType == "Scheduled Event":
+		return h.sweeper.Sweep(ctx)
+	}
+	return errCaller
+}
