@@ -39,6 +39,8 @@ const (
 	// users, and Former that of a provider that was deployed before it.
 	Boundary = "arn:aws:iam::" + ID + ":policy/cloney-boundary/provider-UserBoundary-1A2B3C"
 	Former   = "arn:aws:iam::" + ID + ":policy/cloney-boundary/provider-UserBoundary-0F0F0F"
+	// Rotator is the ARN of the provider's function that rotates.
+	Rotator = "arn:aws:lambda:" + Region + ":" + ID + ":function:cloney-s3-credentials-rotator"
 )
 
 // Account is an account as it is seen in one region. It implements
@@ -65,6 +67,8 @@ type common struct {
 	Lag Lag
 	// Behind is how far the account's clock is behind its callers'.
 	Behind time.Duration
+	// RecordsLate is how late the record of a key's last use shows a Call.
+	RecordsLate time.Duration
 
 	t  testing.TB
 	mu sync.Mutex // guards all that follows, and the secrets of every region
@@ -89,6 +93,9 @@ type common struct {
 	stuck     bool             // see StuckKMSKeys
 	racing    bool             // events race: AWSCURRENT is looked at once they are at rest
 	kept      []kept
+	rotator   error                 // what Secrets Manager says when it is to rotate; nil: it does
+	resources map[name.Owner]string // what CloudFormation says of resources, where a test says it
+	closed    bool                  // CloudFormation says nothing
 }
 
 // Lag says for how many calls that would show a change it is not shown yet.
@@ -109,7 +116,7 @@ func New(t testing.TB, buckets ...string) *Account {
 	c := &common{
 		t: t, regions: map[string]*Account{}, users: map[string]*user{}, policies: map[string]*policy{},
 		buckets: map[string]bool{}, gone: map[string]bool{}, unknown: map[string]int{}, calls: map[string]int{},
-		expected: map[string]bool{}, protected: map[string]bool{}, kms: map[string]error{},
+		expected: map[string]bool{}, protected: map[string]bool{}, kms: map[string]error{}, resources: map[name.Owner]string{},
 	}
 	for _, bucket := range buckets {
 		c.buckets[bucket] = true

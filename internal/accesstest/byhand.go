@@ -243,3 +243,8 @@ func (a *Account) Readable(secret string) (readable bool) {
 
 // Unprotect ends every Protect.
 func (a *Account) Unprotect() { a.byHand(func() { clear(a.protected) }) }
+
+// Unhang takes off what HangOn has hung on a user.
+func (a *Account) Unhang(userName, kind string) {
+	a.byHand(func() { delete(a.users[strings.ToLower(userName)].hung, kind) })
+}

@@ -19,6 +19,10 @@ type key struct {
 	unlisted       int  // lists that do not hold it yet
 	hidden         bool // the last list did not hold it
 	refused        int  // proofs in which it does not authenticate yet
+	proven         bool // for whatever scope
+
+	needed    time.Time        // when somebody last needed it, noticed or not
+	unnoticed []access.LastUse // calls that the record of its last use does not show yet
 }
 
 func (a *Account) keysOf(user string) []*key {
@@ -133,6 +137,7 @@ func (a *Account) mayDelete(k *key) {
 func (a *Account) LastUse(ctx context.Context, keyID string) (use access.LastUse, err error) {
 	err = a.call(on(ctx, keyID), "GetAccessKeyLastUsed", func() error {
 		if k := a.key(keyID); k != nil {
+			a.notice(k)
 			use = k.used
 			return nil
 		}

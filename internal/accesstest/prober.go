@@ -60,6 +60,7 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope, subj
 	k.used = access.LastUse{Time: time.Now(), Service: "sts", Region: a.region}
 	if scope.Expired(time.Now()) || len(scope.SourceIPs) > 0 {
 		// Buckets deny the function's own calls then, as they should.
+		k.proven = true
 		a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope, Subject: subject})
 		return nil
 	}
@@ -71,6 +72,7 @@ func (a *Account) prove(credentials access.Credentials, scope access.Scope, subj
 	if missing := a.missing(k.user, scope); missing != "" {
 		return access.Obstacles(missing + " is denied")
 	}
+	k.proven = true
 	a.proofs = append(a.proofs, Proof{KeyID: k.id, Scope: scope, Subject: subject})
 	return nil
 }

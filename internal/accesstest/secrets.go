@@ -16,13 +16,15 @@ type secret struct {
 	deleted      time.Time  // not zero: in its recovery window
 	policy       string     // the resource policy; empty: none
 	replicas     []string   // regions
+	rotation     access.Rotation
 }
 
 func (a *Account) public(s *secret) access.SecretInfo {
 	info := access.SecretInfo{
 		Name: s.name, ARN: "arn:aws:secretsmanager:" + a.region + ":" + ID + ":secret:" + s.name + "-AbCdEf",
-		Tags: maps.Clone(s.tags), Deleted: s.deleted, Replicas: slices.Clone(s.replicas),
+		Tags: maps.Clone(s.tags), Deleted: s.deleted, Replicas: slices.Clone(s.replicas), Rotation: s.rotation,
 	}
+	info.Rotation.Wanted = Rotator
 	for _, v := range s.versions {
 		// DescribeSecret shows labelled versions only.
 		if len(v.labels) > 0 {

@@ -7,12 +7,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 )
 
 type user struct {
 	id        string
+	created   time.Time
 	name      string
 	path      string
 	tags      map[string]string
@@ -33,6 +35,7 @@ func (u *user) public() access.User {
 // add puts a user into the account, with an id that no other one ever has.
 func (a *Account) add(u *user) *user {
 	a.born++
+	u.created = time.Now().Add(-a.Behind)
 	u.boundary = Boundary
 	u.id, u.hung = fmt.Sprintf("AIDAUSER%013d", a.born), map[string]bool{}
 	a.users[strings.ToLower(u.name)] = u
@@ -93,12 +96,14 @@ func (a *Account) TagUser(ctx context.Context, name string, set map[string]strin
 		if err != nil {
 			return err
 		}
-		a.ours("user "+name, u.tags)
 		after, err := tagged(u.tags, set, unset)
 		if err != nil {
 			return err
 		}
-		a.ours("user "+name, after)
+		if u.path != a.path() || !onlyTold(set, unset) {
+			a.ours("user "+name, u.tags)
+			a.ours("user "+name, after)
+		}
 		u.tags = after
 		return nil
 	})

@@ -3,6 +3,7 @@ package accesstest
 import (
 	"context"
 	"slices"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	naming "cloney-s3-credentials/internal/name"
@@ -13,6 +14,8 @@ type version struct {
 	key       string // the id of the key in the value; empty: there is none
 	kmsKey    string // that it is encrypted with
 	labels    []string
+	replaced  time.Time // when AWSCURRENT last left it
+	copied    bool      // its key was replaced before it was copied here
 }
 
 func newVersion(id, value string, labels ...string) *version {
@@ -64,6 +67,9 @@ func (s *secret) move(label string, to *version) {
 	}
 	to.labels = append(to.labels, label)
 	if had && label == access.Current {
+		if !former.copied {
+			former.replaced = time.Now()
+		}
 		s.move(access.Previous, former)
 	}
 }
@@ -85,7 +91,8 @@ func (a *Account) PutVersion(ctx context.Context, name, id string, value access.
 			slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) }) {
 			return access.ErrInvalid
 		}
-		if there := s.version(id); there != nil {
+		empty := s.version(id) // which Secrets Manager has registered for a rotation
+		if there := empty; there != nil && there.value != "" {
 			if there.value != value.Reveal() {
 				return access.ErrExists
 			}
@@ -105,20 +112,38 @@ func (a *Account) PutVersion(ctx context.Context, name, id string, value access.
 				a.becomesCurrent(s, v)
 			}
 		}
-		s.versions = append(s.versions, v)
+		if empty != nil {
+			empty.value, empty.key, empty.kmsKey = v.value, v.key, v.kmsKey
+			v = empty
+		} else {
+			s.versions = append(s.versions, v)
+		}
 		for _, l := range labels {
 			s.move(l, v)
 		}
+		a.replacedBefore(s, v)
 		return nil
 	})
+}
+
+// replacedBefore notes that a version is the copy of one that AWSCURRENT has left in
+// another secret. It passes over the copies too, one after the other.
+func (a *Account) replacedBefore(s *secret, v *version) {
+	for _, other := range a.everySecret() {
+		for _, original := range other.versions {
+			if other != s && v.key != "" && original.key == v.key && !original.has(access.Current) {
+				v.copied, v.replaced = true, original.replaced
+			}
+		}
+	}
 }
 
 // becomesCurrent shouts when AWSCURRENT is made to name a dead key: one that
 // is deleted or inactive. Only a copy of what another secret calls AWSCURRENT
 // already makes nothing worse.
 func (a *Account) becomesCurrent(s *secret, v *version) {
-	if a.alive(v.key) || a.racing {
-		return
+	if a.alive(v.key) || a.racing || a.expected[s.tags[naming.TagPhysical]] {
+		return // a Delete takes keys away at once, whoever is at work
 	}
 	for _, other := range a.everySecret() {
 		if current, ok := other.labelled(access.Current); ok && other != s && current.value == v.value {
@@ -136,7 +161,7 @@ func (a *Account) Value(ctx context.Context, name, id string) (value access.Secr
 			return err
 		}
 		v := s.version(id)
-		if v == nil {
+		if v == nil || v.value == "" {
 			return access.ErrNotFound
 		}
 		if err := a.kms[v.kmsKey]; err != nil {
@@ -171,6 +196,8 @@ func (a *Account) Promote(ctx context.Context, name, id, from string) error {
 			return access.ErrLimit
 		}
 		a.becomesCurrent(s, to)
+		to.copied = false
+		a.promotes(s, to)
 		s.move(access.Current, to)
 		return nil
 	})

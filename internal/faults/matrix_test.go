@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/accesstest"
 	"cloney-s3-credentials/internal/name"
 )
@@ -62,7 +63,20 @@ var plots = map[string]func(*cloudFormation){
 			c.update(shared.With(properties{"UserName": "second"}))
 		}
 	},
-	"replacement, everything": changing(everything.With(properties{"UserName": "second"})),
+	"replacement, everything":   changing(everything.With(properties{"UserName": "second"})),
+	"create, schedule":          func(c *cloudFormation) { c.create(rotated) },
+	"update, schedule":          changing(properties{"RotationSchedule": monthly, "RotationGraceDays": "30"}),
+	"in vain, schedule":         inVain(properties{"RotationSchedule": monthly}),
+	"schedule, another":         rotating(properties{"RotationSchedule": "rate(1 day)"}, changed),
+	"schedule, in vain":         rotating(properties{"RotationSchedule": "rate(1 day)"}, (*cloudFormation).updateInVain),
+	"half done, bucket":         halfDone(properties{"Buckets": []string{"two"}}, changed),
+	"half done, off":            halfDone(properties{"RotationSchedule": nil}, changed),
+	"half done, serial":         halfDone(properties{"Serial": "2"}, changed),
+	"half done, secret":         halfDone(properties{"SecretName": "cloney/moved"}, changed),
+	"half done, user":           halfDone(properties{"UserName": "second", "SecretName": name.Secret(userOf(usual))}, changed),
+	"half done, in vain":        halfDone(properties{"RotationSchedule": nil, "Buckets": []string{"two"}}, (*cloudFormation).updateInVain),
+	"half done, secret in vain": halfDone(properties{"SecretName": "cloney/moved"}, (*cloudFormation).updateInVain),
+	"half done, user in vain":   halfDone(properties{"UserName": "second", "SecretName": name.Secret(userOf(usual))}, (*cloudFormation).updateInVain),
 	// What another resource of the same stack has.
 	"create, taken user":        taken(properties{"UserName": neighbour, "SecretName": "cloney/mine"}),
 	"create, taken secret":      taken(properties{"SecretName": neighbourSecret}),
@@ -108,6 +122,44 @@ func reading(change properties, update func(*cloudFormation, properties)) func(*
 		if c.create(read) {
 			update(c, read.With(change))
 		}
+	}
+}
+
+// monthly is a schedule, and rotated what a stack declares that has it.
+const monthly = "rate(30 days)"
+
+var rotated = usual.With(properties{"RotationSchedule": monthly})
+
+// rotating changes what is rotated on schedule.
+func rotating(change properties, update func(*cloudFormation, properties)) func(*cloudFormation) {
+	return func(c *cloudFormation) {
+		if c.create(rotated) {
+			update(c, rotated.With(change))
+		}
+	}
+}
+
+// halfDone changes it in the middle of a rotation.
+func halfDone(change properties, update func(*cloudFormation, properties)) func(*cloudFormation) {
+	return func(c *cloudFormation) {
+		if c.create(rotated) {
+			c.beginRotation()
+			update(c, rotated.With(change))
+		}
+	}
+}
+
+// beginRotation does what a rotation does first: it stores a new key, with AWSPENDING.
+func (c *cloudFormation) beginRotation() {
+	c.Helper()
+	user := userOf(c.props)
+	made, err := c.CreateKey(c.Context(), user)
+	if err == nil {
+		token := name.Token("rotation", made.KeyID)
+		err = c.PutVersion(c.Context(), name.Secret(user), token, made.Encode(), []string{name.KeyLabel(1, made.KeyID), name.LabelLatest, access.Pending})
+	}
+	if err != nil {
+		c.Errorf("the rotation: %v", err)
 	}
 }
 
@@ -197,10 +249,10 @@ func (m *matrix) one(s told) {
 	}
 }
 
-// thinned leaves out what the race detector has no time for. The step has no
+// thinned leaves out what the race detector, or make test, has no time for. The step has no
 // divisor in common with how many kinds of faults there are, so that each is met.
 func thinned(cases []told) (kept []told) {
-	for i := 0; i < len(cases); i += accesstest.OneIn(401) {
+	for i := 0; i < len(cases); i += max(accesstest.OneIn(401), *oneIn) {
 		kept = append(kept, cases[i])
 	}
 	return kept

@@ -18,6 +18,7 @@ import (
 
 var (
 	alone = flag.Int64("seed", -1, "tell this one of the plays, and no other")
+	oneIn = flag.Int("one-in", 1, "of a fault at every call of every event, one case in so many; no divisor of how many kinds of faults there are")
 	many  = flag.Int("plays", 100_000, "how many plays, and at most how many pairs of faults")
 )
 
@@ -142,6 +143,8 @@ type plays struct {
 	played, failed int
 	broken         int
 	leftOut        int64
+	// Of the plays of rotations.
+	rotated, retired int
 }
 
 // play plays a scene, and tells the first ones that break a promise.

@@ -89,6 +89,12 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
 // buckets that exist; enough of them for three policies.
 var buckets = func() []string {
 	names := []string{"one", "two", "three"}
@@ -140,7 +146,7 @@ func (w *world) open(lag accesstest.Lag) {
 	w.logger = slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.provisioner = &provision.Provisioner{
 		Users: w.Account, Keys: w.Account, Policies: w.Account, Attachments: w.Account, Secrets: w.Account, Keeping: w.Account,
-		Versions: w.Account, Readers: w.Account, Prober: w.Account, Log: w.logger,
+		Versions: w.Account, Readers: w.Account, Rotations: w.Account, Prober: w.Account, Log: w.logger,
 	}
 }
 
@@ -148,7 +154,7 @@ func (w *world) open(lag accesstest.Lag) {
 func (w *world) run(p *process, raw []byte) {
 	w.Helper()
 	ctx := p.begin(w.Context())
-	handler := resource.Handler{Provisioner: w.provisioner, Sender: p, Log: w.logger, LogStream: "stream", AllowedBuckets: w.allowed}
+	handler := resource.Handler{Provisioner: w.provisioner, Sender: p, Log: w.logger, LogStream: "stream", Rotates: true, AllowedBuckets: w.allowed}
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)
@@ -237,13 +243,20 @@ func (w *world) true(answer *reply.Response) {
 	}
 }
 
+// notRotated is what the log says where a rollback goes through though Secrets Manager
+// refuses its schedule.
+const notRotated = "the secret is not rotated as the stack declares"
+
 // as asks for user and secret to be as a resource declares.
 func (w *world) as(logical string, props properties) (declared spec.Spec) {
 	w.Helper()
-	declared, err := spec.Parse(asDelivered(props), spec.Rules{Owner: ownerOf(logical)})
+	declared, err := spec.Parse(asDelivered(props), spec.Rules{Owner: ownerOf(logical), Rotates: true})
 	if err != nil {
 		w.Errorf("the properties: %v", err)
 		return declared
+	}
+	if is := w.Rotation(declared.SecretName); !is.Holds(declared.Schedule) && !strings.Contains(w.log.String(), notRotated) {
+		w.Errorf("the stack declares the schedule %q, and %s is rotated so: %+v", declared.Schedule, declared.SecretName, is)
 	}
 	isGone := func(reader string) bool { return slices.Contains(w.gone, reader) }
 	isID := func(reader string) bool { return !strings.HasPrefix(reader, "arn:") } // of one who is gone
