@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,7 +23,8 @@ var (
 	commits  = regexp.MustCompile(`^([0-9a-f]{7,64}(-dirty)?|unknown)$`)
 )
 
-// asked is the command line, as it was typed.
+// asked is the command line, as it was typed. The last two are the directories that
+// `sam build` has made for a processor.
 type asked struct{ version, regions, prefix, dryRun, commit, arm64, x86 string }
 
 // plan is a valid one.
@@ -30,7 +32,7 @@ type plan struct {
 	version, prefix, commit string
 	regions                 []string
 	dryRun                  bool
-	arm64, x86              []byte // the zips
+	zips                    map[published.Code][]byte
 }
 
 // plan checks all that is typed, and packs the bootstraps.
@@ -60,12 +62,16 @@ func (a asked) plan() (plan, error) {
 	}
 	slices.Sort(p.regions)
 	p.regions = slices.Compact(p.regions)
-	var err error
-	if p.arm64, err = packed(a.arm64); err != nil {
-		return plan{}, err
+	p.zips = map[published.Code][]byte{}
+	for _, code := range published.Codes() {
+		built := map[string]string{"arm64": a.arm64, "x86_64": a.x86}[code.Architecture]
+		zip, err := packed(filepath.Join(built, code.Function, "bootstrap"))
+		if err != nil {
+			return plan{}, err
+		}
+		p.zips[code] = zip
 	}
-	p.x86, err = packed(a.x86)
-	return p, err
+	return p, nil
 }
 
 func packed(file string) ([]byte, error) {

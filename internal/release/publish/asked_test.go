@@ -1,22 +1,27 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cloney-s3-credentials/internal/release/published"
 )
 
 // typed is a command line that is right.
 func typed(t *testing.T) asked {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "bootstrap")
-	if err := os.WriteFile(file, []byte("the function"), 0o755); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for _, function := range published.Functions {
+		if err := errors.Join(os.Mkdir(filepath.Join(dir, function), 0o755), os.WriteFile(filepath.Join(dir, function, "bootstrap"), []byte(function), 0o755)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return asked{version: "1.0.0", regions: "us-east-1 eu-west-1  us-gov-west-1 eu-west-1", prefix: "cloney-code", commit: "unknown", arm64: file, x86: file}
+	return asked{version: "1.0.0", regions: "us-east-1 eu-west-1  us-gov-west-1 eu-west-1", prefix: "cloney-code", commit: "unknown", arm64: dir, x86: dir}
 }
 
 func TestWhatIsAsked(t *testing.T) {
@@ -54,6 +59,7 @@ func TestWhatIsAskedWrongly(t *testing.T) {
 		`"x\n" is not a commit`:                   func(a *asked) { a.commit = "x\n" },
 		"changes that are not committed. Commit":  func(a *asked) { a.commit = strings.Repeat("0f", 20) + "-dirty" },
 		"there is no bootstrap; make publish bui": func(a *asked) { a.x86 += "-not" },
+		"RotatorFunction/bootstrap: no such file": func(a *asked) { _ = os.RemoveAll(filepath.Join(a.arm64, "RotatorFunction")) },
 	} {
 		a := typed(t)
 		change(&a)

@@ -115,7 +115,10 @@ func (f *fakeAWS) publish(t *testing.T, change func(*plan)) run {
 	// By name: the SDK would give a bucket a host of its own there, which is none.
 	endpoint := strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
 	f.seen = nil
-	p := plan{version: "1.0.0", prefix: "cloney-code", commit: "unknown", regions: []string{"eu-west-1", "us-east-1"}, arm64: []byte("arm64"), x86: []byte("x86_64")}
+	p := plan{version: "1.0.0", prefix: "cloney-code", commit: "unknown", regions: []string{"eu-west-1", "us-east-1"}, zips: map[published.Code][]byte{}}
+	for _, code := range published.Codes() {
+		p.zips[code] = []byte(zipOf(code))
+	}
 	if change != nil {
 		change(&p)
 	}
@@ -128,7 +131,7 @@ func (f *fakeAWS) publish(t *testing.T, change func(*plan)) run {
 			Retryer: func() aws.Retryer { return retry.AddWithMaxBackoffDelay(retry.NewStandard(), time.Millisecond) },
 		},
 		template: func(_ context.Context, r published.Release) ([]byte, error) {
-			return fmt.Appendf(nil, "%s %s %s %v %v\n", r.Version, r.Account, r.Prefix, r.Arm64, r.X86), nil
+			return fmt.Appendf(nil, "%s %s %s %v\n", r.Version, r.Account, r.Prefix, r.Zips), nil
 		},
 	}.publish(t.Context())
 	return run{dir, out.String(), err}

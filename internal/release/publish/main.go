@@ -1,5 +1,5 @@
 // Command publish puts a release into the code buckets, one in each region, and
-// writes the published template into dist/. `make publish` builds the function
+// writes the published template into dist/. `make publish` builds the functions
 // for both processors and runs it.
 //
 // It only ever adds. An object that is there is compared and never written over;
@@ -38,8 +38,8 @@ func fromCommandLine(ctx context.Context) error {
 	flag.StringVar(&a.prefix, "prefix", "cloney-code", "the first part of the code buckets' names")
 	flag.StringVar(&a.dryRun, "dry-run", "", "yes: say what would be done, and do nothing")
 	flag.StringVar(&a.commit, "commit", "unknown", "the commit that the bootstraps are of")
-	flag.StringVar(&a.arm64, "arm64", "", "the file of the bootstrap for arm64")
-	flag.StringVar(&a.x86, "x86_64", "", "the file of the bootstrap for x86_64")
+	flag.StringVar(&a.arm64, "arm64", "", "the directory of what was built for arm64")
+	flag.StringVar(&a.x86, "x86_64", "", "the directory of what was built for x86_64")
 	flag.Parse()
 	plan, err := a.plan()
 	if err != nil {

@@ -23,19 +23,18 @@ func (o object) checksum() string {
 }
 
 // objects are the release, the template last.
-func objects(r published.Release, arm64, x86, template []byte) []object {
+func objects(r published.Release, zips map[published.Code][]byte, template []byte) (objects []object) {
 	zip := func(sum published.Checksum, body []byte) object {
 		return object{
 			key: sum.Key(), contentType: "application/zip", body: body,
 			differs: "its name is the checksum of other content, so somebody else wrote it. Deploy nothing from this bucket before you know who",
 		}
 	}
-	return []object{
-		zip(r.Arm64, arm64),
-		zip(r.X86, x86),
-		{
-			key: published.TemplateKey(r.Version), contentType: "application/yaml", body: template,
-			differs: "version " + r.Version + " was published with other bytes. Publish under a new version, or publish the commit that it was made of",
-		},
+	for _, code := range published.Codes() {
+		objects = append(objects, zip(r.Zips[code], zips[code]))
 	}
+	return append(objects, object{
+		key: published.TemplateKey(r.Version), contentType: "application/yaml", body: template,
+		differs: "version " + r.Version + " was published with other bytes. Publish under a new version, or publish the commit that it was made of",
+	})
 }

@@ -39,13 +39,16 @@ func (p publisher) publish(ctx context.Context) error {
 	}
 	release := published.Release{
 		Version: p.version, Commit: p.commit, Account: account, Prefix: p.prefix,
-		Arm64: sha256.Sum256(p.arm64), X86: sha256.Sum256(p.x86),
+		Zips: map[published.Code]published.Checksum{},
+	}
+	for code, zip := range p.zips {
+		release.Zips[code] = sha256.Sum256(zip)
 	}
 	template, err := p.template(ctx, release)
 	if err != nil {
 		return err
 	}
-	all, err := p.look(ctx, account, objects(release, p.arm64, p.x86, template))
+	all, err := p.look(ctx, account, objects(release, p.zips, template))
 	if err != nil {
 		return err
 	}
@@ -120,7 +123,9 @@ func (p publisher) write(r published.Release, template []byte) error {
 			return err
 		}
 	}
-	fmt.Fprintf(p.out, "%s %s: %d bytes, version %s\nSHA-256 of the code for arm64:  %v\nSHA-256 of the code for x86_64: %v\n",
-		did, file, len(template), p.version, r.Arm64, r.X86)
+	fmt.Fprintf(p.out, "%s %s: %d bytes, version %s\n", did, file, len(template), p.version)
+	for _, code := range published.Codes() {
+		fmt.Fprintf(p.out, "SHA-256 of %s for %s: %v\n", code.Function, code.Architecture, r.Zips[code])
+	}
 	return nil
 }

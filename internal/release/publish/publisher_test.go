@@ -21,6 +21,12 @@ const (
 	american = "cloney-code-111122223333-us-east-1-an/cloney-s3-credentials/"
 )
 
+// zipOf is what is published of a function's code.
+func zipOf(code published.Code) string { return code.Function + " for " + code.Architecture }
+
+// one is one of them.
+var one = published.Code{Function: "ProviderFunction", Architecture: "x86_64"}
+
 // zipName is the name of a zip in a code bucket.
 func zipName(zip string) string {
 	return strings.TrimPrefix(published.Checksum(sha256.Sum256([]byte(zip))).Key(), "cloney-s3-credentials/")
@@ -42,14 +48,15 @@ func TestEveryRegionGetsTheRelease(t *testing.T) {
 	}
 	want := map[string]string{}
 	for _, bucket := range []string{irish, american} {
-		want[bucket+zipName("arm64")] = "arm64"
-		want[bucket+zipName("x86_64")] = "x86_64"
+		for _, code := range published.Codes() {
+			want[bucket+zipName(zipOf(code))] = zipOf(code)
+		}
 		want[bucket+"provider-1.0.0.yaml"] = string(template)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if n := strings.Count(r.out, "uploaded"); n != 6 || !strings.Contains(r.out, "wrote ") {
+	if n := strings.Count(r.out, "uploaded"); n != 10 || !strings.Contains(r.out, "wrote ") {
 		t.Errorf("%d objects are said to be uploaded:\n%s", n, r.out)
 	}
 }
@@ -62,7 +69,7 @@ func TestEachRequestIsGuarded(t *testing.T) {
 		t.Fatal(r.err)
 	}
 	puts := aws.requests(http.MethodPut)
-	if len(puts) != 6 {
+	if len(puts) != 10 {
 		t.Errorf("%d PUTs", len(puts))
 	}
 	for _, r := range puts {
@@ -72,8 +79,8 @@ func TestEachRequestIsGuarded(t *testing.T) {
 		}
 	}
 	heads := aws.requests(http.MethodHead)
-	if len(heads) != 8 {
-		t.Errorf("%d HEADs: 2 are of buckets, 6 of objects", len(heads))
+	if len(heads) != 12 {
+		t.Errorf("%d HEADs: 2 are of buckets, 10 of objects", len(heads))
 	}
 	for _, r := range append(puts, heads...) {
 		if r.Header.Get("X-Amz-Expected-Bucket-Owner") != account {
@@ -82,7 +89,7 @@ func TestEachRequestIsGuarded(t *testing.T) {
 	}
 	// A template never names a zip that is not there yet, in any region.
 	for n, r := range puts {
-		if template := strings.HasSuffix(r.URL.Path, ".yaml"); template != (n >= 4) {
+		if template := strings.HasSuffix(r.URL.Path, ".yaml"); template != (n >= 8) {
 			t.Errorf("the PUT %d is of %s", n+1, r.URL.Path)
 		}
 	}
@@ -94,7 +101,7 @@ func TestTheSameAgainWritesNothing(t *testing.T) {
 	if again = aws.publish(t, nil); first.err != nil || again.err != nil {
 		t.Fatal(first.err, again.err)
 	}
-	if puts := aws.requests(http.MethodPut); len(puts) != 0 || strings.Count(again.out, "there already") != 6 {
+	if puts := aws.requests(http.MethodPut); len(puts) != 0 || strings.Count(again.out, "there already") != 10 {
 		t.Errorf("%d PUTs:\n%s", len(puts), again.out)
 	}
 }
@@ -105,12 +112,12 @@ func TestWhatIsMissingIsAdded(t *testing.T) {
 	if r := aws.publish(t, nil); r.err != nil {
 		t.Fatal(r.err)
 	}
-	delete(aws.objects, american+zipName("x86_64"))
+	delete(aws.objects, american+zipName(zipOf(one)))
 	delete(aws.objects, american+"provider-1.0.0.yaml")
 	if r := aws.publish(t, nil); r.err != nil {
 		t.Fatal(r.err)
 	}
-	if puts := aws.requests(http.MethodPut); len(puts) != 2 || len(aws.objects) != 6 {
+	if puts := aws.requests(http.MethodPut); len(puts) != 2 || len(aws.objects) != 10 {
 		t.Errorf("%d PUTs, %d objects", len(puts), len(aws.objects))
 	}
 }
@@ -121,7 +128,7 @@ func TestOtherCodeHasAnotherKey(t *testing.T) {
 		t.Fatal(r.err)
 	}
 	before := maps.Clone(aws.objects)
-	if r := aws.publish(t, func(p *plan) { p.version, p.arm64 = "1.0.1", []byte("arm65") }); r.err != nil {
+	if r := aws.publish(t, func(p *plan) { p.version, p.zips[one] = "1.0.1", []byte("other") }); r.err != nil {
 		t.Fatal(r.err)
 	}
 	var added []string
@@ -133,7 +140,7 @@ func TestOtherCodeHasAnotherKey(t *testing.T) {
 		}
 	}
 	slices.Sort(added)
-	want := []string{irish + zipName("arm65"), irish + "provider-1.0.1.yaml", american + zipName("arm65"), american + "provider-1.0.1.yaml"}
+	want := []string{irish + zipName("other"), irish + "provider-1.0.1.yaml", american + zipName("other"), american + "provider-1.0.1.yaml"}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, added); diff != "" {
 		t.Error(diff)
@@ -150,7 +157,7 @@ func TestADryRunWritesNothing(t *testing.T) {
 	if err != nil || len(files) != 0 || len(aws.requests(http.MethodPut)) != 0 || len(aws.objects) != 0 {
 		t.Errorf("files %v (%v), objects %v", files, err, aws.objects)
 	}
-	if strings.Count(r.out, "would upload") != 6 || !strings.Contains(r.out, "would write ") {
+	if strings.Count(r.out, "would upload") != 10 || !strings.Contains(r.out, "would write ") {
 		t.Errorf("it says:\n%s", r.out)
 	}
 }
@@ -178,11 +185,11 @@ func TestWhatIsRefused(t *testing.T) {
 			"s3://" + american + "provider-1.0.0.yaml has other content than this release: version 1.0.0 was published with other bytes. Publish under a new version",
 		},
 		"a zip that somebody changed": {
-			func(f *fakeAWS) { f.objects[american+zipName("arm64")] = stored{"b3RoZXI=", "other"} },
+			func(f *fakeAWS) { f.objects[american+zipName(zipOf(one))] = stored{"b3RoZXI=", "other"} },
 			"somebody else wrote it",
 		},
 		"a zip that cannot be compared": {
-			func(f *fakeAWS) { f.objects[american+zipName("arm64")] = stored{"", "arm64"} },
+			func(f *fakeAWS) { f.objects[american+zipName(zipOf(one))] = stored{"", zipOf(one)} },
 			"has no SHA-256 checksum",
 		},
 	} {
@@ -203,7 +210,7 @@ func TestWhatIsRefused(t *testing.T) {
 func TestALostAnswerIsNoFailure(t *testing.T) {
 	aws := newAWS("eu-west-1", "us-east-1")
 	aws.lost = true
-	if r := aws.publish(t, nil); r.err != nil || len(aws.objects) != 6 {
+	if r := aws.publish(t, nil); r.err != nil || len(aws.objects) != 10 {
 		t.Error(r.err, aws.objects)
 	}
 }

@@ -1,5 +1,5 @@
 // Package published makes what a release puts into the code buckets: the zips of
-// the function and the published template, which is template.yaml as plain
+// the functions and the published template, which is template.yaml as plain
 // CloudFormation with the zips' keys in it. It asks AWS nothing.
 //
 // Equal input gives equal bytes, on every machine. So a zip has its checksum as
@@ -18,6 +18,23 @@ import (
 	"path/filepath"
 	"strings"
 )
+
+// Functions are the functions of template.yaml, by their logical ids, and so by the
+// directories that `sam build` makes for them.
+var Functions = []string{"ProviderFunction", "RotatorFunction"}
+
+// Code is a function as it is built for one processor.
+type Code struct{ Function, Architecture string }
+
+// Codes are those of a release, in the order in which they are written.
+func Codes() (codes []Code) {
+	for _, function := range Functions {
+		for _, architecture := range []string{"arm64", "x86_64"} {
+			codes = append(codes, Code{function, architecture})
+		}
+	}
+	return codes
+}
 
 // Checksum is the SHA-256 of a zip.
 type Checksum [sha256.Size]byte
@@ -46,8 +63,7 @@ type Release struct {
 	Commit  string // that the code is of, or unknown
 	Account string // of the code buckets
 	Prefix  string // of the code buckets' names
-	Arm64   Checksum
-	X86     Checksum
+	Zips    map[Code]Checksum
 }
 
 // Template is the published template, from the template.yaml of the checkout at root.
@@ -56,9 +72,12 @@ func (r Release) Template(ctx context.Context, root string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	template, err := python(ctx, root, translated, filepath.Join(root, "internal/release/published/published.py"),
-		"--version="+r.Version, "--commit="+r.Commit, "--account="+r.Account, "--prefix="+r.Prefix,
-		"--arm64="+r.Arm64.String(), "--x86_64="+r.X86.String())
+	arguments := []string{filepath.Join(root, "internal/release/published/published.py"),
+		"--version=" + r.Version, "--commit=" + r.Commit, "--account=" + r.Account, "--prefix=" + r.Prefix}
+	for _, code := range Codes() {
+		arguments = append(arguments, "--zip="+code.Function+":"+code.Architecture+":"+r.Zips[code].String())
+	}
+	template, err := python(ctx, root, translated, arguments...)
 	if err != nil {
 		return nil, fmt.Errorf("writing the published template: %w", err)
 	}
@@ -68,7 +87,7 @@ func (r Release) Template(ctx context.Context, root string) ([]byte, error) {
 // Translate makes plain CloudFormation of template.yaml, as JSON, by SAM's own
 // translator. Where the code is, it does not know.
 func Translate(ctx context.Context, root string) ([]byte, error) {
-	translated, err := python(ctx, root, nil, filepath.Join(root, "internal/sandbox/translate.py"), filepath.Join(root, "template.yaml"), "s3://bucket/key")
+	translated, err := python(ctx, root, nil, filepath.Join(root, "internal/sandbox/translate.py"), filepath.Join(root, "template.yaml"), "s3://bucket")
 	if err != nil {
 		return nil, fmt.Errorf("translating template.yaml: %w", err)
 	}

@@ -6,7 +6,7 @@ nothing is left to upload. Service-managed stack sets need that. No call of AWS 
 the arguments say all.
 
 Each resource keeps its logical id and its properties, so that this template updates a
-provider that SAM deployed in place. New are the place of the code, the function's tags,
+provider that SAM deployed in place. New are the place of the code, the functions' tags,
 and the outputs that tell the version.
 """
 
@@ -25,8 +25,7 @@ HEAD = """\
 # cloney-s3-credentials {version}: the provider of Custom::CloneyS3Credentials, as plain CloudFormation.
 # Written by `make publish` from template.yaml, where the comments are; do not edit it here.
 # Commit: {commit}
-# SHA-256 of the code for arm64:  {arm64}
-# SHA-256 of the code for x86_64: {x86_64}
+{sums}
 #
 # The code's key stands in this file and is no parameter: `aws cloudformation deploy` gives every
 # parameter that a stack has its previous value, so a new template would go on with the old code.
@@ -36,7 +35,8 @@ HEAD = """\
 def main() -> None:
     asked = arguments()
     template = published(json.load(sys.stdin), asked)
-    text = HEAD.format(**vars(asked)) + yaml.dump(template, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True)
+    sums = "\n".join(f"# SHA-256 of {function} for {architecture}: {checksum}" for function, architecture, checksum in asked.zip)
+    text = HEAD.format(version=asked.version, commit=asked.commit, sums=sums) + yaml.dump(template, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True)
     over = len(text.encode()) - MOST_BYTES
     if over > 0:
         sys.exit(f"the published template is {over} bytes too long: CloudFormation takes {MOST_BYTES}. Shorten template.yaml")
@@ -49,8 +49,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--commit", required=True, help="the commit that the code is of, or unknown")
     parser.add_argument("--account", required=True, help="the account of the code buckets")
     parser.add_argument("--prefix", required=True, help="the first part of the code buckets' names")
-    parser.add_argument("--arm64", required=True, help="SHA-256 of the zip for arm64, in hex")
-    parser.add_argument("--x86_64", required=True, help="SHA-256 of the zip for x86_64, in hex")
+    parser.add_argument("--zip", required=True, action="append", type=lambda text: tuple(text.split(":")), metavar="FUNCTION:ARCHITECTURE:CHECKSUM",
+                        help="a function's logical id, arm64 or x86_64, and the SHA-256 of its zip, in hex")
     return parser.parse_args()
 
 
@@ -61,7 +61,7 @@ def published(template: dict, asked: argparse.Namespace) -> dict:
             "Type": "String",
             "Default": asked.account,
             "AllowedPattern": "^[0-9]{12}$",
-            "Description": "The account of the buckets that the function's code is in, one in each region.",
+            "Description": "The account of the buckets that the functions' code is in, one in each region.",
         },
         "CodeBucketPrefix": {
             "Type": "String",
@@ -71,28 +71,32 @@ def published(template: dict, asked: argparse.Namespace) -> dict:
         },
     }
     template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].append(
-        {"Label": {"default": "Where the function's code is"}, "Parameters": ["CodeAccountId", "CodeBucketPrefix"]}
+        {"Label": {"default": "Where the functions' code is"}, "Parameters": ["CodeAccountId", "CodeBucketPrefix"]}
     )
-    # A mapping takes no underscore, so x86_64 cannot be looked up by its name.
-    # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1759
-    template["Mappings"] = {"Code": {"arm64": code(asked.arm64), "x86-64": code(asked.x86_64)}}
+    template["Mappings"] = {}
+    for function, architecture, checksum in asked.zip:
+        # A mapping takes no underscore, so x86_64 cannot be looked up by its name.
+        # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1759
+        template["Mappings"].setdefault(mapping_of(function), {})[architecture.replace("_", "-")] = code(checksum)
     template["Conditions"]["OnArm64"] = {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}
     for resource in template["Resources"].values():
         # What SAM notes down for itself.
         resource.pop("Metadata", None)
-    function = template["Resources"]["ProviderFunction"]["Properties"]
-    function["Code"] = {
-        "S3Bucket": {"Fn::Sub": "${CodeBucketPrefix}-${CodeAccountId}-${AWS::Region}-an"},
-        "S3Key": of_the_architecture("Key"),
-    }
-    function["Tags"] = [{"Key": "cloney-s3-credentials:version", "Value": asked.version}]
-    template["Outputs"] |= {
-        "Version": {"Description": "The version of the provider.", "Value": asked.version},
-        "CodeSha256": {
-            "Description": "What `aws lambda get-function-configuration --query CodeSha256` says of this version.",
-            "Value": of_the_architecture("CodeSha256"),
-        },
-    }
+    template["Outputs"]["Version"] = {"Description": "The version of the provider.", "Value": asked.version}
+    functions = {logical_id: resource["Properties"] for logical_id, resource in template["Resources"].items() if resource["Type"] == "AWS::Lambda::Function"}
+    packed = {function for function, _, _ in asked.zip}
+    if functions.keys() != packed:
+        sys.exit(f"template.yaml has the functions {sorted(functions)}, and there are zips of {sorted(packed)}")
+    for logical_id, function in functions.items():
+        function["Code"] = {
+            "S3Bucket": {"Fn::Sub": "${CodeBucketPrefix}-${CodeAccountId}-${AWS::Region}-an"},
+            "S3Key": of_the_architecture(logical_id, "Key"),
+        }
+        function["Tags"] = [{"Key": "cloney-s3-credentials:version", "Value": asked.version}]
+        template["Outputs"][output_of(logical_id)] = {
+            "Description": f"What `aws lambda get-function-configuration --function-name {function['FunctionName']} --query CodeSha256` says of this version.",
+            "Value": of_the_architecture(logical_id, "CodeSha256"),
+        }
     sections = ["AWSTemplateFormatVersion", "Description", "Parameters", "Metadata", "Mappings", "Rules", "Conditions", "Resources", "Outputs"]
     return {section: template.pop(section) for section in sections} | template
 
@@ -105,8 +109,19 @@ def code(checksum: str) -> dict:
     }
 
 
-def of_the_architecture(name: str) -> dict:
-    return {"Fn::If": ["OnArm64", {"Fn::FindInMap": ["Code", "arm64", name]}, {"Fn::FindInMap": ["Code", "x86-64", name]}]}
+def mapping_of(logical_id: str) -> str:
+    """Not the logical id itself: a name stands for one thing of a template."""
+    return logical_id + "Code"
+
+
+def output_of(logical_id: str) -> str:
+    """CodeSha256, and RotatorCodeSha256: the first one had its name when there was no other function."""
+    return logical_id.removesuffix("Function").removeprefix("Provider") + "CodeSha256"
+
+
+def of_the_architecture(function: str, name: str) -> dict:
+    code = mapping_of(function)
+    return {"Fn::If": ["OnArm64", {"Fn::FindInMap": [code, "arm64", name]}, {"Fn::FindInMap": [code, "x86-64", name]}]}
 
 
 class Dumper(yaml.SafeDumper):

@@ -27,8 +27,16 @@ const root = "../../.."
 
 // The version and the account are such as YAML could take for numbers.
 var release = published.Release{
-	Version: "1.2", Commit: strings.Repeat("c0ffee", 6) + "0123", Account: "012345678901", Prefix: "cloney-code",
-	Arm64: sha256.Sum256([]byte("arm64")), X86: sha256.Sum256([]byte("x86_64")),
+	Version: "1.2", Commit: strings.Repeat("c0ffee", 6) + "0123", Account: "012345678901", Prefix: "cloney-code", Zips: zips(),
+}
+
+// zips are checksums of which no two are the same.
+func zips() map[published.Code]published.Checksum {
+	sums := map[published.Code]published.Checksum{}
+	for _, code := range published.Codes() {
+		sums[code] = sha256.Sum256([]byte(code.Function + code.Architecture))
+	}
+	return sums
 }
 
 type object = map[string]any
@@ -106,6 +114,14 @@ func TestNothingButPlainCloudFormation(t *testing.T) {
 			}
 		}
 	}
+	// A name stands for one thing.
+	for _, section := range []string{"Parameters", "Mappings", "Conditions"} {
+		for name := range template[section].(object) {
+			if _, too := template["Resources"].(object)[name]; too {
+				t.Errorf("%s is a resource, and among the %s", name, section)
+			}
+		}
+	}
 	if over := len(text(t)) - 51200; over > 0 {
 		t.Errorf("it is %d bytes too long for a request", over)
 	}
@@ -119,9 +135,11 @@ func TestAProviderOfSAMIsUpdatedInPlace(t *testing.T) {
 		delete(resource.(object), "Metadata") // not of the resource: SAM's own notes
 	}
 	for _, resources := range []any{old["Resources"], new["Resources"]} {
-		function := at(resources, "ProviderFunction", "Properties").(object)
-		delete(function, "Code")
-		delete(function, "Tags")
+		for _, logical := range published.Functions {
+			function := at(resources, logical, "Properties").(object)
+			delete(function, "Code")
+			delete(function, "Tags")
+		}
 	}
 	for _, section := range []string{"Description", "Resources"} {
 		if diff := cmp.Diff(old[section], new[section]); diff != "" {
@@ -142,21 +160,24 @@ func TestAProviderOfSAMIsUpdatedInPlace(t *testing.T) {
 // processor, and by a key that no parameter can hold back.
 func TestWhereTheCodeIs(t *testing.T) {
 	template := template(t)
-	want := object{
-		"S3Bucket": object{"Fn::Sub": "${CodeBucketPrefix}-${CodeAccountId}-${AWS::Region}-an"},
-		"S3Key":    ofTheArchitecture("Key"),
-	}
-	if diff := cmp.Diff(want, at(template, "Resources", "ProviderFunction", "Properties", "Code")); diff != "" {
-		t.Error(diff)
+	codes := object{}
+	for _, function := range published.Functions {
+		want := object{
+			"S3Bucket": object{"Fn::Sub": "${CodeBucketPrefix}-${CodeAccountId}-${AWS::Region}-an"},
+			"S3Key":    ofTheArchitecture(function, "Key"),
+		}
+		if diff := cmp.Diff(want, at(template, "Resources", function, "Properties", "Code")); diff != "" {
+			t.Error(function, diff)
+		}
+		codes[function+"Code"] = object{}
 	}
 	if diff := cmp.Diff(object{"Fn::Equals": []any{object{"Ref": "Architecture"}, "arm64"}}, at(template, "Conditions", "OnArm64")); diff != "" {
 		t.Error(diff)
 	}
-	codes := object{}
-	for architecture, sum := range map[string]published.Checksum{"arm64": release.Arm64, "x86-64": release.X86} {
-		codes[architecture] = object{"Key": sum.Key(), "CodeSha256": base64.StdEncoding.EncodeToString(sum[:])}
+	for code, sum := range release.Zips {
+		codes[code.Function+"Code"].(object)[strings.ReplaceAll(code.Architecture, "_", "-")] = object{"Key": sum.Key(), "CodeSha256": base64.StdEncoding.EncodeToString(sum[:])}
 	}
-	if diff := cmp.Diff(object{"Code": codes}, template["Mappings"]); diff != "" {
+	if diff := cmp.Diff(any(codes), template["Mappings"]); diff != "" {
 		t.Error(diff)
 	}
 	for parameter, value := range map[string]string{"CodeAccountId": release.Account, "CodeBucketPrefix": release.Prefix} {
@@ -178,8 +199,10 @@ func TestWhereTheCodeIs(t *testing.T) {
 	}
 }
 
-func ofTheArchitecture(name string) object {
-	find := func(architecture string) any { return object{"Fn::FindInMap": []any{"Code", architecture, name}} }
+func ofTheArchitecture(function, name string) object {
+	find := func(architecture string) any {
+		return object{"Fn::FindInMap": []any{function + "Code", architecture, name}}
+	}
 	return object{"Fn::If": []any{"OnArm64", find("arm64"), find("x86-64")}}
 }
 
@@ -189,15 +212,21 @@ func TestTheVersionIsSeen(t *testing.T) {
 	if got := at(template, "Outputs", "Version", "Value"); got != release.Version {
 		t.Errorf("the output is %v", got)
 	}
-	if diff := cmp.Diff(any(ofTheArchitecture("CodeSha256")), at(template, "Outputs", "CodeSha256", "Value")); diff != "" {
-		t.Error(diff)
-	}
 	tags := []any{object{"Key": "cloney-s3-credentials:version", "Value": release.Version}}
-	if diff := cmp.Diff(any(tags), at(template, "Resources", "ProviderFunction", "Properties", "Tags")); diff != "" {
-		t.Error(diff)
+	for function, output := range map[string]string{"ProviderFunction": "CodeSha256", "RotatorFunction": "RotatorCodeSha256"} {
+		if diff := cmp.Diff(any(ofTheArchitecture(function, "CodeSha256")), at(template, "Outputs", output, "Value")); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(any(tags), at(template, "Resources", function, "Properties", "Tags")); diff != "" {
+			t.Error(diff)
+		}
 	}
 	comment, _, _ := strings.Cut(text(t), "\nAWSTemplateFormatVersion")
-	for _, said := range []string{"cloney-s3-credentials 1.2:", release.Commit, release.Arm64.String(), release.X86.String()} {
+	saying := []string{"cloney-s3-credentials 1.2:", release.Commit}
+	for code, sum := range release.Zips {
+		saying = append(saying, code.Function+" for "+code.Architecture+": "+sum.String())
+	}
+	for _, said := range saying {
 		if !strings.Contains(comment, said) {
 			t.Errorf("%s is not said:\n%s", said, comment)
 		}

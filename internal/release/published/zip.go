@@ -11,7 +11,7 @@ import (
 // it is made.
 var firstTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Zip packs the function's program as Lambda wants it: one executable file called
+// Zip packs a function's program as Lambda wants it: one executable file called
 // bootstrap. The same program gives the same bytes with the Go that go.mod names.
 // https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html
 func Zip(bootstrap []byte) ([]byte, error) {
