@@ -10,6 +10,7 @@ import urllib.parse
 from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import LambdaFunction
 from moto.core.responses import ActionResult, EmptyResult
+from moto.iam import access_control
 from moto.iam import models as iam
 from moto.iam.exceptions import DeleteConflictException, NotFoundException
 from moto.iam.responses import IamResponse
@@ -150,6 +151,19 @@ def identities():
         key = former(self, *arguments, **keywords)
         issued.append(key.secret_access_key)
         return key
+
+    # AWS: an inactive key is refused as one that does not exist, and is not used by that.
+    @wrapping(iam, "mark_account_as_visited")
+    def visited(former, account_id, access_key, service, region):
+        key = iam.iam_backends[account_id][iam.get_partition(region)].access_keys.get(access_key)
+        if key is None or key.status == "Active":
+            former(account_id=account_id, access_key=access_key, service=service, region=region)
+
+    @wrapping(access_control.IAMUserAccessKey, "__init__")
+    def of_key(former, self, account_id, partition, access_key_id, headers):
+        former(self, account_id=account_id, partition=partition, access_key_id=access_key_id, headers=headers)
+        if self.backend.access_keys[access_key_id].status != "Active":
+            raise access_control.CreateAccessKeyFailure(reason="InvalidId")
 
     # AWS: attaching twice is attaching once.
     @wrapping(iam.ManagedPolicy, "attach_to")

@@ -22,9 +22,6 @@ func takeBuild(root string) (string, error) {
 	return copied, nil
 }
 
-// bootstrap is the function's program.
-func (s *Sandbox) bootstrap() string { return filepath.Join(s.build, "ProviderFunction/bootstrap") }
-
 // template is ours, as `sam build` has left it.
 func (s *Sandbox) template() string { return filepath.Join(s.build, "template.yaml") }
 

@@ -23,13 +23,13 @@ var (
 )
 
 // record is told the calls of one more sandbox.
-func record() func(*http.Request, []byte, *sandbox.Reply) {
+func record() func(string, *http.Request, []byte, *sandbox.Reply) {
 	recorder := confinement.NewRecorder(where)
 	recording.Lock()
 	defer recording.Unlock()
 	recorders = append(recorders, recorder)
-	return func(r *http.Request, body []byte, reply *sandbox.Reply) {
-		recorder.Saw(r, body, reply.Status, reply.Body)
+	return func(function string, r *http.Request, body []byte, reply *sandbox.Reply) {
+		recorder.Saw(confinement.Function(function), r, body, reply.Status, reply.Body)
 	}
 }
 
@@ -54,7 +54,7 @@ func judge() error {
 	if err != nil {
 		return err
 	}
-	documents, err := template.At(where, map[string]string{"AllowedBuckets": "*"})
+	documents, err := template.At(where, map[string]string{"AllowedBuckets": "*", "AlarmTopicArn": sandbox.Topic})
 	if err != nil {
 		return err
 	}

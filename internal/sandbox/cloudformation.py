@@ -23,7 +23,10 @@ from urllib.parse import quote
 
 import aws_rules
 import dynamic_references
+import elapse
 import holdings
+import rotation
+import told
 from moto.awslambda.utils import get_backend as lambda_backend
 from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
@@ -63,6 +66,18 @@ class Exchange:
 class ResponseBucket(BaseHTTPRequestHandler):
     """CloudFormation's response bucket: takes a PUT on a presigned URL, as S3 does."""
 
+    asked = {
+        "/_sandbox/issued": lambda: aws_rules.issued,
+        "/_sandbox/holdings": holdings.holdings,
+        "/_sandbox/requests": lambda: [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests],
+        "/_sandbox/rotations": rotation.seen,
+        "/_sandbox/told": told.told,
+    }
+    done = {
+        "/_sandbox/elapse": lambda days: elapse.elapse(int(days)),
+        "/_sandbox/interrupt": rotation.interrupted.append,
+    }
+
     def do_PUT(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         exchange = waiting.get(self.path)
@@ -76,20 +91,17 @@ class ResponseBucket(BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Not of S3: what the tests ask."""
-        if self.path == "/_sandbox/issued":
-            return self.respond(200, json.dumps(aws_rules.issued).encode())
-        if self.path == "/_sandbox/holdings":
-            return self.respond(200, json.dumps(holdings.holdings()).encode())
-        if self.path != "/_sandbox/requests":
-            return self.respond(404, b"")
-        listed = [{"event": e.event, "answers": e.answers, "outcome": e.outcome, "reason": e.reason} for e in requests]
-        self.respond(200, json.dumps(listed).encode())
+        asked = self.asked.get(self.path)
+        self.respond(200 if asked else 404, json.dumps(asked()).encode() if asked else b"")
 
     def do_POST(self):
-        """Not of S3: a test has the function handle an event."""
-        event = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        function = lambda_backend(holdings.ACCOUNT, holdings.REGION).get_function("cloney-s3-credentials")
-        answer, failed, _ = function._invoke_lambda(event)
+        """Not of S3: a test has a function handle an event, or something happen."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        if self.path in self.done:
+            self.done[self.path](body)
+            return self.respond(200, b"")
+        function = lambda_backend(holdings.ACCOUNT, holdings.REGION).get_function(self.path.removeprefix("/_sandbox/invoke/"))
+        answer, failed, _ = function._invoke_lambda(body)
         self.respond(500 if failed else 200, answer.encode())
 
     def respond(self, status, body):

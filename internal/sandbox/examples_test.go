@@ -37,6 +37,8 @@ var deployed = map[string]example{
 	"bucket-policy.yaml":           {parameters: []string{"UserName=" + namedUser, "ObjectsRoleArn=" + objectsRole}, holds: lastsLongerThanTheUser},
 	"retain-except-on-create.yaml": {parameters: []string{"BucketNames=" + sandbox.SourceBucket}},
 	"same-stack-bucket.yaml":       {holds: reachesItsOwnBucket},
+	"rotation.yaml":                {parameters: []string{"BucketName=" + sandbox.SourceBucket}, holds: rotatesLater},
+	"notices.yaml":                 {parameters: []string{"Email=somebody@example.com"}},
 	"parameters.yaml":              {parameters: required, holds: takesWhatIsGiven},
 }
 
@@ -68,6 +70,17 @@ func TestExamples(t *testing.T) {
 			remove(t, stack)
 			empty(t)
 		})
+	}
+}
+
+// rotatesLater: the secret has its schedule, and the key that was made is current.
+func rotatesLater(t *testing.T, stack string, made map[string]string) {
+	r := rotated{t, stack, "", made["SecretName"]}
+	if tested := r.last(); tested.Error != "" || len(tested.Steps) != 1 {
+		t.Errorf("switched on, it ran %+v", tested)
+	}
+	if d := r.described(); aws.ToString(d.RotationRules.ScheduleExpression) != "rate(30 days)" || len(d.VersionIdsToStages) != 1 {
+		t.Errorf("it rotates by %+v, and is labelled %v", d.RotationRules, d.VersionIdsToStages)
 	}
 }
 

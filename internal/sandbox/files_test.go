@@ -30,8 +30,8 @@ func TestEvents(t *testing.T) {
 	}
 	files, err := filepath.Glob("../../events/*.json")
 	must(t, err)
-	if len(files) != len(sequence)+1 {
-		t.Errorf("%d events are run, and env.json is no event; events/ has %d files", len(sequence), len(files))
+	if len(files) != len(sequence)+2 {
+		t.Errorf("%d events of CloudFormation's are run, one of the rotator's, and env.json is not an event; events/ has %d files", len(sequence), len(files))
 	}
 	client := s3.NewFromConfig(account(t).Config(), func(o *s3.Options) { o.UsePathStyle = true })
 	for i, step := range sequence {
@@ -60,6 +60,12 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	empty(t)
+	sweep, err := os.ReadFile("../../events/sweep.json")
+	must(t, err)
+	if err := account(t).Invoke(ctxOf(t), string(sweep)); err == nil {
+		t.Error("the function that answers CloudFormation took the rotator's event")
+	}
+	must(t, account(t).Sweep(ctxOf(t)))
 }
 
 // byTopic returns an event as an SNS topic delivers it.

@@ -28,7 +28,7 @@ func guarded(o *organization) {
 	must(o.T, o.s.DeployProviderIn(ctxOf(o.T), account, there,
 		"UserPermissionsBoundary="+boundary, "RolePermissionsBoundary="+boundary, "SubnetIds=subnet-0a1b2c3d,subnet-1a1b2c3d",
 		"SecurityGroupIds=sg-0a1b2c3d", "LogKmsKeyArn=arn:aws:kms:"+there+":"+account+":key/1234abcd-12ab-34cd-56ef-1234567890ab"))
-	o.roleIsBounded(account, boundary)
+	o.rolesAreBounded(account, boundary)
 
 	use := func(stack, policy, more string) {
 		o.Helper()
@@ -91,17 +91,19 @@ func (o *organization) withoutUsers(account string) {
 	must(o.T, sandbox.StacksOf(config).DeleteStack(ctxOf(o.T), sandbox.ProviderStack))
 }
 
-// roleIsBounded looks at the boundary of the function's role.
-func (o *organization) roleIsBounded(account, boundary string) {
+// rolesAreBounded looks at the boundaries of the functions' roles.
+func (o *organization) rolesAreBounded(account, boundary string) {
 	o.Helper()
 	client := iam.NewFromConfig(o.config(account, there))
 	roles, err := client.ListRoles(ctxOf(o.T), &iam.ListRolesInput{PathPrefix: aws.String("/cloney-provider/")})
-	if must(o.T, err); len(roles.Roles) != 1 {
+	if must(o.T, err); len(roles.Roles) != 2 {
 		o.Fatalf("%d roles", len(roles.Roles))
 	}
-	role, err := client.GetRole(ctxOf(o.T), &iam.GetRoleInput{RoleName: roles.Roles[0].RoleName})
-	must(o.T, err)
-	if bound := role.Role.PermissionsBoundary; bound == nil || aws.ToString(bound.PermissionsBoundaryArn) != boundary {
-		o.Errorf("the role's boundary is %+v", bound)
+	for _, listed := range roles.Roles {
+		role, err := client.GetRole(ctxOf(o.T), &iam.GetRoleInput{RoleName: listed.RoleName})
+		must(o.T, err)
+		if bound := role.Role.PermissionsBoundary; bound == nil || aws.ToString(bound.PermissionsBoundaryArn) != boundary {
+			o.Errorf("the boundary of %s is %+v", aws.ToString(listed.RoleName), bound)
+		}
 	}
 }

@@ -38,7 +38,7 @@ func (l *lambda) take(fresh bool) (*environment, error) {
 		l.idle = l.idle[:last]
 		return e, nil
 	}
-	proxy := l.s.NewProxy()
+	proxy := l.s.NewProxy(sandbox.ProviderStack)
 	started, err := l.s.StartBootstrap(proxy.Env()...)
 	if err != nil {
 		proxy.Close()

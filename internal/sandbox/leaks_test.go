@@ -16,7 +16,7 @@ import (
 
 // leaks gathers, from every sandbox of the run, what must not be anywhere and
 // where it could be: secret access keys and the queries of ResponseURLs; log
-// lines, answers, tags and the events of stacks.
+// lines, answers, tags, notices and the events of stacks.
 var leaks = gathered{places: map[string]string{}}
 
 type gathered struct {
@@ -43,9 +43,15 @@ func (g *gathered) look(s *sandbox.Sandbox) error {
 	if err != nil {
 		return err
 	}
+	announced, err := s.Told(ctx)
+	if err != nil {
+		return err
+	}
 	g.looked++
 	g.secrets = append(g.secrets, issued...)
 	g.places[fmt.Sprintf("sandbox %d: the function's log", g.looked)] = s.Log()
+	g.places[fmt.Sprintf("sandbox %d: the rotator's log", g.looked)] = s.RotatorLog()
+	g.places[fmt.Sprintf("sandbox %d: the notices", g.looked)] = fmt.Sprint(announced)
 	var told strings.Builder
 	for _, event := range events {
 		fmt.Fprintln(&told, aws.ToString(event.ResourceStatusReason), aws.ToString(event.ResourceProperties), aws.ToString(event.PhysicalResourceId))

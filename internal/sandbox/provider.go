@@ -47,16 +47,18 @@ func (s *Sandbox) MakeBuckets(ctx context.Context) error {
 	return nil
 }
 
-// codeKey is where the provider's code is in the bucket of artifacts. moto looks
-// whether it is there, and runs it nowhere: the emulator has the bootstrap.
-const codeKey = "provider.zip"
+// codeKey is where translate.py says that a function's code is in the bucket of
+// artifacts.
+func codeKey(logical string) string { return logical + ".zip" }
 
 // DeployProvider deploys our own template as `sam build` made it, after SAM's own
 // translator has made plain CloudFormation of it. Parameters are NAME=VALUE.
 func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) error {
-	client := s3.NewFromConfig(s.Config(), func(o *s3.Options) { o.UsePathStyle = true })
-	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(artifactsBucket), Key: aws.String(codeKey), Body: strings.NewReader("not run")}); err != nil {
-		return fmt.Errorf("uploading the provider's code: %w", err)
+	// moto looks whether the code is there, and runs it nowhere: the emulators have the
+	// bootstraps.
+	code := func(string) ([]byte, error) { return []byte("not run"), nil }
+	if err := upload(ctx, s.Config(), artifactsBucket, code); err != nil {
+		return err
 	}
 	return s.deployTranslated(ctx, s.Stacks, artifactsBucket, parameters...)
 }
@@ -69,23 +71,37 @@ func (s *Sandbox) DeployProviderIn(ctx context.Context, account, region string, 
 	if err != nil {
 		return err
 	}
-	bootstrap, err := os.ReadFile(s.bootstrap())
-	if err != nil {
-		return err
-	}
-	code, err := published.Zip(bootstrap)
-	if err != nil {
-		return err
-	}
 	bucket := "sam-" + account + "-" + region
 	client := s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
 	if err := MakeBucket(ctx, client, bucket); err != nil {
 		return err
 	}
-	if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(codeKey), Body: bytes.NewReader(code)}); err != nil {
-		return fmt.Errorf("uploading the provider's code: %w", err)
+	code := func(logical string) ([]byte, error) {
+		bootstrap, err := os.ReadFile(s.bootstrap(logical))
+		if err != nil {
+			return nil, err
+		}
+		return published.Zip(bootstrap)
+	}
+	if err := upload(ctx, config, bucket, code); err != nil {
+		return err
 	}
 	return s.deployTranslated(ctx, StacksOf(config), bucket, append(parameters, "Architecture="+Arch())...)
+}
+
+// upload puts the code of each function into a bucket.
+func upload(ctx context.Context, config aws.Config, bucket string, code func(logical string) ([]byte, error)) error {
+	client := s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
+	for logical := range functionNames {
+		body, err := code(logical)
+		if err != nil {
+			return err
+		}
+		if _, err := client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(codeKey(logical)), Body: bytes.NewReader(body)}); err != nil {
+			return fmt.Errorf("uploading the provider's code: %w", err)
+		}
+	}
+	return nil
 }
 
 func (s *Sandbox) deployTranslated(ctx context.Context, stacks Stacks, bucket string, parameters ...string) error {
@@ -122,7 +138,7 @@ func (s *Sandbox) translated(ctx context.Context, bucket string) (string, error)
 	if text, ok := translations.of[bucket+string(template)]; ok {
 		return text, nil
 	}
-	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), s.template(), "s3://"+bucket+"/"+codeKey)
+	text, err := run(ctx, s.root, s.Env(), s.tool("python"), filepath.Join(s.root, "internal/sandbox/translate.py"), s.template(), "s3://"+bucket)
 	if err != nil {
 		return "", fmt.Errorf("translating the template: %w", err)
 	}

@@ -64,9 +64,12 @@ type Reply struct {
 // true reply. Nil is a connection that breaks.
 type Fault func(call Call, r *http.Request, do func() *Reply) *Reply
 
-// NewProxy starts a proxy. Close it.
-func (s *Sandbox) NewProxy() *Proxy {
-	p := &Proxy{moto: s.Endpoint, one: &s.one, seen: s.seen}
+// NewProxy starts a proxy for a function. Close it.
+func (s *Sandbox) NewProxy(function string) *Proxy {
+	p := &Proxy{moto: s.Endpoint, one: &s.one}
+	if s.seen != nil {
+		p.seen = func(r *http.Request, body []byte, reply *Reply) { s.seen(function, r, body, reply) }
+	}
 	p.server = httptest.NewServer(p)
 	p.URL = p.server.URL
 	return p

@@ -48,9 +48,13 @@ func (s *Sandbox) ask(ctx context.Context, what string, into any) error {
 	return json.NewDecoder(response.Body).Decode(into)
 }
 
-// Invoke has the function handle an event. The error is what the function
-// itself returned: a resource that failed is an answer, and no error.
+// Invoke has the function that answers CloudFormation handle an event. The error is
+// what the function itself returned: a resource that failed is an answer, and no error.
 func (s *Sandbox) Invoke(ctx context.Context, event string) error {
-	// Through moto's Lambda, which gives the emulator one event at a time.
-	return post(ctx, s.Responses+"/_sandbox/invoke", event)
+	return s.invoke(ctx, ProviderStack, event)
+}
+
+// invoke goes through moto's Lambda, which gives an emulator one event at a time.
+func (s *Sandbox) invoke(ctx context.Context, function, event string) error {
+	return post(ctx, s.Responses+"/_sandbox/invoke/"+function, event)
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Bootstrap is one process of the function under a Runtime API of our own.
+// Bootstrap is one process of the provider's function under a Runtime API of our own.
 // Lambda's emulator starts a process when it likes and gives it the time that
 // it likes; here the test decides both, and when the process dies.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
@@ -53,8 +53,8 @@ func (s *Sandbox) StartBootstrap(env ...string) (*Bootstrap, error) {
 	routes.HandleFunc("POST /2018-06-01/runtime/init/error", b.tell(true))
 	b.api = &http.Server{Handler: routes}
 	go func() { _ = b.api.Serve(listener) }()
-	b.process, err = launchWith(append(append(s.functionEnv(), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String()), env...),
-		s.bootstrap())
+	b.process, err = launchWith(append(append(s.functionEnv(ProviderStack), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String()), env...),
+		s.bootstrap("ProviderFunction"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("starting the bootstrap: %w", err), b.api.Close())
 	}

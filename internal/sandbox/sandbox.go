@@ -53,17 +53,17 @@ const (
 type Options struct {
 	Root string // of the checkout
 	Port int    // of the endpoint; 0: any free one
-	// TimeoutSeconds of the function; 0: the template's 300.
+	// TimeoutSeconds of the functions; 0: the template's 300 of the provider's.
 	TimeoutSeconds int
 	// WithoutFunction leaves the runtime emulator away, which only Linux has.
 	WithoutFunction bool
 	// OwnFunctions has each Lambda function run in a process of its own, of the
 	// very zip that its stack names, as its own role. FunctionLog has what it
-	// prints; Log, Seen and TimeoutSeconds are for the one function of the others.
+	// prints; Log, Seen and TimeoutSeconds are for the functions of the others.
 	OwnFunctions bool
-	// Seen, if any, is told every call to AWS that a bootstrap makes, and AWS's
-	// reply. It may be called from several at once.
-	Seen func(r *http.Request, body []byte, reply *Reply)
+	// Seen, if any, is told every call to AWS that the function of that name makes,
+	// and AWS's reply. It may be called from several at once.
+	Seen func(function string, r *http.Request, body []byte, reply *Reply)
 }
 
 // Sandbox is one running local AWS.
@@ -76,14 +76,13 @@ type Sandbox struct {
 	functions string // where functions of their own have code and logs
 	keyID     string // of the administrator; empty while nothing is enforced
 	secret    string
-	emulator  string
+	lambdas   map[string]*function // by logical id; empty: none runs here
 
-	moto, function *process
-	cli            *CLI       // after LoadCLI
-	one            sync.Mutex // one call of all proxies at a time
-	seen           func(*http.Request, []byte, *Reply)
-	proxy          *Proxy // of the function, where calls are to be seen
-	closing        []func()
+	moto    *process
+	cli     *CLI       // after LoadCLI
+	one     sync.Mutex // one call of all proxies at a time
+	seen    func(string, *http.Request, []byte, *Reply)
+	closing []func()
 }
 
 // Start starts the sandbox and deploys nothing. Close it.
@@ -104,7 +103,7 @@ func Start(ctx context.Context, o Options) (*Sandbox, error) {
 }
 
 func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
-	ports, err := freePorts(4)
+	ports, err := freePorts(2 + 2*len(functionNames))
 	if err != nil {
 		return nil, err
 	}
@@ -122,26 +121,30 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 	s := &Sandbox{
 		Endpoint:  local(ports[0]),
 		Responses: local(ports[1]),
-		emulator:  local(ports[2]) + "/2015-03-31/functions/function/invocations",
 		root:      root,
+		lambdas:   map[string]*function{},
 		seen:      o.Seen,
 		// moto takes any key while nothing is enforced.
 		keyID: "AKIASANDBOX000000000", secret: "sandbox",
-	}
-	if o.WithoutFunction || o.OwnFunctions {
-		s.emulator = ""
 	}
 	if s.build, err = takeBuild(root); err != nil {
 		return nil, err
 	}
 	arguments := []string{filepath.Join(root, "internal/sandbox/server.py"), "--stdin-guard",
-		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1]), "--emulator", s.emulator}
+		"--port", strconv.Itoa(ports[0]), "--response-port", strconv.Itoa(ports[1])}
 	if o.OwnFunctions {
 		own, err := s.ownFunctions()
 		if err != nil {
 			return nil, errors.Join(err, s.Close())
 		}
 		arguments = append(arguments, own...)
+	} else if !o.WithoutFunction {
+		for logical, name := range functionNames {
+			own := ports[2+2*len(s.lambdas):]
+			f := &function{name: name, address: hostOf(local(own[0])), api: hostOf(local(own[1]))}
+			s.lambdas[logical] = f
+			arguments = append(arguments, "--emulator", name+"="+f.url())
+		}
 	}
 	s.moto, err = launch(s.tool("python"), arguments...)
 	if err != nil {
@@ -154,47 +157,12 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.Stacks = StacksOf(s.Config())
-	if s.emulator == "" {
-		return s, nil
-	}
-	if err := s.startFunction(ctx, o, ports[2], ports[3]); err != nil {
-		return nil, errors.Join(err, s.Close())
+	for logical, f := range s.lambdas {
+		if err := s.startFunction(ctx, o, logical, f); err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
 	}
 	return s, nil
-}
-
-// startFunction starts the bootstrap under Lambda's runtime emulator, the one
-// that `sam local invoke` uses.
-func (s *Sandbox) startFunction(ctx context.Context, o Options, port, api int) error {
-	emulator, err := s.emulatorPath()
-	if err != nil {
-		return err
-	}
-	env := append(s.functionEnv(), "AWS_LAMBDA_FUNCTION_TIMEOUT="+strconv.Itoa(o.TimeoutSeconds))
-	if s.seen != nil {
-		s.proxy = s.NewProxy()
-		env = append(env, "AWS_ENDPOINT_URL="+s.proxy.URL)
-	}
-	s.function, err = launchWith(env,
-		emulator, "--log-level", "error",
-		"--runtime-interface-emulator-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
-		"--runtime-api-address", net.JoinHostPort("127.0.0.1", strconv.Itoa(api)), s.bootstrap())
-	if err != nil {
-		return fmt.Errorf("starting the runtime emulator: %w", err)
-	}
-	return s.function.listening(ctx, s.emulator)
-}
-
-// functionEnv is the function's environment: what Lambda sets, and where AWS is.
-func (s *Sandbox) functionEnv() []string {
-	return append(s.Env(),
-		"RESPONSE_HOSTS="+hostOf(s.Responses)+","+hostOf(s.Endpoint),
-		"STACK_ACCOUNTS="+Account,
-		"PERMISSIONS_BOUNDARY_ARN="+Boundary,
-		"AWS_LAMBDA_FUNCTION_NAME="+ProviderStack,
-		"AWS_LAMBDA_LOG_STREAM_NAME=sandbox",
-		"AWS_LAMBDA_LOG_FORMAT=JSON",
-	)
 }
 
 func (s *Sandbox) emulatorPath() (string, error) {
@@ -256,8 +224,11 @@ func (s *Sandbox) AWSWith(ctx context.Context, env []string, arguments ...string
 	return run(ctx, s.root, append(s.Env(), env...), s.CLI(), arguments...)
 }
 
-// Log is what the function has printed so far.
-func (s *Sandbox) Log() string { return s.function.printed() }
+// Log is what the function that answers CloudFormation has printed so far.
+func (s *Sandbox) Log() string { return s.lambdas["ProviderFunction"].process.printed() }
+
+// RotatorLog is what the rotator has printed so far.
+func (s *Sandbox) RotatorLog() string { return s.lambdas["RotatorFunction"].process.printed() }
 
 // LogSince is what the function has printed behind the first bytes, once that
 // holds the text n times. What was printed may arrive after the answer.
@@ -280,13 +251,17 @@ func (s *Sandbox) Close() error {
 	if s == nil {
 		return nil
 	}
-	if s.proxy != nil {
-		defer s.proxy.Close()
-	}
 	for _, end := range s.closing {
 		end()
 	}
-	return errors.Join(s.cli.Close(), s.function.stop(), s.moto.stop(), os.RemoveAll(s.build))
+	errs := []error{s.cli.Close()}
+	for _, f := range s.lambdas {
+		errs = append(errs, f.process.stop())
+		if f.proxy != nil {
+			defer f.proxy.Close()
+		}
+	}
+	return errors.Join(append(errs, s.moto.stop(), os.RemoveAll(s.build))...)
 }
 
 // LetContainersIn has containers of Docker's default bridge, and no other

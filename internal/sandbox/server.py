@@ -1,6 +1,6 @@
 """Start moto's server with what it lacks: an engine for custom resources (cloudformation.py),
-Lambda through the runtime emulator instead of a container (one for all functions, or one for
-each: functions.py), stack sets and their organization (stacksets.py, organization.py), and some
+Lambda through the runtime emulator instead of a container (functions that are there before their
+stack, or each from its stack's zip: functions.py), rotation (rotation.py), stack sets and their organization (stacksets.py, organization.py), and some
 of AWS's own rules (aws_rules.py, other_accounts.py). Listens on 127.0.0.1 only; prints `ready`
 once it does.
 """
@@ -26,30 +26,33 @@ import moto.core.responses
 import organization
 import other_accounts
 import plain_resources
+import rotation
 import stackset_api
 import stackset_resource
+import told
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaFunction
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
-one_at_a_time = threading.Lock()  # the emulator panics when a second event comes meanwhile
-
-
 # Where events/ say that the sandbox is: as a container knows it.
 FOR_CONTAINERS = "http://host.docker.internal:4599/"
 
 
-def invoke_through(emulator, endpoint):
-    def invoke(_function, event=None):
+def invoke_through(emulators, endpoint):
+    """Emulators are URLs by the names of functions; none: no function runs."""
+    one_at_a_time = {name: threading.Lock() for name in emulators}  # an emulator panics when a second event comes meanwhile
+
+    def invoke(function, event=None):
         """In place of moto's, which starts a container: (body, whether it failed, log)."""
-        if not emulator:
+        name = function.function_name
+        if name not in emulators:
             if isinstance(event, str) and json.loads(event).get("ResourceType") == cloudformation.GUARD:
                 return cloudformation.answer_guard(json.loads(event)), False, ""
             raise LambdaClientError("ServiceException", "this sandbox runs no function, because Lambda's runtime emulator needs Linux; run it by make invoke EVENT=...")
         body = event if isinstance(event, str) else json.dumps(event or {})
         body = body.replace(FOR_CONTAINERS, endpoint).encode()
-        with one_at_a_time, urllib.request.urlopen(urllib.request.Request(emulator, data=body)) as response:
+        with one_at_a_time[name], urllib.request.urlopen(urllib.request.Request(emulators[name], data=body)) as response:
             answer = response.read().decode()
         return answer, functions.failed(answer), ""
 
@@ -77,7 +80,7 @@ def main():
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--port", type=int, required=True)
     options.add_argument("--response-port", type=int, required=True)
-    options.add_argument("--emulator", required=True, help="its URL; empty: no function runs")
+    options.add_argument("--emulator", metavar="FUNCTION=URL", action="append", default=[], help="of each function that runs")
     options.add_argument("--own-functions", metavar="EMULATOR", help="the emulator's program: each function is a process of its own")
     options.add_argument("--functions-directory", help="for --own-functions: where their code and logs are")
     options.add_argument("--stdin-guard", action="store_true")
@@ -87,11 +90,13 @@ def main():
         hosts = f"127.0.0.1:{chosen.response_port},127.0.0.1:{chosen.port}"
         functions.install(functions.Runner(chosen.own_functions, chosen.functions_directory, f"http://127.0.0.1:{chosen.port}", hosts))
     else:
-        LambdaFunction._invoke_lambda = invoke_through(chosen.emulator, f"http://127.0.0.1:{chosen.port}/")
+        LambdaFunction._invoke_lambda = invoke_through(dict(given.split("=", 1) for given in chosen.emulator), f"http://127.0.0.1:{chosen.port}/")
     cloudformation.install()
     dynamic_references.install()
     cloudformation.serve_responses(chosen.response_port)
     aws_rules.install()
+    rotation.install()
+    told.install()
     kms.install()
     other_accounts.install()
     organization.install()

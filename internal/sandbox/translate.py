@@ -2,8 +2,8 @@
 
 SAM's own translator, the one that AWS runs for `Transform: AWS::Serverless-2016-10-31`,
 does it; moto's CloudFormation knows no transforms. The first argument is the template's
-file, the second one where its functions' code is on S3 (what `sam deploy` writes into
-CodeUri when it has uploaded it). Writes JSON to standard output.
+file, the second one where its functions' code is on S3: LOGICALID.zip of each, there
+(`sam deploy` writes it into CodeUri when it has uploaded it). Writes JSON to standard output.
 """
 
 import json
@@ -23,9 +23,9 @@ class NoManagedPolicies:
 def main() -> None:
     with open(sys.argv[1], encoding="utf-8") as file:
         template = yaml_parse(file.read())
-    for resource in template["Resources"].values():
+    for logical_id, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = sys.argv[2]
+            resource["Properties"]["CodeUri"] = f"{sys.argv[2]}/{logical_id}.zip"
     # The defaults stand in for the parameters where the translator has to know a value;
     # what is deployed keeps its Refs.
     defaults = {name: p["Default"] for name, p in template.get("Parameters", {}).items() if "Default" in p}

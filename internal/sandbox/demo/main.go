@@ -1,7 +1,7 @@
 // Command demo shows the provider at work in a local AWS, step by step, and
 // exits with 1 if any of what it shows does not hold.
 //
-// Everything is real but AWS itself: the bootstrap that `sam build` made, under
+// Everything is real but AWS itself: the bootstraps that `sam build` made, under
 // Lambda's own runtime emulator; our template and the examples, deployed by the
 // AWS CLI; the issued keys, taken by the AWS CLI through credential_process and
 // used by it.
@@ -39,6 +39,7 @@ type demo struct {
 	profile string            // of the AWS CLI: its configuration file
 	keys    map[string]string // outputs of the migration's stack
 	held    map[string]stored // by profile: what the secrets hold
+	rotated rotated
 }
 
 type row struct {
@@ -70,6 +71,8 @@ func (d *demo) run(ctx context.Context) error {
 		{"Add a bucket that does not exist: rolled back", d.failingUpdate},
 		{"Raise Serial: new keys, the former ones go on working", d.newKeys},
 		{"Deploy examples/source.yaml and examples/destination.yaml", d.others},
+		{"Deploy examples/rotation.yaml, rotate by hand: both keys work", d.rotate},
+		{"Nobody uses the former key: the daily sweep retires it", d.retire},
 		{"Delete the stacks: nothing is left", d.remove},
 	} {
 		fmt.Printf("\n%s\n", bold(step.title))

@@ -31,7 +31,7 @@ func (d *demo) start(ctx context.Context) (string, error) {
 	if err := d.s.EnforceIAM(ctx, true); err != nil {
 		return "", err
 	}
-	return "moto, Lambda's runtime emulator and the bootstrap run at " + d.s.Endpoint, nil
+	return "moto, Lambda's runtime emulator and the bootstraps run at " + d.s.Endpoint, nil
 }
 
 func (d *demo) provider(ctx context.Context) (string, error) {
@@ -301,7 +301,7 @@ func (d *demo) remove(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, stack := range []string{migration, "demo-source", "demo-destination"} {
+	for _, stack := range []string{migration, "demo-source", "demo-destination", rotation} {
 		if err := d.s.DeleteStack(ctx, stack); err != nil {
 			return "", err
 		}

@@ -20,12 +20,20 @@ var responses = fmt.Sprintf("http://host.docker.internal:%d/%s/", sandbox.Port, 
 // shippedEnv is what events/ need of the function's environment.
 const shippedEnv = "events/env.json"
 
-// event is one that CloudFormation sends, or could have.
+// The functions, by their logical ids.
+const (
+	provider = "ProviderFunction"
+	rotator  = "RotatorFunction"
+)
+
+// event is one that CloudFormation sends, or could have; or one of the rotator's,
+// which nobody waits for an answer to.
 type event struct {
-	path  string // of the file that SAM is given
-	env   string // of the file of the function's environment
-	key   string // of the answer, in the sandbox's bucket
-	stack name.Stack
+	path     string // of the file that SAM is given
+	function string // that it is for
+	env      string // of the file of the function's environment
+	key      string // of the answer, in the sandbox's bucket; empty: there is none
+	stack    name.Stack
 
 	fields map[string]json.RawMessage
 	own    bool // it answers to the sandbox
@@ -36,10 +44,14 @@ func readEvent(path string) (*event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the event: %w", err)
 	}
-	e := &event{path: path, env: shippedEnv}
+	e := &event{path: path, function: provider, env: shippedEnv}
 	// Not the cause: it could quote the ResponseURL.
 	if json.Unmarshal(text, &e.fields) != nil || e.fields == nil {
 		return nil, fmt.Errorf("%s is not an event: it is not a JSON object", path)
+	}
+	if e.text("Step") != "" || e.text("source") == "aws.events" {
+		e.function, e.own, e.stack = rotator, true, name.Stack{Region: sandbox.Region, Account: sandbox.Account}
+		return e, nil
 	}
 	e.stack, err = name.ParseStackID(e.text("StackId"))
 	if err != nil {
@@ -131,7 +143,7 @@ func (e *event) serve() error {
 	if err := json.Unmarshal(text, &env); err != nil {
 		return fmt.Errorf("%s: %w", shippedEnv, err)
 	}
-	env["ProviderFunction"]["STACK_ACCOUNTS"] = sandbox.Account + "," + e.stack.Account
+	env[provider]["STACK_ACCOUNTS"] = sandbox.Account + "," + e.stack.Account
 	if text, err = json.MarshalIndent(env, "", "  "); err != nil {
 		return err
 	}

@@ -16,8 +16,30 @@ func TestShippedEventsAreTheSandboxs(t *testing.T) {
 	}
 	for _, file := range append(files, "../../../events/delete.json") {
 		e, err := readEvent(file)
-		if err != nil || !e.own || e.key != filepath.Base(file) || e.stack.Region != "us-east-1" || e.path != file {
+		if err != nil || e.function != provider || !e.own || e.key != filepath.Base(file) || e.stack.Region != "us-east-1" || e.path != file {
 			t.Errorf("%s: %+v %v", file, e, err)
+		}
+	}
+}
+
+// What Secrets Manager and EventBridge send is for the rotator, as it is.
+func TestTheRotatorsEvents(t *testing.T) {
+	step := filepath.Join(t.TempDir(), "step.json")
+	if err := os.WriteFile(step, []byte(`{"Step": "createSecret", "SecretId": "cloney/x", "ClientRequestToken": "t"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("../../..")
+	defer os.RemoveAll(".aws-sam/invoke")
+	for _, file := range []string{"events/sweep.json", step} {
+		e, err := readEvent(file)
+		if err != nil || e.function != rotator || e.key != "" {
+			t.Fatalf("%s: %+v %v", file, e, err)
+		}
+		if err := e.settle(t.Context(), account{}); err != nil || e.path != file || e.env != shippedEnv {
+			t.Errorf("%s: %+v %v", file, e, err)
+		}
+		if line := shell(samLine("arm64", e, nil)); !strings.Contains(line, " local invoke RotatorFunction --template-file .aws-sam/local/arm64/template.yaml ") {
+			t.Errorf("it is sent by %s", line)
 		}
 	}
 }

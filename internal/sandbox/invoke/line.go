@@ -22,7 +22,7 @@ func samLine(arch string, e *event, options []string) []string {
 	if proxied() {
 		line = append(line, "no_proxy=localhost,127.0.0.1") // SAM asks its container there
 	}
-	line = append(line, sam, "local", "invoke", "ProviderFunction", "--template-file", local(arch)+"/template.yaml",
+	line = append(line, sam, "local", "invoke", e.function, "--template-file", local(arch)+"/template.yaml",
 		"--parameter-overrides", "Architecture="+arch, "--region", e.stack.Region,
 		"--add-host", "host.docker.internal:host-gateway", "--env-vars", e.env, "--event", e.path)
 	return append(line, options...)

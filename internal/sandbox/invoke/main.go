@@ -1,5 +1,5 @@
-// Command invoke sends one event to the provider in `sam local invoke`'s
-// container, with a running `make sandbox` for AWS, and prints the answer:
+// Command invoke sends one event to the provider, or to the rotator, in `sam local
+// invoke`'s container, with a running `make sandbox` for AWS, and prints the answer:
 //
 //	invoke EVENT.json [OPTIONS OF sam local invoke]
 //
@@ -83,8 +83,10 @@ func build(ctx context.Context, arch string) error {
 
 // play runs SAM and shows what the function answered.
 func play(ctx context.Context, aws account, event *event, line []string, skipped bool) error {
-	if err := aws.forget(ctx, event.key); err != nil {
-		return err
+	if event.key != "" {
+		if err := aws.forget(ctx, event.key); err != nil {
+			return err
+		}
 	}
 	here, err := os.Getwd()
 	if err != nil {
@@ -98,7 +100,6 @@ func play(ctx context.Context, aws account, event *event, line []string, skipped
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = time.Minute
 	failed := command.Run()
-	answer, err := aws.answer(ctx, event.key)
 	switch {
 	case failed != nil && !skipped:
 		return fmt.Errorf("sam local invoke: %w. If a registry could not be asked: SAM_FLAGS=%s takes the image that is here", failed, skipPull)
@@ -106,7 +107,12 @@ func play(ctx context.Context, aws account, event *event, line []string, skipped
 		return fmt.Errorf("sam local invoke: %w", failed)
 	case printed.function:
 		return errors.New("the function failed; SAM has printed why")
-	case err != nil:
+	case event.key == "":
+		say("\nThe rotator has done it. It answers nothing; its log is above.")
+		return nil
+	}
+	answer, err := aws.answer(ctx, event.key)
+	if err != nil {
 		return err
 	}
 	say("\nThe answer, s3://%s/%s:\n", sandbox.ResponsesBucket, event.key)

@@ -36,7 +36,8 @@ type account struct {
 	config              aws.Config
 	source, destination string // buckets
 	stack               string
-	made                map[output]bool // all that the stack ever told
+	made                map[output]bool  // all that the stack ever told
+	sandbox             *sandbox.Sandbox // nil: it is AWS
 }
 
 // output is one of the stack's, at one moment.
@@ -45,7 +46,7 @@ type output struct{ name, value string }
 // resources is what the stack declares at one moment.
 type resources struct {
 	sourceBuckets, prefix, serial, userName string
-	reader                                  bool
+	reader, rotated                         bool
 }
 
 func TestTheLifeOfCredentials(t *testing.T) {
@@ -104,6 +105,14 @@ func TestTheLifeOfCredentials(t *testing.T) {
 			a.uses(t, next)
 			a.gone(t, "GetUser "+first["SourceUserName"], a.user(first["SourceUserName"]))
 		}},
+		{"a schedule: nothing rotates yet", false, func(t *testing.T) {
+			before := a.outputs(t)
+			now.rotated = true
+			a.deploy(t, now)
+			same(t, before, a.outputs(t))
+			a.uses(t, before)
+		}},
+		{"rotated by hand: a new key, the former one works", false, func(t *testing.T) { a.rotates(t, a.outputs(t)) }},
 		{"deleted: nothing is left", false, a.nothingLeft},
 	} {
 		if step.aws && !real {
@@ -134,7 +143,7 @@ func open(t *testing.T) *account {
 		must(t, s.MakeBuckets(ctx))
 		must(t, s.EnforceIAM(ctx, true))
 		must(t, s.DeployProvider(ctx))
-		a.config = s.Config()
+		a.config, a.sandbox = s.Config(), s
 	}
 	a.Stacks = sandbox.StacksOf(a.config)
 	client := a.s3(a.config)
@@ -198,9 +207,13 @@ func template(r resources) string {
 	if r.userName != "" {
 		name = ", UserName: " + r.userName
 	}
+	schedule := ""
+	if r.rotated {
+		schedule = ", RotationSchedule: rate(30 days)"
+	}
 	const common = "ServiceToken: !ImportValue cloney-s3-credentials-ServiceToken, ServiceTimeout: 330, Serial: "
 	for logical, properties := range map[string]string{
-		"Source":      "Access: Source, Buckets: \"" + r.sourceBuckets + "\"" + readers + name,
+		"Source":      "Access: Source, Buckets: \"" + r.sourceBuckets + "\"" + readers + name + schedule,
 		"Narrow":      "Access: Source, Buckets: [" + strings.Split(r.sourceBuckets, ",")[0] + "/" + r.prefix + "]",
 		"Destination": "Access: Destination, Buckets: [!Ref DestinationBucket]",
 	} {

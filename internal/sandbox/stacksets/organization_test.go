@@ -176,7 +176,7 @@ func both(set string) holding { return holding{set, regions, regions} }
 // entries are the holding as an inventory shows it.
 func (h holding) entries() (entries []string) {
 	for _, region := range h.providerIn {
-		entries = append(entries, region+" stack "+h.provider, "policy /cloney-boundary/", "role /cloney-provider/")
+		entries = append(entries, region+" stack "+h.provider, "policy /cloney-boundary/", "role /cloney-provider/", "role /cloney-provider/")
 	}
 	for _, region := range h.credentials {
 		path := "/cloney/" + region + "/"
