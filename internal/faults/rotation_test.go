@@ -309,7 +309,7 @@ func TestPairsOfFaultsOfARotation(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	plots := slices.Sorted(maps.Keys(rotations))
 	var cases []rotationCase
-	for range min(5_000, *many) {
+	for range min(20_000, *many/4) {
 		any := func() fault { return fault{1 + random.IntN(24), kind(random.IntN(int(kinds)))} }
 		s := rotationCase{plot: plots[random.IntN(len(plots))], repeat: random.IntN(2) == 0, faults: map[int]fault{}}
 		s.faults[1+random.IntN(4)], s.faults[1+random.IntN(9)] = any(), any()

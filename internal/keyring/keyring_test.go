@@ -348,3 +348,19 @@ func TestProof(t *testing.T) {
 		t.Error("it was proven for one, and for nothing else")
 	}
 }
+
+// A key that was made minutes ago, and that no version records, may be about to be
+// stored; an older one was left behind.
+func TestAKeyThatIsAboutToBeStored(t *testing.T) {
+	ring := keyring.Ring{Keys: keyringtest.Keys("A-30 X-0"), Versions: keyringtest.Versions("1:A=current"), Now: keyringtest.Now.Add(14 * time.Minute)}
+	if key, storing := ring.Storing(ring.Keys); !storing || key.ID != "X" {
+		t.Errorf("%v, %t", key, storing)
+	}
+	if _, storing := ring.Storing(keyringtest.Keys("A-0")); storing {
+		t.Error("a key that a version records is about to be stored")
+	}
+	ring.Now = keyringtest.Now.Add(15 * time.Minute)
+	if key, storing := ring.Storing(ring.Keys); storing {
+		t.Errorf("%v is about to be stored for ever", key)
+	}
+}

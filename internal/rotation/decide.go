@@ -73,14 +73,13 @@ func (s seen) done() deed {
 
 // stands refuses a rotation of what is not whole.
 func (s seen) stands() error {
-	update := "Update the stack: it says what is wrong, or puts it right"
 	switch {
 	case s.user == nil:
 		return failed("Update the stack with another Serial: it makes the user anew", "user %s, which secret %s belongs to, is gone", s.userName(), s.secret.Name)
 	case !s.owner.OwnsAs(s.user.Name, s.user.Tags):
-		return failed(update, "user %s does not carry the tags of the resource that secret %s belongs to", s.user.Name, s.secret.Name)
+		return failed(change+"the update says what is wrong, or puts it right", "user %s does not carry the tags of the resource that secret %s belongs to", s.user.Name, s.secret.Name)
 	case !name.Finished(s.user.Tags):
-		return failed(update, "user %s was left half-made", s.user.Name)
+		return failed(change+"the update says what is wrong, or puts it right", "user %s was left half-made", s.user.Name)
 	case keyring.KeyID(s.current()) == "":
 		return failed("Update the stack with another Serial: it stores a key of the provider's own", "secret %s holds no key that this provider stored", s.secret.Name)
 	}
@@ -100,7 +99,7 @@ func (s seen) create() (deed, error) {
 			"version %s of secret %s, which this rotation was given, holds a value that this provider did not store", s.token, s.secret.Name)
 	}
 	if b := s.user.Boundary; !b.Holds() && !name.IsUserBoundary(b.ARN, s.user.ARN) {
-		return deed{}, failed("Update the stack: it puts the boundary on, or says what is in the way", "user %s does not carry the provider's permissions boundary, so it gets no new key", s.user.Name)
+		return deed{}, failed(change+"the update puts the boundary on, or says what is in the way", "user %s does not carry the provider's permissions boundary, so it gets no new key", s.user.Name)
 	}
 	d := deed{kind: mint, serial: keyring.Serial(s.current())}
 	ring := s.ring()
@@ -180,7 +179,11 @@ func (s seen) scope() (access.Scope, error) {
 	return scope, nil
 }
 
-const updatePolicies = "Update the stack: it writes them anew. Then Secrets Manager can rotate again"
+// CloudFormation sends nothing for a resource whose properties have not changed.
+const (
+	change         = "Change a property of the resource, a tag in Tags will do, and update the stack: "
+	updatePolicies = change + "the update writes its policies anew, and Secrets Manager can rotate again"
+)
 
 // lost is of a rotation whose key is gone, or is a former user's.
 func (s seen) lost(keyID string) deed {

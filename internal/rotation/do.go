@@ -187,6 +187,13 @@ func (r *run) unlabel(ctx context.Context, version, label string) error {
 	return nil
 }
 
+// Why a rotation failed whose key was stored.
+const (
+	testFailed   = "the test of the new key %s failed, so it was deleted, and the former one goes on: %s"
+	outOfTime    = "the function ran out of time while it proved key %s. Secrets Manager tries the rotation again: %w" // and the key stays
+	holdsAnother = "the rotation's version of secret %s holds another key than it says"
+)
+
 // prove proves the rotation's key, and notes that. One that fails goes.
 func (r *run) prove(ctx context.Context, s seen, d deed) error {
 	key, err := r.issuer.Stored(ctx, r.secret, s.token)
@@ -194,15 +201,15 @@ func (r *run) prove(ctx context.Context, s seen, d deed) error {
 		return err
 	}
 	if key.KeyID != keyring.KeyID(s.pending()) {
-		return r.discard(ctx, s, s.again("the rotation's version of secret %s holds another key than it says", s.secret.Name))
+		return r.discard(ctx, s, s.again(holdsAnother, s.secret.Name))
 	}
 	subject := access.Subject{MadeUp: s.user.Name == s.owner.User()}
 	err = r.issuer.Prove(ctx, key, d.scope, subject)
 	if ctx.Err() != nil {
-		return fmt.Errorf("the function ran out of time while it proved key %s. Secrets Manager tries the rotation again: %w", key.KeyID, ctx.Err())
+		return fmt.Errorf(outOfTime, key.KeyID, ctx.Err())
 	}
 	if errors.As(err, new(issue.Unproven)) {
-		return r.discard(ctx, s, s.again("the test of the new key %s failed, so it was deleted, and the former one goes on: %s", key.KeyID, err))
+		return r.discard(ctx, s, s.again(testFailed, key.KeyID, err))
 	}
 	if err != nil {
 		return err

@@ -39,7 +39,7 @@ func whose(secret access.SecretInfo, e Event, function string) (name.Owner, erro
 	case err != nil, owner.Logical == "", !name.IsUser(secret.Tags[name.TagPhysical]), !strings.HasPrefix(secret.Name, name.SecretPrefix):
 		return owner, Refused{
 			Reason: fmt.Sprintf("secret %s was not made by this provider, or has lost tags of it; it was not touched", secret.Name),
-			Next:   "If a stack of this provider made it, update that stack: it says which tags to give back. If not, take this rotation function off: aws secretsmanager cancel-rotate-secret --secret-id " + secret.Name,
+			Next:   "If a stack of this provider made it, change a property of the resource there, a tag in Tags will do, and update the stack: the update says which tags to give back. If not, take this rotation function off: aws secretsmanager cancel-rotate-secret --secret-id " + secret.Name,
 		}
 	case e.byARN() && secret.ARN != e.SecretID, home(secret.ARN) != home(function):
 		return owner, Refused{

@@ -393,3 +393,21 @@ func TestASecretByName(t *testing.T) {
 		}
 	})
 }
+
+// What was seen before the turn may be another's work by then: it is looked at again,
+// and no second key is made.
+func TestAStepLooksAgainInItsTurn(t *testing.T) {
+	play(t, func(w *world) {
+		w.begin(token(1))
+		w.Before = func(_ context.Context, verb string) error {
+			if verb == "TagUser" {
+				w.Before = nil
+				return w.step(rotation.CreateSecret, token(1))
+			}
+			return nil
+		}
+		if err := w.step(rotation.CreateSecret, token(1)); err != nil || w.Calls()["CreateAccessKey"] != 1 {
+			t.Errorf("%v, calls %v", err, w.Calls())
+		}
+	})
+}
