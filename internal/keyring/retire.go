@@ -177,7 +177,7 @@ func (h Holding) present() Ring {
 func movedAt(secret access.SecretInfo) time.Time {
 	current, _ := secret.Labelled(access.Current)
 	since := name.Since(current.Labels)
-	if back, err := time.Parse(time.RFC3339, secret.Tags[name.TagPromoted]); err == nil && back.After(since) {
+	if back := Promoted(secret.Tags); back.After(since) {
 		return back
 	}
 	return since

@@ -153,7 +153,7 @@ func (p *planner) promotedAt() time.Time {
 		if secret == nil {
 			continue
 		}
-		if t, err := time.Parse(time.RFC3339, secret.Tags[name.TagPromoted]); err == nil {
+		if t := keyring.Promoted(secret.Tags); !t.IsZero() {
 			return t
 		}
 	}
