@@ -28,6 +28,7 @@ const (
 	Deadline     Cause = "Deadline"     // time ran out at something else
 	Unclear      Cause = "Unclear"      // any other failure of AWS or the way there
 	Internal     Cause = "Internal"     // a panic
+	Settings     Cause = "Settings"     // the function's environment is not the template's
 	Unanswerable Cause = "Unanswerable" // the ResponseURL is refused
 	Unanswered   Cause = "Unanswered"   // no answer was accepted
 )
@@ -76,6 +77,7 @@ func (s *Sink) Tell(e Told) {
 	tell("KeysIssued", "Count", e.Issued)
 	tell("KeysRetired", "Count", e.Retired)
 	tell("Warnings", "Count", e.Warnings)
+	tell("Unbound", "Count", e.Unbound)
 	if e.Verified {
 		tell("VerificationSeconds", "Seconds", e.Verifying.Seconds())
 	}

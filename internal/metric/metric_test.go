@@ -77,9 +77,9 @@ func published(t *testing.T, line string) map[string]float64 {
 }
 
 func TestWhatCloudWatchMakesOfALine(t *testing.T) {
-	counts := metric.Counts{Requests: 20, Retries: 3, Issued: 1, Retired: 2, Warnings: 4}
+	counts := metric.Counts{Requests: 20, Retries: 3, Issued: 1, Retired: 2, Warnings: 4, Unbound: 5}
 	usual := map[string]float64{
-		"Duration of f": 1500, "AwsRequests of f": 20, "AwsRetries of f": 3, "KeysIssued of f": 1, "KeysRetired of f": 2, "Warnings of f": 4, "Failures of f": 0,
+		"Duration of f": 1500, "AwsRequests of f": 20, "AwsRetries of f": 3, "KeysIssued of f": 1, "KeysRetired of f": 2, "Warnings of f": 4, "Unbound of f": 5, "Failures of f": 0,
 	}
 	for label, c := range map[string]struct {
 		told metric.Told
@@ -95,7 +95,7 @@ func TestWhatCloudWatchMakesOfALine(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		c.told.Took = 1500 * time.Millisecond
-		c.told.Requests, c.told.Retries, c.told.Issued, c.told.Retired, c.told.Warnings = counts.Requests, counts.Retries, counts.Issued, counts.Retired, counts.Warnings
+		c.told.Requests, c.told.Retries, c.told.Issued, c.told.Retired, c.told.Warnings, c.told.Unbound = counts.Requests, counts.Retries, counts.Issued, counts.Retired, counts.Warnings, counts.Unbound
 		(&metric.Sink{Function: "f", Out: &out}).Tell(c.told)
 		want := map[string]float64{}
 		for _, values := range []map[string]float64{usual, c.more} {

@@ -19,6 +19,7 @@ type Counts struct {
 	Issued    int // access keys whose making AWS acknowledged
 	Retired   int // access keys whose deletion AWS acknowledged
 	Warnings  int // lines of level WARN, see Warning
+	Unbound   int // events whose ResponseURL is not their own
 	Verifying time.Duration
 	Verified  bool // a key was put to the proof, whatever came of it
 }
@@ -49,6 +50,9 @@ func Request(ctx context.Context) { add(ctx, func(c *Counts) { c.Requests++ }) }
 
 // Retry counts an attempt that repeats an earlier one; Request counts it too.
 func Retry(ctx context.Context) { add(ctx, func(c *Counts) { c.Retries++ }) }
+
+// Unbound counts an event whose ResponseURL is not its own.
+func Unbound(ctx context.Context) { add(ctx, func(c *Counts) { c.Unbound++ }) }
 
 // Done counts a call that AWS acknowledged, by the name of the operation.
 func Done(ctx context.Context, operation string) {

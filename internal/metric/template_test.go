@@ -26,8 +26,15 @@ func TestTheTemplateKnowsTheMetrics(t *testing.T) {
 		t.Errorf("the dashboard is not JSON:\n%s", body)
 	}
 	shown := map[string]bool{}
-	for _, found := range regexp.MustCompile(`\["CloneyS3Credentials", "([A-Za-z0-9]+)", "FunctionName", "\$\{(\w+)\}"`).FindAllStringSubmatch(body, -1) {
-		shown[found[2]+" "+found[1]] = true
+	// A dot stands for what the line before says.
+	of, function := "", ""
+	for _, found := range regexp.MustCompile(`\["([A-Za-z0-9/.]+)", "([A-Za-z0-9.]+)", "(?:FunctionName|\.)", "(?:\$\{(\w+)\}|\.)"`).FindAllStringSubmatch(body, -1) {
+		if found[1] != "." {
+			of, function = found[1], found[3]
+		}
+		if of == "CloneyS3Credentials" && found[2] != "." {
+			shown[function+" "+found[2]] = true
+		}
 	}
 	told := map[string]bool{}
 	for _, kind := range []string{"Create", "Update", "Delete"} {
@@ -67,7 +74,7 @@ func TestTheTemplateKnowsTheMetrics(t *testing.T) {
 	}
 	// The dashboard shows each alarm.
 	for _, alarm := range regexp.MustCompile(`(?m)^  ([A-Za-z]+):\n    Type: AWS::CloudWatch::Alarm$`).FindAllStringSubmatch(string(text), -1) {
-		if !strings.Contains(body, ":alarm:${"+alarm[1]+"}") {
+		if !strings.Contains(body, "${"+alarm[1]+".Arn}") {
 			t.Errorf("the dashboard does not show %s", alarm[1])
 		}
 	}

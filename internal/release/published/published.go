@@ -96,7 +96,7 @@ func Translate(ctx context.Context, root string) ([]byte, error) {
 
 // JSON is a published template as JSON, for tests: Go reads no YAML by itself.
 func JSON(ctx context.Context, root string, template []byte) ([]byte, error) {
-	return python(ctx, root, template, "-c", "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout)")
+	return python(ctx, root, template, "-c", "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)")
 }
 
 // python runs the Python of the checkout, with what `make tools` installs.

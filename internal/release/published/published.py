@@ -13,6 +13,7 @@ and the outputs that tell the version.
 import argparse
 import base64
 import json
+import re
 import sys
 
 import yaml
@@ -36,7 +37,10 @@ def main() -> None:
     asked = arguments()
     template = published(json.load(sys.stdin), asked)
     sums = "\n".join(f"# SHA-256 of {function} for {architecture}: {checksum}" for function, architecture, checksum in asked.zip)
-    text = HEAD.format(version=asked.version, commit=asked.commit, sums=sums) + yaml.dump(template, Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True)
+    body = yaml.dump(template, Dumper=Dumper, sort_keys=False, width=200, allow_unicode=True)
+    # The library puts into quotes whatever has a tag, also a name.
+    body = re.sub(r"!(Ref|GetAtt) '([A-Za-z0-9:.]+)'", r"!\1 \2", body)
+    text = HEAD.format(version=asked.version, commit=asked.commit, sums=sums) + body
     over = len(text.encode()) - MOST_BYTES
     if over > 0:
         sys.exit(f"the published template is {over} bytes too long: CloudFormation takes {MOST_BYTES}. Shorten template.yaml")
@@ -82,6 +86,9 @@ def published(template: dict, asked: argparse.Namespace) -> dict:
     for resource in template["Resources"].values():
         # What SAM notes down for itself.
         resource.pop("Metadata", None)
+        if resource["Type"] == "AWS::CloudWatch::Dashboard":
+            body = resource["Properties"]["DashboardBody"]
+            body["Fn::Sub"] = json.dumps(json.loads(body["Fn::Sub"]), separators=(",", ":"))
     template["Outputs"]["Version"] = {"Description": "The version of the provider.", "Value": asked.version}
     functions = {logical_id: resource["Properties"] for logical_id, resource in template["Resources"].items() if resource["Type"] == "AWS::Lambda::Function"}
     packed = {function for function, _, _ in asked.zip}
@@ -137,7 +144,36 @@ def represent_text(dumper: Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def fits_in_a_line(tree) -> bool:
+    """Values, and functions of such: not a whole statement."""
+    if isinstance(tree, dict):
+        return len(tree) == 1 and all((name == "Ref" or name.startswith("Fn::")) and fits_in_a_line(argument) for name, argument in tree.items())
+    return not isinstance(tree, list) or all(map(fits_in_a_line, tree))
+
+
+def represent_object(dumper: Dumper, tree: dict) -> yaml.Node:
+    """A function in its short form, as people write it: it takes half the room."""
+    if len(tree) == 1:
+        ((name, argument),) = tree.items()
+        # AWS shows Fn::Contains, which is for Rules alone, in no other form.
+        if name == "Ref" or name.startswith("Fn::") and name != "Fn::Contains":
+            tag = "!" + name.removeprefix("Fn::")
+            if name == "Fn::GetAtt":
+                argument = ".".join(argument)
+            if isinstance(argument, str):
+                return dumper.represent_scalar(tag, argument)
+            return dumper.represent_sequence(tag, argument, flow_style=fits_in_a_line(argument))
+    return dumper.represent_dict(tree)
+
+
+def represent_list(dumper: Dumper, items: list) -> yaml.Node:
+    """Names and numbers side by side."""
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=all(isinstance(item, (str, int)) for item in items))
+
+
 Dumper.add_representer(str, represent_text)
+Dumper.add_representer(dict, represent_object)
+Dumper.add_representer(list, represent_list)
 
 
 if __name__ == "__main__":

@@ -97,11 +97,19 @@ func TestNothingButPlainCloudFormation(t *testing.T) {
 	if diff := cmp.Diff([]string{"AWSTemplateFormatVersion", "Conditions", "Description", "Mappings", "Metadata", "Outputs", "Parameters", "Resources", "Rules"}, sections); diff != "" {
 		t.Error(diff)
 	}
-	known := []string{"Fn::And", "Fn::Equals", "Fn::FindInMap", "Fn::GetAtt", "Fn::If", "Fn::Join", "Fn::Not", "Fn::Or", "Fn::Split", "Fn::Sub"}
-	for _, function := range regexp.MustCompile(`Fn::[A-Za-z:]+`).FindAllString(text(t), -1) {
-		if function = strings.TrimSuffix(function, ":"); !slices.Contains(known, function) {
+	known := []string{"Ref", "Fn::And", "Fn::Contains", "Fn::Equals", "Fn::FindInMap", "Fn::GetAtt", "Fn::If", "Fn::Join", "Fn::Not", "Fn::Or", "Fn::Select", "Fn::Split", "Fn::Sub"}
+	long, err := json.Marshal(template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	functions := regexp.MustCompile(`"(?:Fn::[A-Za-z:]+|Ref)":`).FindAllString(string(long), -1)
+	for _, function := range functions {
+		if function = strings.Trim(function, `":`); !slices.Contains(known, function) {
 			t.Errorf("%s may need a transform", function)
 		}
+	}
+	if short := regexp.MustCompile(`(?m)(?:^|[ \[])![A-Z][A-Za-z]+(?:\s|$)|Fn::Contains`).FindAllString(text(t), -1); len(short) != len(functions) {
+		t.Errorf("%d functions are written, and %d are read", len(short), len(functions))
 	}
 	for id, resource := range template["Resources"].(object) {
 		kind := at(resource, "Type").(string)
@@ -135,6 +143,13 @@ func TestAProviderOfSAMIsUpdatedInPlace(t *testing.T) {
 		delete(resource.(object), "Metadata") // not of the resource: SAM's own notes
 	}
 	for _, resources := range []any{old["Resources"], new["Resources"]} {
+		// The published one is written without white space.
+		dashboard := at(resources, "ProviderDashboard", "Properties", "DashboardBody").(object)
+		var body any
+		if err := json.Unmarshal([]byte(dashboard["Fn::Sub"].(string)), &body); err != nil {
+			t.Fatal(err)
+		}
+		dashboard["Fn::Sub"] = body
 		for _, logical := range published.Functions {
 			function := at(resources, logical, "Properties").(object)
 			delete(function, "Code")
