@@ -9,11 +9,11 @@ import (
 )
 
 // answers is an AWS that holds what the steps ask for, with something of each
-// kind attached to the user by hand.
-func answers(p confinement.Place) func(edgetest.Call, int) edgetest.Answer {
+// kind attached to the user by hand. The secret is encrypted by that KMS key.
+func answers(p confinement.Place, secretsKey string) func(edgetest.Call, int) edgetest.Answer {
 	return func(call edgetest.Call, n int) edgetest.Answer {
 		if call.Form == nil || call.Operation == "" {
-			return secretAnswer(p, call, n)
+			return secretAnswer(p, secretsKey, call, n)
 		}
 		return iamAnswer(p, call, n)
 	}
@@ -89,7 +89,7 @@ func tagXML(p confinement.Place) string {
 	return "<Tags>" + text + "</Tags>"
 }
 
-func secretAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
+func secretAnswer(p confinement.Place, secretsKey string, call edgetest.Call, n int) edgetest.Answer {
 	var asked struct{ Name, SecretId string }
 	if err := json.Unmarshal([]byte(call.JSON), &asked); err != nil {
 		panic(err)
@@ -109,7 +109,7 @@ func secretAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answe
 			for key, value := range owned(p) {
 				tags = append(tags, map[string]string{"Key": key, "Value": value})
 			}
-			described["Tags"], described["KmsKeyId"] = tags, p.KeyARN()
+			described["Tags"], described["KmsKeyId"] = tags, secretsKey
 			described["VersionIdsToStages"] = map[string]any{"token": []string{"AWSCURRENT"}}
 		}
 	case "GetSecretValue":

@@ -3,6 +3,7 @@ package confinement_test
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"cloney-s3-credentials/internal/confinement"
 	"cloney-s3-credentials/internal/iamtest"
@@ -12,15 +13,18 @@ import (
 type attacker int
 
 const (
-	function   attacker = iota // the provider's role: its code is the attacker's
-	overlooked                 // the same, and someone has given the role AdministratorAccess
-	rotating                   // the rotator's role: its code is the attacker's
-	issued                     // an issued key, after the user's policy was edited to allow everything
+	function         attacker = iota // the provider's role: its code is the attacker's
+	overlooked                       // the same, and someone has given the role AdministratorAccess
+	rotating                         // the rotator's role: its code is the attacker's
+	issued                           // an issued key, after the user's policy was edited to allow everything
+	elsewhereRun                     // the provider's role, passed to another function, or its credentials outside of any
+	elsewhereRotates                 // the rotator's, in the same way
+	direct                           // an administrator, who invokes the provider himself
 )
 
 // function is whose role the attacker has; of an issued key, none.
 func (a attacker) function() confinement.Function {
-	return map[attacker]confinement.Function{function: confinement.Provider, overlooked: confinement.Provider, rotating: confinement.Rotator}[a]
+	return map[attacker]confinement.Function{function: confinement.Provider, overlooked: confinement.Provider, elsewhereRun: confinement.Provider, rotating: confinement.Rotator, elsewhereRotates: confinement.Rotator}[a]
 }
 
 // attack is one thing that must not be possible, by any of these requests.
@@ -32,15 +36,33 @@ type attack struct {
 	// names the user, could allow it over the head of a boundary.
 	outright bool
 	resource string // such a policy, where the evaluator takes one
+	// oursAlone: the other evaluator does not know such a resource.
+	oursAlone bool
 }
 
 // attacks are what is tried at a stack.
 func attacks(s setup) []attack {
 	var all []attack
-	for _, of := range []func(setup) []attack{onUsers, onTags, onPolicies, onEscalation, onSecrets, onKeys, onTheRest, onRotation, withIssuedKey} {
+	for _, of := range []func(setup) []attack{onUsers, onTags, onPolicies, onEscalation, onSecrets, onKeys, onTheRest, onRotation, withIssuedKey, fromElsewhere, directly} {
 		all = append(all, of(s)...)
 	}
+	for i, a := range all {
+		if a.by == function || a.by == overlooked || a.by == rotating {
+			all[i].requests = inside(s, a)
+		}
+	}
 	return all
+}
+
+// inside are the requests of an attack by the function's own code.
+func inside(s setup, a attack) (requests []iamtest.Request) {
+	for _, r := range a.requests {
+		if !strings.HasPrefix(r.Action, "kms:") && r.Action != "lambda:InvokeFunction" {
+			r.Context = merged(r.Context, key("lambda:SourceFunctionArn", s.Lambda(a.by.function())))
+		}
+		requests = append(requests, r)
+	}
+	return requests
 }
 
 // each makes a request of every action.
@@ -124,8 +146,13 @@ func onTags(s setup) []attack {
 		{what: "Take tags from a user or policy that is not the provider's", requests: append(
 			on("iam:UntagUser", key("aws:TagKeys", "team"), s.admin(), s.theirs()),
 			request("iam:UntagPolicy", s.ARN("policy/admins"), key("aws:TagKeys", "team")))},
-		{what: "Tag a user or a policy with the StackId of another region", requests: append(
-			on("iam:TagUser", merged(have, away), s.ours()), on("iam:TagPolicy", merged(have, away), s.policy())...)},
+		{what: "Take off what says whose a user, a policy or a secret is, so that no Delete finds it", requests: slices.Concat(
+			on("iam:UntagUser", key("aws:TagKeys", "cloney:stack-id"), s.ours()), on("iam:UntagUser", key("aws:TagKeys", "team", "cloney:logical-id"), s.ours()),
+			on("iam:UntagPolicy", key("aws:TagKeys", "cloney:physical-id"), s.policy()),
+			on("secretsmanager:UntagResource", merged(have, key("aws:TagKeys", "cloney:stack-id")), secretARN(s.Place, secret)))},
+		{what: "Tag a user, a policy or a secret with the StackId of another region", requests: append(
+			append(on("iam:TagUser", merged(have, away), s.ours()), on("iam:TagPolicy", merged(have, away), s.policy())...),
+			on("secretsmanager:TagResource", merged(have, away), secretARN(s.Place, secret))...)},
 	}
 }
 
@@ -218,7 +245,14 @@ func onSecrets(s setup) []attack {
 // on KMS keys: only through Secrets Manager, and only in this region.
 func onKeys(s setup) []attack {
 	uses := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
+	otherAccounts := s
+	otherAccounts.Account = "999999999999"
+	foreign := []string{otherAccounts.KeyARN()}
+	if !s.otherKeys {
+		foreign = append(foreign, s.hubsKey())
+	}
 	return []attack{
+		{what: "Encrypt or read a secret by a KMS key of another account, but those in `SecretKmsKeys`", requests: on("kms:GenerateDataKey", confinement.ViaService("secretsmanager", s.Place), foreign...)},
 		{what: "Use a KMS key directly", requests: each(s.KeyARN(), nil, uses...)},
 		{what: "Use a KMS key through another service than Secrets Manager", requests: each(s.KeyARN(), confinement.ViaService("s3", s.Place), uses...)},
 		{what: "Use a KMS key of another region", requests: each(elsewhere(s.Place).KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...)},
@@ -228,7 +262,7 @@ func onKeys(s setup) []attack {
 
 // on all else that the function lies next to.
 func onTheRest(s setup) []attack {
-	self, inside := s.Lambda(confinement.Provider), key("lambda:SourceFunctionArn", s.Lambda(confinement.Provider))
+	self := s.Lambda(confinement.Provider)
 	log := confinement.Provider.LogGroup()
 	object := "arn:" + s.Partition + ":s3:::data-in/key"
 	other := s.RegionalARN("logs", "log-group:/aws/lambda/other:log-stream:x")
@@ -236,8 +270,8 @@ func onTheRest(s setup) []attack {
 		{what: "Read or write objects with the function's own rights", requests: each(object, nil, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")},
 		{what: "Change the function's code, settings or who may invoke it", requests: each(self, nil, "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "lambda:AddPermission")},
 		{what: "Make, see or delete network interfaces from within the function, by the rights that connect it to a VPC (`SubnetIds`)", requests: append(
-			each(s.RegionalARN("ec2", "network-interface/eni-1"), inside, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
-			each("*", inside, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
+			each(s.RegionalARN("ec2", "network-interface/eni-1"), nil, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+			each("*", nil, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
 		{what: "Change the provider's own stack", requests: each(s.RegionalARN("cloudformation", "stack/cloney-s3-credentials/1"), nil, "cloudformation:UpdateStack", "cloudformation:SetStackPolicy")},
 		{what: "Write into the log of another function", requests: each(other, nil, "logs:CreateLogStream", "logs:PutLogEvents")},
 		{what: "Delete its own log", requests: append(each(s.RegionalARN("logs", "log-group:"+log), nil, "logs:DeleteLogGroup"),
@@ -249,16 +283,17 @@ func onTheRest(s setup) []attack {
 // edited to allow everything.
 func withIssuedKey(s setup) []attack {
 	s3 := func(resource string) string { return "arn:" + s.Partition + ":s3:::" + resource }
-	plain := key("aws:SecureTransport", "false")
+	bucketOf := confinement.Bucket(s.Place)
+	plain, session := merged(bucketOf, key("aws:SecureTransport", "false")), merged(bucketOf, key("aws:TokenIssueTime", "2026-11-27T00:00:00Z"))
 	uses := []string{"kms:Decrypt", "kms:GenerateDataKey"}
 	give := func(action, resource string) string {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + s.ours() + `"},"Action":"` + action + `","Resource":"` + resource + `"}]}`
 	}
 	all := []attack{
-		{what: "Delete objects or buckets", outright: true, requests: append(each(s3("data-in/key"), nil, "s3:DeleteObject", "s3:DeleteObjectVersion"), each(s3("data-in"), nil, "s3:DeleteBucket")...)},
-		{what: "Delete objects where a bucket policy names the user", resource: give("s3:*", s3("data-in/*")), outright: true, requests: each(s3("data-in/key"), nil, "s3:DeleteObject")},
-		{what: "Change a bucket's policy, ACL, encryption or replication", outright: true, requests: each(s3("data-in"), nil, "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutEncryptionConfiguration", "s3:PutReplicationConfiguration")},
-		{what: "List buckets, or versions of objects", outright: true, requests: []iamtest.Request{request("s3:ListAllMyBuckets", "*"), request("s3:ListBucketVersions", s3("data-in"))}},
+		{what: "Delete objects or buckets", outright: true, requests: append(each(s3("data-in/key"), bucketOf, "s3:DeleteObject", "s3:DeleteObjectVersion"), each(s3("data-in"), bucketOf, "s3:DeleteBucket")...)},
+		{what: "Delete objects where a bucket policy names the user", resource: give("s3:*", s3("data-in/*")), outright: true, requests: each(s3("data-in/key"), bucketOf, "s3:DeleteObject")},
+		{what: "Change a bucket's policy, ACL, encryption or replication", outright: true, requests: each(s3("data-in"), bucketOf, "s3:PutBucketPolicy", "s3:PutBucketAcl", "s3:PutEncryptionConfiguration", "s3:PutReplicationConfiguration")},
+		{what: "List buckets, or versions of objects", outright: true, requests: []iamtest.Request{request("s3:ListAllMyBuckets", "*", key("aws:SourceIp", confinement.Address)), request("s3:ListBucketVersions", s3("data-in"), bucketOf)}},
 		{what: "Anything in IAM, also on itself", outright: true, requests: append(each(s.ours(), nil, "iam:CreateAccessKey", "iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy", "iam:GetUser"), each(s.policy(), nil, "iam:CreatePolicyVersion")...)},
 		{what: "Assume a role whose trust policy names the user", outright: true, requests: each(s.ARN("role/admin"), nil, "sts:AssumeRole")},
 		{what: "Read a secret, also its own, where the secret's policy names the user", outright: true, requests: each(secretARN(s.Place, secret), nil, "secretsmanager:GetSecretValue")},
@@ -269,21 +304,102 @@ func withIssuedKey(s setup) []attack {
 		{what: "Use a KMS key directly, or through another service than S3, where the key's policy names the user", outright: true, requests: append(
 			each(s.KeyARN(), nil, uses...), each(s.KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...)...)},
 		{what: "Any other use of a KMS key", outright: true, requests: each(s.KeyARN(), confinement.ViaService("s3", s.Place), "kms:Encrypt", "kms:CreateGrant", "kms:ReEncryptFrom")},
-		{what: "Read through an access point", requests: each(s.RegionalARN("s3", "accesspoint/data/object/key"), nil, "s3:GetObject")},
+		{what: "Read or write through an access point, where its policy names the user", outright: true, requests: each(s.RegionalARN("s3", "accesspoint/data/object/key"), bucketOf, "s3:GetObject", "s3:PutObject")},
+		{what: "Read through an access point of several regions", outright: true, oursAlone: true, requests: each("arn:"+s.Partition+":s3::"+s.Account+":accesspoint/data.mrap/object/key", bucketOf, "s3:GetObject")},
+		{what: "Anything in S3 by a session made from the key, which would outlive it", outright: true, requests: append(
+			each(s3("data-in/key"), session, "s3:GetObject", "s3:PutObject", "s3:PutObjectAcl"), each(s3("data-in"), session, "s3:ListBucket", "s3:GetBucketLocation")...)},
+		{what: "Encrypt objects by a key that only the attacker has (SSE-C)", outright: true, requests: each(s3("data-in/key"), merged(bucketOf, key("s3:x-amz-server-side-encryption-customer-algorithm", "AES256")), "s3:PutObject")},
 	}
-	if s.userBoundary != "" {
+	if s.ownBoundary {
 		return nil // that one says what a key can do
 	}
-	if s.allowedBuckets != "*" {
-		all = append(all,
-			attack{what: "Reach a bucket outside of AllowedBuckets", outright: true, requests: append(append(
-				each(s3("other"), nil, "s3:ListBucket", "s3:GetBucketLocation"), each(s3("other/key"), nil, "s3:GetObject", "s3:PutObject")...),
-				each(s3("archive-2/key"), nil, "s3:GetObject", "s3:PutObject")...)},
-			attack{what: "Reach such a bucket where its policy names the user", resource: give("s3:GetObject", s3("other/*")), outright: true, requests: each(s3("other/data-in/key"), nil, "s3:GetObject")},
-		)
+	add := func(is bool, more ...attack) {
+		if is {
+			all = append(all, more...)
+		}
 	}
+	var closed []iamtest.Request
+	for _, pattern := range closedByDefault() {
+		name := strings.Replace(pattern, "*", "data", 1)
+		closed = slices.Concat(closed, each(s3(name), bucketOf, "s3:ListBucket", "s3:GetBucketLocation"), each(s3(name+"/key"), bucketOf, "s3:GetObject", "s3:PutObject"))
+	}
+	add(!s.open, attack{what: "Reach a bucket that deployments read their code from (`ClosedBuckets`), also where `AllowedBuckets` is `*`", outright: true, requests: closed})
+	add(s.named,
+		attack{what: "Reach a bucket outside of AllowedBuckets", outright: true, requests: append(append(
+			each(s3("other"), bucketOf, "s3:ListBucket", "s3:GetBucketLocation"), each(s3("other/key"), bucketOf, "s3:GetObject", "s3:PutObject")...),
+			each(s3("archive-2/key"), bucketOf, "s3:GetObject", "s3:PutObject")...)},
+		attack{what: "Reach such a bucket where its policy names the user", resource: give("s3:GetObject", s3("other/*")), outright: true, requests: each(s3("other/data-in/key"), bucketOf, "s3:GetObject")},
+	)
+	foreignKey := func(whose string, value ...string) []iamtest.Request {
+		return each(s.KeyARN(), merged(confinement.ViaService("s3", s.Place), key(whose, value...)), uses...)
+	}
+	add(s.accounts, attack{what: "Encrypt objects by a KMS key of an account that is not in `BucketAccounts`", outright: true, requests: foreignKey("aws:ResourceAccount", "999999999999")})
+	add(s.organization, attack{what: "Encrypt objects by a KMS key outside of `BucketOrganizationId`", outright: true, requests: foreignKey("aws:ResourceOrgID", "o-z9y8x7w6v5")})
+	add(s.accounts, attack{what: "Reach a bucket of an account that is not in `BucketAccounts`, or of no account that is known", outright: true, requests: append(
+		each(s3("data-in/key"), merged(bucketOf, key("aws:ResourceAccount", "999999999999")), "s3:GetObject", "s3:PutObject"),
+		each(s3("data-in/key"), without(bucketOf, "aws:ResourceAccount"), "s3:PutObject")...)})
+	add(s.organization, attack{what: "Reach a bucket outside of `BucketOrganizationId`, or of no organization", outright: true, requests: append(
+		each(s3("data-in/key"), merged(bucketOf, key("aws:ResourceOrgID", "o-z9y8x7w6v5")), "s3:GetObject", "s3:PutObject"),
+		each(s3("data-in/key"), without(bucketOf, "aws:ResourceOrgID"), "s3:PutObject")...)})
+	add(s.addresses, attack{what: "Use the key from outside of `SourceCidrs`, or through a VPC endpoint", outright: true, requests: append(
+		each(s3("data-in/key"), merged(bucketOf, key("aws:SourceIp", "198.51.100.1")), "s3:GetObject", "s3:PutObject"),
+		each(s3("data-in"), without(bucketOf, "aws:SourceIp"), "s3:ListBucket")...)})
 	for i := range all {
 		all[i].by = issued
 	}
 	return all
+}
+
+// closedByDefault are the patterns of ClosedBuckets.
+func closedByDefault() []string {
+	template, err := template()
+	if err != nil {
+		panic(err)
+	}
+	return strings.Split(template.Parameters["ClosedBuckets"].Default.(string), ",")
+}
+
+// without is a context that lacks a key.
+func without(context map[string][]string, name string) map[string][]string {
+	context = maps.Clone(context)
+	delete(context, name)
+	return context
+}
+
+// fromElsewhere is what a role would be worth to whoever may pass it to another function, or
+// has carried its credentials out of its own (RoleUse).
+func fromElsewhere(s setup) (all []attack) {
+	if !s.ownFunction {
+		return nil
+	}
+	bounded := merged(key("iam:PermissionsBoundary", s.bound()), tags("aws:RequestTag", owned(s.Place)))
+	have := tags("aws:ResourceTag", owned(s.Place))
+	for by, of := range map[attacker]confinement.Function{elsewhereRun: confinement.Provider, elsewhereRotates: confinement.Rotator} {
+		another := key("lambda:SourceFunctionArn", s.Lambda(of)+"-2")
+		other := confinement.Functions[0]
+		if other == of {
+			other = confinement.Functions[1]
+		}
+		var requests []iamtest.Request
+		for _, from := range []map[string][]string{nil, another, key("lambda:SourceFunctionArn", s.Lambda(other))} {
+			requests = append(requests, each(s.ours(), merged(bounded, from), "iam:CreateUser", "iam:CreateAccessKey", "iam:GetUser", "iam:DeleteAccessKey")...)
+			requests = append(requests, each(secretARN(s.Place, secret), merged(have, from), "secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue")...)
+		}
+		all = append(all, attack{by: by, what: "Do anything with the role in another function, or with its credentials outside of the function (`RoleUse`)", requests: requests})
+	}
+	slices.SortFunc(all, func(a, b attack) int { return int(a.by) - int(b.by) })
+	return all
+}
+
+// directly is what an administrator of the account could have the provider believe
+// (Invocation).
+func directly(s setup) []attack {
+	if !s.direct || s.Partition == "aws-cn" || s.Partition == "aws-us-gov" { // where the type is not
+		return nil
+	}
+	self := s.Lambda(confinement.Provider)
+	calls := []string{"lambda:InvokeFunction", "lambda:InvokeAsync"}
+	return []attack{{by: direct, what: "Invoke the provider directly, or through another service than CloudFormation (`Invocation`)", outright: true, requests: slices.Concat(
+		each(self, nil, calls...), each(self+":$LATEST", nil, calls...), each(self+":1", nil, calls...),
+		each(self, key("aws:CalledViaLast", "lambda.amazonaws.com"), calls...))}}
 }

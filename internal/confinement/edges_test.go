@@ -88,28 +88,42 @@ func (t tee) answer(r *http.Request) (*http.Response, error) {
 // branches that asks AWS something else, and returns what IAM has to decide for it.
 func recorded(t *testing.T, s setup) []confinement.Call {
 	t.Helper()
-	asked := setup{Place: s.Place, userBoundary: s.userBoundary, inVPC: s.inVPC, notifies: s.notifies}
+	asked := setup{Place: s.Place, options: options{ownBoundary: s.ownBoundary, notifies: s.notifies, otherKeys: s.otherKeys}}
+	all := slices.Concat(lambda(confinement.Provider, s), lambda(confinement.Rotator, s))
 	if calls, done := driven[asked]; done {
-		return slices.Clone(calls)
+		return append(all, calls...)
 	}
-	var all []confinement.Call
-	for f, drive := range map[confinement.Function]func(*testing.T, aws.Config, setup){confinement.Provider: drive, confinement.Rotator: driveRotator} {
+	var asks []confinement.Call
+	keys := []string{s.KeyARN()}
+	if s.otherKeys {
+		keys = append(keys, s.hubsKey())
+	}
+	for _, secretsKey := range keys {
+		asks = append(asks, drivenWith(t, s, secretsKey)...)
+	}
+	driven[asked] = asks
+	return append(all, asks...)
+}
+
+// drivenWith is what the functions ask where a secret is encrypted by that key.
+func drivenWith(t *testing.T, s setup, secretsKey string) (asks []confinement.Call) {
+	t.Helper()
+	for f, drive := range map[confinement.Function]func(*testing.T, aws.Config, setup, string){confinement.Provider: drive, confinement.Rotator: driveRotator} {
 		recorder := confinement.NewRecorder(s.Place)
 		// In made-up time: the prober waits, and so does the SDK.
 		synctest.Test(t, func(t *testing.T) {
-			fake := &edgetest.AWS{Answer: answers(s.Place)}
+			fake := &edgetest.AWS{Answer: answers(s.Place, secretsKey)}
 			cfg := fake.Config(t)
 			cfg.Region, cfg.HTTPClient, cfg.BaseEndpoint = s.Region, tee{f, fake, recorder}, aws.String("https://aws.test")
-			drive(t, cfg, s)
+			drive(t, cfg, s, secretsKey)
 		})
 		calls, err := recorder.Calls()
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(append(all, calls...), lambda(f, s)...)
+		asks = append(asks, calls...)
 	}
-	driven[asked] = all
-	return slices.Clone(all)
+	return asks
 }
 
 // driven are the calls that were recorded in each place.
@@ -123,6 +137,8 @@ func lambda(f confinement.Function, s setup) []confinement.Call {
 	for _, operation := range []string{"CreateLogStream", "PutLogEvents"} {
 		calls = append(calls, confinement.Call{Operation: operation, Request: request("logs:"+operation, stream)})
 	}
+	// Also where a version of the function is invoked.
+	calls = append(calls, confinement.Call{Operation: "GetUser", Request: request("iam:GetUser", s.ours(), key("lambda:SourceFunctionArn", s.Lambda(f)+":1"))})
 	if s.inVPC {
 		calls = append(calls, network(s.Place)...)
 	}
@@ -158,8 +174,9 @@ func edgeOfUsers(cfg aws.Config, at setup) *users.Client {
 	})
 }
 
-// drive calls what the provider's function uses, in the order of a life.
-func drive(t *testing.T, cfg aws.Config, at setup) {
+// drive calls what the provider's function uses, in the order of a life. The secret is
+// encrypted by that KMS key.
+func drive(t *testing.T, cfg aws.Config, at setup, secretsKey string) {
 	t.Helper()
 	p, asks := at.Place, methodsOf(reflect.TypeFor[provision.Provisioner](), reflect.TypeFor[guard.Guard]())
 	u := edgeOfUsers(cfg, at)
@@ -173,7 +190,7 @@ func drive(t *testing.T, cfg aws.Config, at setup) {
 	complete(t, asks, reflect.ValueOf(u), play(t, userSteps(u, cfg, p, documents[0].Text)...), user)
 
 	s, last := secrets.New(cfg, secrets.Options{Rotator: p.Lambda(confinement.Rotator)}), "DeleteSecret"
-	complete(t, asks, reflect.ValueOf(s), append(play(t, secretSteps(s, p)...), last), secret)
+	complete(t, asks, reflect.ValueOf(s), append(play(t, secretSteps(s, p, secretsKey)...), last), secret)
 	play(t, step{last, func(ctx context.Context) error { return s.DeleteSecret(ctx, secret) }})
 }
 
@@ -192,7 +209,7 @@ func userSteps(u *users.Client, cfg aws.Config, p confinement.Place, text string
 		{"AttachPolicy", func(ctx context.Context) error { return u.AttachPolicy(ctx, user, name) }},
 		{"CreateKey", func(ctx context.Context) error {
 			key, err := u.CreateKey(ctx, user)
-			return errors.Join(err, probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key, scope(p), access.Subject{}))
+			return errors.Join(err, probe.New(cfg, slog.New(slog.DiscardHandler), probe.Options{}).Prove(ctx, key, scope(p), access.Subject{}))
 		}},
 		{"User", func(ctx context.Context) error { return second(u.User(ctx, user)) }},
 		{"Keys", func(ctx context.Context) error { return second(u.Keys(ctx, user)) }},
@@ -214,12 +231,12 @@ func userSteps(u *users.Client, cfg aws.Config, p confinement.Place, text string
 	}
 }
 
-func secretSteps(s *secrets.Client, p confinement.Place) []step {
+func secretSteps(s *secrets.Client, p confinement.Place, key string) []step {
 	tags := owned(p)
 	return []step{
 		{"Secret", func(ctx context.Context) error { return absent(s.Secret(ctx, secret)) }},
 		{"Secret", func(ctx context.Context) error { return second(s.Secret(ctx, foreignSecret)) }},
-		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, p.KeyARN(), "first", tags)) }},
+		{"CreateSecret", func(ctx context.Context) error { return second(s.CreateSecret(ctx, secret, key, "first", tags)) }},
 		{"PutVersion", func(ctx context.Context) error {
 			return s.PutVersion(ctx, secret, "token", access.NewSecret("x"), []string{"AWSPENDING"})
 		}},

@@ -2,6 +2,7 @@ package confinement
 
 import (
 	"encoding/json"
+	"maps"
 	"sync"
 
 	"cloney-s3-credentials/internal/iamtest"
@@ -21,6 +22,18 @@ func NewJudge(d Documents) Judge {
 		roles[f] = parse(Text(document))
 	}
 	return Judge{d, roles, iamtest.MustParse(Text(d.Boundary))}
+}
+
+// Replaced is the judge with another document: a function's role, or of no function the
+// users' boundary. The others are not read again.
+func (j Judge) Replaced(of Function, document map[string]any) Judge {
+	if of == "" {
+		j.Boundary, j.boundary = document, iamtest.MustParse(Text(document))
+		return j
+	}
+	j.Documents, j.roles = j.With(of, document), maps.Clone(j.roles)
+	j.roles[of] = iamtest.MustParse(Text(document))
+	return j
 }
 
 // Function is all that decides on what a function asks. More are policies

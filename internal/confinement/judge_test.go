@@ -22,6 +22,8 @@ func (m *model) attacked(a attack) iamtest.Account {
 		account = m.Function(confinement.Provider, everything)
 	case issued:
 		account = m.User(everything)
+	case direct:
+		account = iamtest.Account{Identity: []*iamtest.Policy{everything}, Resource: iamtest.MustParse(confinement.Text(m.Invocation)), Principal: m.admin()}
 	default:
 		account = m.Function(a.by.function())
 	}

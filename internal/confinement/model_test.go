@@ -1,9 +1,9 @@
 package confinement_test
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -15,53 +15,137 @@ import (
 
 const root = "../.."
 
-// The stacks of the provider that are judged.
+// Where the stacks of the provider are that are judged.
 var (
 	ireland = confinement.Place{Partition: "aws", Region: "eu-west-1", Account: "123456789012"}
 	beijing = confinement.Place{Partition: "aws-cn", Region: "cn-north-1", Account: "123456789012"}
 	oregon  = confinement.Place{Partition: "aws-us-gov", Region: "us-gov-west-1", Account: "123456789012"}
 	potsdam = confinement.Place{Partition: "aws-eusc", Region: "eusc-de-east-1", Account: "123456789012"}
-	setups  = append(everyPlace(ireland, beijing, oregon, potsdam),
-		setup{Place: ireland, allowedBuckets: named, inVPC: true, notifies: true},
-		setup{Place: ireland, allowedBuckets: named, userBoundary: ireland.ARN("policy/org/users")})
 )
 
-func everyPlace(places ...confinement.Place) (all []setup) {
-	for _, p := range places {
-		all = append(all, setup{Place: p, allowedBuckets: "*"}, setup{Place: p, allowedBuckets: named})
+// options are what the owner of a stack may give, each as it is when it is given. Which of
+// them are on is a setup.
+type options struct {
+	named        bool // AllowedBuckets is a list; otherwise *
+	open         bool // ClosedBuckets is none
+	addresses    bool // SourceCidrs
+	accounts     bool // BucketAccounts
+	organization bool // BucketOrganizationId
+	otherKeys    bool // SecretKmsKeys
+	ownFunction  bool // RoleUse
+	inVPC        bool // SubnetIds
+	notifies     bool // AlarmTopicArn
+	ownBoundary  bool // UserPermissionsBoundary
+	direct       bool // Invocation is CloudFormationOnly
+}
+
+// switches are the options one by one.
+var switches = []func(*options) *bool{
+	func(o *options) *bool { return &o.named }, func(o *options) *bool { return &o.open }, func(o *options) *bool { return &o.addresses },
+	func(o *options) *bool { return &o.accounts }, func(o *options) *bool { return &o.organization }, func(o *options) *bool { return &o.otherKeys },
+	func(o *options) *bool { return &o.ownFunction }, func(o *options) *bool { return &o.inVPC }, func(o *options) *bool { return &o.notifies },
+	func(o *options) *bool { return &o.ownBoundary }, func(o *options) *bool { return &o.direct },
+}
+
+// from are the options whose bits are on in n, the first switch's last.
+func from(n int, which []func(*options) *bool) (o options) {
+	for i, option := range which {
+		*option(&o) = n>>i&1 == 1
+	}
+	return o
+}
+
+// together are setups in which every document of the template takes each of its forms: what
+// changes the boundary changes no role, so one setup shows a form of each.
+// TestEveryFormIsJudged holds that none is missing.
+func together(p confinement.Place) (all []setup) {
+	boundary, roles := switches[:5], switches[5:9]
+	for n := range 1 << len(boundary) {
+		o := from(n, boundary)
+		for i, option := range roles {
+			*option(&o) = n>>i&1 == 1
+		}
+		o.direct = n&1 == 1
+		all = append(all, setup{p, o})
+	}
+	for n := range 1 << 3 { // the rotator's role, and so the topic, knows no boundary
+		o := from(n, roles[:3])
+		o.ownBoundary = true
+		all = append(all, setup{p, o})
 	}
 	return all
 }
 
+// onePerOption are setups with each option alone, with none, and with all.
+func onePerOption(p confinement.Place) []setup {
+	none, all := setup{Place: p}, setup{p, from(1<<len(switches)-1, switches)}
+	all.ownBoundary = false // with it the users' boundary is not ours to judge
+	setups := []setup{none, all}
+	for i := range switches {
+		setups = append(setups, setup{p, from(1<<i, switches)})
+	}
+	return setups
+}
+
+// setups are all that are judged by our evaluator: every form in one partition, and in the
+// others what differs there.
+var setups = slices.Concat(together(ireland), onePerOption(beijing)[:2], onePerOption(oregon)[:2], onePerOption(potsdam)[:2])
+
 // named are AllowedBuckets that leave some out.
 const named = "data-*,archive"
 
+// The other values that are given.
+const (
+	cidrs     = "203.0.113.0/24,2001:db8:1::/48"
+	hubsKey   = "key/mrk-0f1d2c3b4a5948689776a5b4c3d2e1f0"
+	hubsOwner = "444455556666"
+)
+
+// setup is a stack of the provider.
 type setup struct {
 	confinement.Place
-	allowedBuckets string
-	userBoundary   string // UserPermissionsBoundary
-	inVPC          bool
-	notifies       bool // AlarmTopicArn
+	options
 }
 
-func (s setup) String() string {
-	return fmt.Sprintf("%s %s %s, in a VPC: %t, with a topic: %t", s.Region, s.allowedBuckets, s.userBoundary, s.inVPC, s.notifies)
-}
+func (s setup) String() string { return fmt.Sprintf("%s %+v", s.Region, s.options) }
 
 // parameters are those of the stack.
 func (s setup) parameters() map[string]string {
-	given := map[string]string{"AllowedBuckets": s.allowedBuckets, "UserPermissionsBoundary": s.userBoundary}
-	if s.inVPC {
-		given["SubnetIds"], given["SecurityGroupIds"] = "subnet-1,subnet-2", "sg-1"
+	given := map[string]string{"AllowedBuckets": "*"}
+	give := func(is bool, name, value string) {
+		if is {
+			given[name] = value
+		}
 	}
-	if s.notifies {
-		given["AlarmTopicArn"] = s.Topic()
-	}
+	give(s.named, "AllowedBuckets", named)
+	give(s.open, "ClosedBuckets", "none")
+	give(s.addresses, "SourceCidrs", cidrs)
+	give(s.accounts, "BucketAccounts", s.Account+","+hubsOwner)
+	give(s.organization, "BucketOrganizationId", confinement.Organization)
+	give(s.otherKeys, "SecretKmsKeys", s.hubsKey())
+	give(s.ownFunction, "RoleUse", "OwnFunctionOnly")
+	give(s.inVPC, "SubnetIds", "subnet-1,subnet-2")
+	give(s.inVPC, "SecurityGroupIds", "sg-1")
+	give(s.notifies, "AlarmTopicArn", s.Topic())
+	give(s.ownBoundary, "UserPermissionsBoundary", s.bound())
+	give(s.direct, "Invocation", "CloudFormationOnly")
 	return given
 }
 
+// hubsKey is a KMS key of another account.
+func (s setup) hubsKey() string {
+	hub := s.Place
+	hub.Account = hubsOwner
+	return hub.RegionalARN("kms", hubsKey)
+}
+
 // bound is the ARN of the boundary that users get.
-func (s setup) bound() string { return cmp.Or(s.userBoundary, s.BoundaryARN()) }
+func (s setup) bound() string {
+	if s.ownBoundary {
+		return s.ARN("policy/org/users")
+	}
+	return s.BoundaryARN()
+}
 
 var template = sync.OnceValues(func() (*confinement.Template, error) { return confinement.ReadTemplate(root) })
 
@@ -108,16 +192,57 @@ func guide(t *testing.T, p confinement.Place) (calls []confinement.Call) {
 	for _, place := range scope(p).Places {
 		arn := "arn:" + p.Partition + ":s3:::" + place.Bucket()
 		for _, action := range []string{"ListBucket", "GetBucketLocation"} {
-			add(request("s3:"+action, arn))
+			add(request("s3:"+action, arn, confinement.Bucket(p)))
 		}
 		for _, action := range []string{"GetObject", "GetObjectVersion", "PutObject", "PutObjectAcl", "AbortMultipartUpload", "ListMultipartUploadParts"} {
-			add(request("s3:"+action, arn+"/a/key"))
+			add(request("s3:"+action, arn+"/a/key", confinement.Bucket(p)))
 		}
+	}
+	// From another address, and in a bucket of another account.
+	for _, differs := range []map[string][]string{key("aws:SourceIp", "2001:db8:1::7"), key("aws:ResourceAccount", hubsOwner)} {
+		add(request("s3:GetObject", "arn:"+p.Partition+":s3:::"+bucket+"/a/key", confinement.Bucket(p), differs))
 	}
 	for _, action := range []string{"Decrypt", "GenerateDataKey"} {
 		add(request("kms:"+action, p.KeyARN(), confinement.ViaService("s3", p)))
+		add(request("kms:"+action, p.KeyARN(), confinement.ViaService("s3", p), key("aws:ResourceAccount", p.Account), key("aws:ResourceOrgID", confinement.Organization)))
+		add(request("kms:"+action, p.KeyARN(), confinement.ViaService("s3", p), key("aws:ResourceAccount", hubsOwner)))
 	}
 	return calls
+}
+
+// The documents take every form that any options give them, in the setups that are judged.
+func TestEveryFormIsJudged(t *testing.T) {
+	template, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	forms := func(setups []setup) map[string]bool {
+		found := map[string]bool{}
+		for _, s := range setups {
+			documents, err := template.At(s.Place, s.parameters())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for f, role := range documents.Roles {
+				found[string(f)+confinement.Text(role)] = true
+			}
+			if found["invocation"+confinement.Text(documents.Invocation)] = true; !s.ownBoundary {
+				found["boundary"+confinement.Text(documents.Boundary)] = true
+			}
+		}
+		return found
+	}
+	var all []setup
+	for n := range 1 << len(switches) {
+		all = append(all, setup{ireland, from(n, switches)})
+	}
+	possible, judged := forms(all), forms(setups)
+	for form := range possible {
+		if !judged[form] {
+			t.Errorf("not judged: %s", form)
+		}
+	}
+	t.Logf("%d forms of the documents in %d combinations of options, judged in %d setups", len(possible), len(all), len(setups))
 }
 
 // Every call that the code makes is allowed by the function's role, or, with an issued

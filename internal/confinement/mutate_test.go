@@ -1,6 +1,7 @@
 package confinement_test
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -13,7 +14,10 @@ import (
 // mutation is the stack's policies with one thing taken out.
 type mutation struct {
 	kind, what string
-	documents  confinement.Documents
+	document   map[string]any
+	// of is whose document it is: a function's role, or of what an issued key may do.
+	// No other's calls and attacks are judged by it.
+	of confinement.Function
 	// shrinks: less is allowed, so a call of the code has to miss it.
 	shrinks bool
 }
@@ -43,8 +47,9 @@ func drop(statement map[string]any, c condition) {
 	}
 }
 
-// all of its type there are: nothing is outside of it.
-var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(iam::\d+:user|kms:\*:\*:key|cloudformation:\*:\*:stackset)/\*$`)
+// all of its type there are: nothing is outside of it. Beside buckets and objects S3 has
+// access points, which NoAccessPoints denies.
+var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(s3:::|iam::\d+:user/|kms:\*:\*:key/|cloudformation:\*:\*:stackset/)\*$`)
 
 // covered reports whether a bucket's objects are those of a pattern in the list:
 // data-* is also data-in/key. The template writes both forms of every pattern.
@@ -54,16 +59,16 @@ func covered(values []string, n int) bool {
 }
 
 // mutations are all that are made of one document.
-func mutations(name string, document map[string]any, with func(map[string]any) confinement.Documents) (all []mutation) {
+func mutations(name string, of confinement.Function, document map[string]any) (all []mutation) {
 	for i, s := range document["Statement"].([]any) {
 		add := func(kind, what string, shrinks bool, change func(map[string]any)) {
-			all = append(all, mutation{kind, name + " " + sid(s) + what, with(mutated(document, func(statements []any) []any {
+			all = append(all, mutation{kind, name + " " + sid(s) + what, mutated(document, func(statements []any) []any {
 				if change == nil {
 					return slices.Delete(statements, i, i+1)
 				}
 				change(statements[i].(map[string]any))
 				return statements
-			})), shrinks})
+			}), of, shrinks})
 		}
 		add("statement", "", !denies(s), nil)
 		statement := s.(map[string]any)
@@ -79,6 +84,16 @@ func mutations(name string, document map[string]any, with func(map[string]any) c
 		}
 		for _, c := range conditions(statement) {
 			add("condition", " "+c.operator+" "+c.key, denies(s), func(s map[string]any) { drop(s, c) })
+			values := list(statement["Condition"].(map[string]any)[c.operator].(map[string]any)[c.key])
+			for n := range values {
+				if len(values) > 1 {
+					// Fewer values are met by fewer requests; of a Not… by more.
+					add("condition's value", " "+c.operator+" "+c.key+" "+values[n], denies(s) == strings.Contains(c.operator, "Not"), func(s map[string]any) {
+						keys := s["Condition"].(map[string]any)[c.operator].(map[string]any)
+						keys[c.key] = slices.Delete(keys[c.key].([]any), n, n+1)
+					})
+				}
+			}
 		}
 		if where := list(statement["Resource"]); !denies(s) && where[0] != "*" && !allOfItsType.MatchString(where[0]) {
 			add("resource widened", " to *", false, func(s map[string]any) { s["Resource"] = "*" })
@@ -91,23 +106,32 @@ func mutations(name string, document map[string]any, with func(map[string]any) c
 func (m *model) mutations() []mutation {
 	var all []mutation
 	for _, f := range confinement.Functions {
-		all = append(all, mutations(f.Role(), m.Roles[f], func(d map[string]any) confinement.Documents { return m.Documents.With(f, d) })...)
+		all = append(all, mutations(f.Role(), f, m.Roles[f])...)
 	}
-	if m.userBoundary != "" {
+	if m.ownBoundary {
 		return all // the other document is not what bounds the users
 	}
-	return append(all, mutations("UserBoundary", m.Boundary, func(d map[string]any) confinement.Documents {
-		return confinement.Documents{Roles: m.Roles, Boundary: d}
-	})...)
+	return append(all, mutations("UserBoundary", "", m.Boundary)...)
+}
+
+// documentOf is the document of a function's role, or the boundary.
+func (m *model) documentOf(f confinement.Function) map[string]any {
+	if f == "" {
+		return m.Boundary
+	}
+	return m.Roles[f]
 }
 
 // caught says what catches a mutation: a call that the code makes and that is
 // denied now, or an attack that succeeds. Empty: nothing.
 func (m *model) caught(by mutation) string {
-	changed := m.with(by.documents)
+	changed := *m
+	changed.Judge = m.Replaced(by.of, by.document)
+	changed.calls = slices.DeleteFunc(slices.Clone(m.calls), func(c confinement.Call) bool { return c.Function != by.of })
 	if _, _, found := changed.Refused(changed.calls); found {
 		return "call"
 	}
+	changed.attacks = slices.DeleteFunc(slices.Clone(m.attacks), func(a attack) bool { return a.by == direct || a.by.function() != by.of })
 	// A right that no call needs is superfluous, whatever an attack makes of it.
 	if _, found := changed.broken(); found && !by.shrinks {
 		return "attack"
@@ -122,11 +146,21 @@ type found struct{ kind, by string }
 // everywhere makes every mutation of every setup.
 func everywhere(t *testing.T) map[string]found {
 	t.Helper()
-	all := map[string]found{}
+	all, seen := map[string]found{}, map[string]bool{}
 	for _, s := range setups {
 		m := of(t, s)
+		texts := map[confinement.Function]string{}
+		for _, f := range append([]confinement.Function{""}, confinement.Functions...) {
+			texts[f] = confinement.Text(m.documentOf(f))
+		}
 		for _, mutation := range m.mutations() {
 			what := s.Partition + " " + mutation.what
+			// The same document in another setup is caught by the same.
+			form := what + texts[mutation.of] + fmt.Sprint(s.ownBoundary)
+			if seen[form] {
+				continue
+			}
+			seen[form] = true
 			all[what] = found{mutation.kind, max(all[what].by, m.caught(mutation))}
 		}
 	}

@@ -158,12 +158,23 @@ func (w *wire) needs(action, resource string, context ...map[string][]string) {
 		call.Documents = w.documents(w.user)
 	} else {
 		call.Function = w.by
+		maps.Copy(call.Request.Context, within(w.Place, w.by, action))
 	}
 	key, err := json.Marshal(call)
 	if err != nil {
 		panic(err)
 	}
 	w.calls[string(key)] = call
+}
+
+// within is how Lambda says that a call comes from a function's own code. Whether it
+// says so of what another service then asks in the function's name is not known.
+// https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+func within(p Place, f Function, action string) map[string][]string {
+	if strings.HasPrefix(action, "kms:") || strings.HasPrefix(action, "lambda:") {
+		return nil
+	}
+	return map[string][]string{"lambda:SourceFunctionArn": {p.Lambda(f)}}
 }
 
 // Wire is what every request of ours carries, and more.

@@ -24,7 +24,7 @@ import (
 )
 
 // driveRotator calls what the rotator's function uses.
-func driveRotator(t *testing.T, cfg aws.Config, at setup) {
+func driveRotator(t *testing.T, cfg aws.Config, at setup, _ string) {
 	t.Helper()
 	asks := methodsOf(reflect.TypeFor[rotation.Rotator](), reflect.TypeFor[sweep.Sweeper]())
 	play(t, step{"the function's account", func(ctx context.Context) error {
@@ -99,7 +99,7 @@ func onRotation(s setup) []attack {
 	both := tags("aws:RequestTag", map[string]string{"cloney:told": "1", "cloney:stack-id": "x"})
 	completed := tags("aws:RequestTag", map[string]string{"cloney:completed": "verified"})
 	untag := func(names ...string) map[string][]string { return key("aws:TagKeys", names...) }
-	self, inside := s.Lambda(confinement.Rotator), key("lambda:SourceFunctionArn", s.Lambda(confinement.Rotator))
+	self := s.Lambda(confinement.Rotator)
 	log, object := confinement.Rotator.LogGroup(), "arn:"+s.Partition+":s3:::data-in/key"
 	uses := []string{"kms:Decrypt", "kms:GenerateDataKey"}
 	event := confinement.Event("cloney.s3-credentials", "Credential Rotated")
@@ -144,6 +144,8 @@ func onRotation(s setup) []attack {
 			merged(have, owner, key("secretsmanager:BlockPublicPolicy", "true"), key("secretsmanager:RotationLambdaARN", self)),
 			"secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret", "secretsmanager:UpdateSecret", "secretsmanager:ReplicateSecretToRegions",
 			"secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy", "secretsmanager:RotateSecret", "secretsmanager:CancelRotateSecret")},
+		{what: "Read or overwrite a secret by a KMS key of another account, but those in `SecretKmsKeys`; use another account's for messages", requests: append(
+			each(otherAccount.KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...), each(otherAccount.KeyARN(), confinement.ViaService("sns", s.Place), uses...)...)},
 		{what: "Use a KMS key directly, through S3, or in another region; change who may use one", requests: slices.Concat(
 			each(s.KeyARN(), nil, uses...), each(s.KeyARN(), confinement.ViaService("s3", s.Place), uses...),
 			each(elsewhere(s.Place).KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...), each(elsewhere(s.Place).KeyARN(), confinement.ViaService("sns", s.Place), uses...),
@@ -160,8 +162,8 @@ func onRotation(s setup) []attack {
 			request("events:PutRule", s.RegionalARN("events", "rule/x")), request("lambda:InvokeFunction", s.Lambda(confinement.Provider)))},
 		{what: "Read or write objects with its own rights", requests: each(object, nil, "s3:GetObject", "s3:PutObject")},
 		{what: "Make, see or delete network interfaces from within the function (`SubnetIds`)", requests: append(
-			each(s.RegionalARN("ec2", "network-interface/eni-1"), inside, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
-			each("*", inside, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
+			each(s.RegionalARN("ec2", "network-interface/eni-1"), nil, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
+			each("*", nil, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
 		{what: "Write into the log of another function, or delete its own", requests: append(
 			each(s.RegionalARN("logs", "log-group:"+confinement.Provider.LogGroup()+":log-stream:x"), nil, "logs:CreateLogStream", "logs:PutLogEvents"),
 			request("logs:DeleteLogGroup", s.RegionalARN("logs", "log-group:"+log)))},

@@ -81,19 +81,30 @@ func keyRows(t *testing.T, p confinement.Place) (rows []row) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents, err := template.At(in(p, member), map[string]string{"AllowedBuckets": "*"})
-	if err != nil {
-		t.Fatal(err)
+	with := func(parameters map[string]string) (itself, rotates caller) {
+		documents, err := template.At(in(p, member), parameters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		itself, rotates = role(p, member, provider), role(p, member, rotator)
+		itself.may, rotates.may = confinement.Text(documents.Roles[confinement.Provider]), confinement.Text(documents.Roles[confinement.Rotator])
+		return itself, rotates
 	}
-	itself := role(p, member, provider)
-	itself.may = confinement.Text(documents.Roles[confinement.Provider])
+	itself, rotates := with(ofMembers(t, in(p, hub)))
 	add("a member's provider, by its own policy, through Secrets Manager", itself, via, true, uses...)
 	add("the same, directly", itself, direct, false, uses...)
-
-	rotates := role(p, member, rotator)
-	rotates.may = confinement.Text(documents.Roles[confinement.Rotator])
 	add("a member's rotator, by its own policy, through Secrets Manager", rotates, via, true, "kms:Decrypt", "kms:GenerateDataKey")
 	add("the same, directly", rotates, direct, false, uses...)
+	for _, by := range []caller{itself, rotates} {
+		for _, other := range []string{"key/mrk-ffffffffffffffffffffffffffffffff", "key/1234abcd-12ab-34cd-56ef-1234567890ab"} {
+			for _, action := range uses {
+				rows = append(rows, row{what: "the same, by another key of the hub", by: by, action: action, resource: p.RegionalARN("kms", other), owner: hub, context: via})
+			}
+		}
+	}
+	itself, rotates = with(map[string]string{"AllowedBuckets": "*"})
+	add("a member's provider that was given no SecretKmsKeys", itself, via, false, uses...)
+	add("a member's rotator that was given none", rotates, via, false, uses...)
 
 	add("a provider that may do everything, through Secrets Manager", role(p, member, provider), via, true, uses...)
 	add("the same, directly", role(p, member, provider), direct, false, uses...)
@@ -129,6 +140,47 @@ func keyRows(t *testing.T, p confinement.Place) (rows []row) {
 	add("a role of the hub without a policy of its own", none, direct, false, administration...)
 	add("another account's administrator manages the key", role(p, outsider, "Admin"), direct, false, administration...)
 	return rows
+}
+
+// ofMembers are the parameters that stacksets/organisation.yaml gives the members' providers.
+func ofMembers(t *testing.T, p confinement.Place) map[string]string {
+	t.Helper()
+	given := map[string]string{
+		"HubKeyId": keyID, "HubReaderArn": reader(p).arn, "AllowedBuckets": "data-*",
+		"OrganizationalUnitIds": "ou-1", "Regions": p.Region, "ProviderTemplateUrl": "x",
+	}
+	set := resolved(t, "organisation", "ProviderSet", p, given, nil)
+	parameters := map[string]string{}
+	for _, p := range set["Parameters"].([]any) {
+		parameter := p.(map[string]any)
+		parameters[parameter["ParameterKey"].(string)] = parameter["ParameterValue"].(string)
+	}
+	return parameters
+}
+
+// What the owner of the providers demands can be demanded of a whole organization too: the
+// declared set passes it on, and asks for the same where nobody says otherwise.
+func TestTheOrganisationDemandsAsOneProvider(t *testing.T) {
+	templates, err := stackSets()
+	if err != nil {
+		t.Fatal(err)
+	}
+	provider, err := template()
+	if err != nil {
+		t.Fatal(err)
+	}
+	passed, own := ofMembers(t, ireland), templates["organisation"].Parameters
+	for _, name := range []string{
+		"AllowedBuckets", "ClosedBuckets", "AllowedReaders", "SecretKmsKeys", "RequireSecretKmsKey", "MaxDays", "SourceCidrs",
+		"BucketAccounts", "BucketOrganizationId", "UnboundEvents", "Invocation", "RoleUse",
+	} {
+		if _, is := passed[name]; !is {
+			t.Errorf("%s is not passed on", name)
+		}
+		if one, is := own[name]; is && one.Default != provider.Parameters[name].Default {
+			t.Errorf("%s is %v by default, and %v in template.yaml", name, one.Default, provider.Parameters[name].Default)
+		}
+	}
 }
 
 // elsewhereOf is the first region, seen from another one, and the other way round.

@@ -125,7 +125,11 @@ func rulings(t *testing.T) (all []ruling) {
 	for _, p := range []confinement.Place{ireland, beijing, oregon, potsdam} {
 		all = append(all, codeBucket(t, p), hubKey(t, p), replicaKey(t, p), readersTrust(t, p), readersRole(t, p), secretsPolicy(t, p), controlPolicy(t, p))
 	}
-	return all
+	// They are written for all partitions in one.
+	for _, p := range []confinement.Place{ireland, potsdam} {
+		all = append(all, pastedPolicies(t, p)...)
+	}
+	return append(all, invocation(t, ireland, ""), invocation(t, ireland, member), invocation(t, potsdam, member))
 }
 
 // resolved are the properties of a resource in one of the templates.
@@ -212,7 +216,7 @@ func (r ruling) mutations() map[string]map[string]any {
 			all[sid(s)+" away"] = mutated(r.document, func(statements []any) []any { return slices.Delete(statements, i, i+1) })
 		}
 		statement := s.(map[string]any)
-		for _, element := range []string{"Action", "Resource"} {
+		for _, element := range []string{"Action", "NotAction", "Resource"} {
 			values := list(statement[element])
 			for n, value := range values {
 				if len(values) > 1 {

@@ -5,11 +5,25 @@ import (
 	"strings"
 )
 
+// Organization is that of the place's account.
+const Organization = "o-a1b2c3d4e5"
+
+// Address is one from which keys are used.
+const Address = "203.0.113.7"
+
+// Bucket is what S3 is told of a request to a bucket with a key: whose it is, and from
+// where it is asked. Here all buckets are the account's own.
+func Bucket(p Place) map[string][]string {
+	return map[string][]string{
+		"aws:ResourceAccount": {p.Account}, "aws:ResourceOrgID": {Organization},
+		"aws:SourceIp": {Address},
+	}
+}
+
 // s3 takes a request to a bucket, in path style.
 func (w *wire) s3(r *http.Request) {
 	bucket, key, object := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
-	// Whose bucket it is, for BucketOwner. Here all are the account's own.
-	context := map[string][]string{"aws:ResourceAccount": {w.Place.Account}}
+	context := Bucket(w.Place)
 	arn, query := "arn:"+w.Place.Partition+":s3:::"+bucket, r.URL.Query()
 	if object {
 		arn += "/" + key

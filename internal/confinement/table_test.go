@@ -27,7 +27,7 @@ func TestSecuritySaysWhatTheModelDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := replaced(t, string(text), "attacks", of(t, setup{Place: ireland, allowedBuckets: named, inVPC: true, notifies: true}).table())
+	want := replaced(t, string(text), "attacks", of(t, tabled).table())
 	want = replaced(t, want, "what is accepted", riskList())
 	if *update {
 		if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
@@ -39,6 +39,29 @@ func TestSecuritySaysWhatTheModelDoes(t *testing.T) {
 		t.Errorf("SECURITY.md is stale; -update writes it anew:\n%s", diff)
 	}
 }
+
+// Each attack that is tried stands in the table, whichever option it is about.
+func TestTheTableHasEveryAttack(t *testing.T) {
+	listed := map[string]bool{}
+	for _, a := range attacks(tabled) {
+		listed[a.what] = true
+	}
+	for _, s := range setups {
+		for _, a := range attacks(s) {
+			if !listed[a.what] {
+				t.Errorf("not in the table: %s", a.what)
+			}
+		}
+	}
+}
+
+// tabled is the setup whose attacks are shown: with all options but those that open
+// something, or bring another boundary.
+var tabled = func() setup {
+	all := onePerOption(ireland)[1]
+	all.open = false
+	return all
+}()
 
 // replaced is the page with another part of that name.
 func replaced(t *testing.T, page, name, part string) string {
@@ -57,12 +80,16 @@ var headings = map[attacker]string{
 	overlooked: "The same, after someone has attached AdministratorAccess to its role",
 	rotating:   "With the rotator's credentials, whatever its code does",
 	issued:     "With an issued key, after its user's policy was edited to allow `*` on `*`",
+
+	elsewhereRun:     "With the provider's role, but not in its function",
+	elsewhereRotates: "With the rotator's role, but not in its function",
+	direct:           "With AdministratorAccess in the account, but not through CloudFormation",
 }
 
 // table is the attacks with what stops each.
 func (m *model) table() string {
 	var text strings.Builder
-	for _, by := range []attacker{function, overlooked, rotating, issued} {
+	for _, by := range []attacker{direct, function, overlooked, elsewhereRun, rotating, elsewhereRotates, issued} {
 		text.WriteString("\n| " + headings[by] + " | Stopped by |\n|---|---|\n")
 		for _, a := range m.attacks {
 			if a.by == by {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 
 	"cloney-s3-credentials/internal/release/published"
@@ -14,6 +16,8 @@ import (
 type Documents struct {
 	Roles    map[Function]map[string]any
 	Boundary map[string]any // of every user
+	// Invocation is the provider function's own policy; nil where it has none.
+	Invocation map[string]any
 }
 
 // With is the documents with another one for a function's role.
@@ -26,9 +30,11 @@ func (d Documents) With(f Function, role map[string]any) Documents {
 // Template is the provider's template as plain CloudFormation.
 type Template struct {
 	Parameters map[string]parameter
+	Rules      map[string]rule
 	Conditions map[string]any
 	Resources  map[string]struct {
 		Type                string
+		Condition           string
 		Properties          map[string]any
 		DependsOn           any
 		DeletionPolicy      string
@@ -39,8 +45,32 @@ type Template struct {
 }
 
 type parameter struct {
-	Type    string
-	Default any
+	Type           string
+	Default        any
+	AllowedPattern string
+	AllowedValues  []any
+}
+
+// takes reports whether CloudFormation accepts the value of the parameter. A pattern is
+// for each entry of a list.
+func (p parameter) takes(value string) bool {
+	entries := []string{value}
+	if p.Type == "CommaDelimitedList" {
+		entries = strings.Split(value, ",")
+	}
+	pattern := regexp.MustCompile("^(?:" + p.AllowedPattern + ")$")
+	allowed := func(v any) bool { return fmt.Sprint(v) == value }
+	return (p.AllowedValues == nil || slices.ContainsFunc(p.AllowedValues, allowed)) &&
+		(p.AllowedPattern == "" || !slices.ContainsFunc(entries, func(entry string) bool { return !pattern.MatchString(strings.TrimSpace(entry)) }))
+}
+
+// rule is what CloudFormation asks of the parameters together.
+type rule struct {
+	RuleCondition any
+	Assertions    []struct {
+		Assert            any
+		AssertDescription string
+	}
 }
 
 // ReadTemplate reads the published template of the checkout at root: the very
@@ -84,7 +114,62 @@ func (t *Template) At(p Place, parameters map[string]string) (d Documents, err e
 		return d, fmt.Errorf("the boundary has the path %s, and %s is judged", path, p.BoundaryARN())
 	}
 	d.Boundary = boundary["PolicyDocument"].(map[string]any)
+	const invocation = "ProviderInvocation"
+	switch made, err := t.made(invocation, p, parameters); {
+	case err != nil:
+		return d, err
+	case made:
+		resolved, err := t.Resolved(invocation, p, parameters, nil)
+		if err != nil {
+			return d, err
+		}
+		d.Invocation = resolved["PolicyDocument"].(map[string]any)
+	}
 	return d, nil
+}
+
+// made reports whether a stack has the resource.
+func (t *Template) made(resource string, p Place, parameters map[string]string) (bool, error) {
+	condition := t.Resources[resource].Condition
+	if condition == "" {
+		return true, nil
+	}
+	value, err := t.Value(map[string]any{"it": map[string]any{"Condition": condition}}, p, parameters, nil)
+	if err != nil {
+		return false, err
+	}
+	return value.(map[string]any)["it"].(bool), nil
+}
+
+// Refused returns what CloudFormation answers to a stack with these parameters: one
+// sentence for each that it does not take, and for each assertion of the template's
+// Rules that is not true.
+func (t *Template) Refused(p Place, parameters map[string]string) (sentences []string, err error) {
+	truth := func(tree any) bool {
+		value, problem := t.Value(map[string]any{"it": tree}, p, parameters, nil)
+		if problem != nil {
+			err = problem
+			return false
+		}
+		return value.(map[string]any)["it"].(bool)
+	}
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		if parameter, known := t.Parameters[name]; !known || !parameter.takes(parameters[name]) {
+			sentences = append(sentences, "Parameter "+name+" does not take "+parameters[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(t.Rules)) {
+		rule := t.Rules[name]
+		if rule.RuleCondition != nil && !truth(rule.RuleCondition) {
+			continue
+		}
+		for _, asserted := range rule.Assertions {
+			if !truth(asserted.Assert) {
+				sentences = append(sentences, asserted.AssertDescription)
+			}
+		}
+	}
+	return sentences, err
 }
 
 // role returns the one policy of a role.
@@ -213,6 +298,10 @@ func (r resolver) call(name string, argument any) any {
 			parts = append(parts, part)
 		}
 		return parts
+	case "Fn::Select":
+		return r.value(list[1]).([]any)[int(list[0].(float64))]
+	case "Fn::Contains":
+		return slices.Contains(r.value(list[0]).([]any), r.value(list[1]))
 	case "Fn::Equals":
 		return r.value(list[0]) == r.value(list[1])
 	case "Fn::Not":
@@ -263,6 +352,9 @@ func (r resolver) ref(name string) any {
 		panic(refusal("Ref " + name + " is not known"))
 	}
 	value, given := r.parameters[name]
+	if !given && parameter.Default == nil {
+		panic(refusal("parameter " + name + " has no default, and no value is given"))
+	}
 	if !given {
 		value = fmt.Sprint(parameter.Default)
 	}
@@ -285,6 +377,8 @@ func (r resolver) attribute(name string) any {
 		return r.place.RegionalARN("logs", "log-group:"+Provider.LogGroup()+":*")
 	case "RotatorLogGroup.Arn":
 		return r.place.RegionalARN("logs", "log-group:"+Rotator.LogGroup()+":*")
+	case "ProviderFunction.Arn":
+		return r.place.Lambda(Provider)
 	case "RotatorFunction.Arn":
 		return r.place.Lambda(Rotator)
 	}
