@@ -1,7 +1,10 @@
 package faults_test
 
 import (
+	"net/netip"
+
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/spec"
 )
 
 // hands are what people do past CloudFormation, by the words of the traces.
@@ -17,7 +20,13 @@ var hands = map[string]func(*stage){
 		s.strangers = append(s.strangers, s.Physical)
 	},
 	"bucket one is deleted":      func(s *stage) { s.SetBucket("one", false) },
-	"only bucket two is allowed": func(s *stage) { s.allowed = []string{"two"} },
+	"only bucket two is allowed": func(s *stage) { s.limits.AllowedBuckets = []string{"two"} },
+	"the owner sets every limit": func(s *stage) {
+		s.limits = spec.Limits{
+			AllowedBuckets: []string{"two"}, AllowedReaders: []string{"none"}, ClosedBuckets: []string{"o*"}, RequireSecretKMSKey: true, MaxDays: 1,
+			SourceCIDRs: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")},
+		}
+	},
 	"the reader is deleted": func(s *stage) {
 		s.SetReader(reader, false)
 		s.gone = append(s.gone, reader)

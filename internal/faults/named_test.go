@@ -108,9 +108,9 @@ var named = map[string]func(*scenes){
 		}
 	},
 	"a rollback to what is no more, or not allowed": func(all *scenes) {
-		for _, what := range []string{"bucket one is deleted", "only bucket two is allowed", "the reader is deleted"} {
+		for _, what := range []string{"bucket one is deleted", "only bucket two is allowed", "the owner sets every limit", "the reader is deleted"} {
 			read := usual.With(properties{"SecretReaders": reader})
-			for _, next := range []properties{{"Buckets": "two"}, {"Buckets": "two", "SecretReaders": nil}, {"Buckets": "two", "SecretName": "cloney/moved"}} {
+			for _, next := range []properties{{"Buckets": "two"}, {"Buckets": "two", "ExpiresAt": "2000-01-01T20:00:00Z"}, {"Buckets": "two", "SecretReaders": nil}, {"Buckets": "two", "SecretName": "cloney/moved"}} {
 				all.add(traces.Trace{{Declare: read}, {Hand: what}, {Declare: read.With(next), InVain: true}})
 			}
 		}

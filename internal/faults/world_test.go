@@ -51,8 +51,8 @@ type world struct {
 	logger      *slog.Logger
 	log         *buffer
 
-	allowed []string // AllowedBuckets; nil: any
-	gone    []string // readers that are deleted
+	limits spec.Limits
+	gone   []string // readers that are deleted
 
 	noting  sync.Mutex // two events of a sequence may be under way at once
 	slowest time.Duration
@@ -154,7 +154,7 @@ func (w *world) open(lag accesstest.Lag) {
 func (w *world) run(p *process, raw []byte) {
 	w.Helper()
 	ctx := p.begin(w.Context())
-	handler := resource.Handler{Provisioner: w.provisioner, Sender: p, Log: w.logger, LogStream: "stream", Rotates: true, AllowedBuckets: w.allowed}
+	handler := resource.Handler{Provisioner: w.provisioner, Sender: p, Log: w.logger, LogStream: "stream", Rotates: true, Limits: w.limits}
 	returned := make(chan struct{})
 	go func() {
 		defer close(returned)

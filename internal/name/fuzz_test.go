@@ -86,11 +86,11 @@ func given(t *testing.T, o name.Owner) {
 
 // numbered asks that a policy has a number exactly if we would call it so.
 func numbered(t *testing.T, user, policy string, n int) {
-	if number, ok := name.PolicyNumber(user, policy); ok && (number < 1 || number > name.MaxPolicies || name.Policy(user, number) != policy) {
+	if number, ok := name.PolicyNumber(user, policy); ok && (number < 1 || number > name.MaxPolicyNumber || name.Policy(user, number) != policy) {
 		t.Errorf("%q of %q counts as number %d", policy, user, number)
 	}
 	number, ok := name.PolicyNumber(user, name.Policy(user, n))
-	if ours := n >= 1 && n <= name.MaxPolicies; ok != ours || ours && number != n {
+	if ours := n >= 1 && n <= name.MaxPolicyNumber; ok != ours || ours && number != n {
 		t.Errorf("policy %d of %q came back as %d, %v", n, user, number, ok)
 	}
 	if name.IsUser(user) != userRule.MatchString(user) {

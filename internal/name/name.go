@@ -24,9 +24,13 @@ import (
 const (
 	MaxUser   = 64  // characters of a user name
 	MaxSecret = 512 // characters of a secret name
-	// MaxPolicies is how many managed policies AWS attaches to a user unless
-	// the account asked for more.
-	MaxPolicies = 10
+	// MaxPolicies is how many managed policies a user gets. AWS attaches ten, unless
+	// the account asked for more: one place stays free for the policy with which AWS, or
+	// somebody in a hurry, quarantines a user whose key has leaked.
+	MaxPolicies = 9
+	// MaxPolicyNumber is the highest number that a policy of ours can have: users from
+	// before there was that place have ten.
+	MaxPolicyNumber = 10
 )
 
 // SecretPrefix begins every secret's name: the function's role reaches no other.
@@ -276,7 +280,7 @@ func PolicyNumber(user, policy string) (int, bool) {
 		return 0, false
 	}
 	n, err := strconv.Atoi(rest)
-	if err != nil || n < 1 || n > MaxPolicies || strconv.Itoa(n) != rest {
+	if err != nil || n < 1 || n > MaxPolicyNumber || strconv.Itoa(n) != rest {
 		return 0, false
 	}
 	return n, true

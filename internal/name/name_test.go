@@ -129,7 +129,7 @@ func TestOwnership(t *testing.T) {
 }
 
 func TestPolicyNumbers(t *testing.T) {
-	for n := 1; n <= name.MaxPolicies; n++ {
+	for n := 1; n <= name.MaxPolicyNumber; n++ {
 		if got, ok := name.PolicyNumber("u-1", name.Policy("u-1", n)); !ok || got != n {
 			t.Errorf("%d came back as %d, %v", n, got, ok)
 		}

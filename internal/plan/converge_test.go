@@ -168,7 +168,7 @@ func TestTheTagsOfANewUser(t *testing.T) {
 		"a Create":           {create(), plan.Observed{}, []map[string]string{{name.TagPolicies: "1"}}},
 		"another secret":     {create(moved("cloney/other")), plan.Observed{}, []map[string]string{{name.TagPolicies: "1"}, remembered}},
 		"more buckets":       {create(buckets(many()...)), plan.Observed{}, []map[string]string{{name.TagPolicies: "2"}}},
-		"it was made before": {update(), one(noUser), []map[string]string{{name.TagPolicies: fmt.Sprint(name.MaxPolicies)}}},
+		"it was made before": {update(), one(noUser), []map[string]string{{name.TagPolicies: fmt.Sprint(name.MaxPolicyNumber)}}},
 	} {
 		want := tags(user)
 		for _, more := range append(c.more, c.want.Run.Begun()) {

@@ -26,7 +26,7 @@ func (p *planner) user() needs {
 		wanted = p.made(wanted)
 		if p.want.PhysicalID != "" {
 			// Made anew: its policies may be those of the one before.
-			highest = name.MaxPolicies
+			highest = name.MaxPolicyNumber
 		}
 		wanted[name.TagPolicies] = strconv.Itoa(highest)
 		return p.add(CreateUser{p.want.Spec.UserName, wanted})
@@ -54,8 +54,8 @@ func (p *planner) remembers() bool {
 // these tags can have.
 func HighestPolicy(userTags map[string]string) int {
 	n, err := strconv.Atoi(userTags[name.TagPolicies])
-	if err != nil || n < 0 || n > name.MaxPolicies {
-		return name.MaxPolicies
+	if err != nil || n < 0 || n > name.MaxPolicyNumber {
+		return name.MaxPolicyNumber
 	}
 	return n
 }

@@ -231,36 +231,17 @@ func (p *planner) add(step Step, after ...needs) needs {
 // after joins needs.
 func after(all ...needs) needs { return slices.Concat(all...) }
 
-// notAllowed refuses what the account's owner has not allowed, or no longer. What the
-// user or the secret has already stays, and so does what was accepted before:
-// a rollback is never refused for what the owner has narrowed since.
-func (p *planner) notAllowed() error {
-	if p.back {
-		return nil
-	}
-	var problems []string
-	readers, _, _ := policy.ReadersOf(p.seen.ResourcePolicy)
-	for _, n := range p.want.Spec.NotAllowed {
-		there := slices.Contains(readers, n.Reader)
-		for _, existing := range p.seen.Policies {
-			there = there || n.Place != "" && slices.ContainsFunc(policy.Places(existing.Document), func(has access.Place) bool { return has.Covers(n.Place) })
-		}
-		if !there {
-			problems = append(problems, n.Problem)
-		}
-	}
-	if len(problems) > 0 {
-		return Refused(strings.Join(problems, "; "))
-	}
-	return nil
-}
-
 func (p *planner) spread() ([]policy.Document, error) {
 	former := map[int][]access.Place{}
 	for number, existing := range p.seen.Policies {
 		former[number] = policy.Places(existing.Document)
 	}
-	return policy.Documents(p.want.Spec.Scope, p.want.Owner.Stack.Partition, former)
+	most := name.MaxPolicies
+	if _, tenth := former[name.MaxPolicyNumber]; tenth || p.back {
+		// A user from before may keep its tenth, and go back to it.
+		most = name.MaxPolicyNumber
+	}
+	return policy.DocumentsUpTo(most, p.want.Spec.Scope, p.want.Owner.Stack.Partition, former)
 }
 
 // tags are the stack owner's and those that say whose the entity is.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/keyring/keyringtest"
@@ -54,7 +55,7 @@ var refusals = []struct {
 	{"Update: one more policy under somebody else's boundary", update(buckets(many()...)), one(bounded(otherBoundary))},
 	{"Update: a bucket that is not allowed", update(func(d *plan.Desired) {
 		d.Spec.Scope.Places = []access.Place{"two"}
-		d.Spec.NotAllowed = notAllowed("two")
+		d.Spec.NotAllowed = notAllowed("Buckets", "two")
 	}), one()},
 	{"Update: more readers than fit", update(func(d *plan.Desired) { d.Spec.Readers = crowd() }), one()},
 	{"Update: more buckets than fit", update(buckets(append(many(), lots()...)...)), one()},
@@ -141,30 +142,106 @@ func TestWhoseABoundaryIs(t *testing.T) {
 func TestWhatIsNotAllowedAnyMore(t *testing.T) {
 	back := update(buckets("two"))
 	reader := func(d *plan.Desired) {
-		d.Spec.Readers, d.Spec.NotAllowed = []string{a}, notAllowed("")
-		d.Spec.NotAllowed[0].Reader = a
+		d.Spec.Readers, d.Spec.NotAllowed = []string{a}, notAllowed("SecretReaders", a)
 	}
 	for what, c := range map[string]struct {
 		want plan.Desired
 		seen plan.Observed
 		ok   bool
 	}{
-		"a bucket that the user has": {update(func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("one") }), one(), true},
-		"a part of it":               {update(buckets("one/in"), func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("one/in") }), one(), true},
-		"more than it has": {update(func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("one") }), one(func(o *plan.Observed) {
+		"a bucket that the user has": {update(func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("Buckets", "one") }), one(), true},
+		"a part of it":               {update(buckets("one/in"), func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("Buckets", "one/in") }), one(), true},
+		"more than it has": {update(func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("Buckets", "one") }), one(func(o *plan.Observed) {
 			in := create(buckets("one/in"))
 			o.Policies, o.User = held(in), finished(user, in, "A")
 		}), false},
-		"a bucket that it never had":       {update(buckets("two"), func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("two") }), one(), false},
-		"a bucket that it had before":      {update(buckets("two"), func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("two") }), one(func(o *plan.Observed) { o.User = finished(user, back, "A") }), true},
-		"a reader of the secret":           {update(reader), one(func(o *plan.Observed) { o.ResourcePolicy = policy.Readers([]string{a}) }), true},
-		"a reader that it never had":       {update(reader), one(func(o *plan.Observed) { o.ResourcePolicy = policy.Readers([]string{b}) }), false},
-		"a reader that it had before":      {update(reader), one(func(o *plan.Observed) { o.User = finished(user, update(reader), "A") }), true},
-		"who was made anew has no history": {update(func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("one") }), one(noUser), false},
+		"a bucket that it never had":                {update(buckets("two"), func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("Buckets", "two") }), one(), false},
+		"a bucket that it had before":               {update(buckets("two"), func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("Buckets", "two") }), one(func(o *plan.Observed) { o.User = finished(user, back, "A") }), true},
+		"a reader of the secret":                    {update(reader), one(func(o *plan.Observed) { o.ResourcePolicy = policy.Readers([]string{a}) }), true},
+		"a reader that it never had":                {update(reader), one(func(o *plan.Observed) { o.ResourcePolicy = policy.Readers([]string{b}) }), false},
+		"a reader that it had before":               {update(reader), one(func(o *plan.Observed) { o.User = finished(user, update(reader), "A") }), true},
+		"a bucket that is closed now, and was had":  {update(func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("Buckets", "one") }), one(), true},
+		"no end, as before":                         {update(buckets("one", "two"), lacks("ExpiresAt")), one(), true},
+		"no end any more":                           {update(lacks("ExpiresAt")), one(ends(2030)), false},
+		"no end any more, as before that":           {update(lacks("ExpiresAt")), one(ends(2030), remembers(create())), true},
+		"the same end":                              {update(buckets("one", "two"), until(2030)), one(ends(2030)), true},
+		"a later end":                               {update(until(2031)), one(ends(2030)), false},
+		"an end, and there was none":                {update(until(2031)), one(), false},
+		"no end of one whose policies are gone":     {update(buckets("two"), lacks("ExpiresAt")), one(func(o *plan.Observed) { o.Policies = nil }), false},
+		"no end, where the policy is a stranger's":  {update(buckets("two"), lacks("ExpiresAt")), one(func(o *plan.Observed) { o.Policies = map[int]access.Policy{1: {Document: "{}"}} }), false},
+		"the same addresses":                        {update(buckets("one", "two"), from("203.0.113.7")), one(onlyFrom("203.0.113.7")), true},
+		"other addresses":                           {update(from("203.0.113.8")), one(onlyFrom("203.0.113.7")), false},
+		"addresses, and there were none":            {update(from("203.0.113.8")), one(), false},
+		"the same KMS key":                          {update(buckets("two"), encrypted("alias/x")), one(encryptedWith("alias/x")), true},
+		"the same KMS key, for a secret that moves": {update(moved("cloney/b"), encrypted("alias/x")), one(aside, func(o *plan.Observed) { o.Formers[0].Tags[name.TagKMSKey] = "alias/x" }), true},
+		"another KMS key":                           {update(encrypted("alias/x")), one(encryptedWith("alias/y")), false},
+		"a KMS key, and there was none":             {update(encrypted("alias/x")), one(), false},
+		"no KMS key, as before":                     {update(buckets("two"), lacks("SecretKmsKeyId")), one(), true},
+		"no KMS key any more":                       {update(buckets("two"), lacks("SecretKmsKeyId")), one(encryptedWith("alias/y")), false},
+		"no KMS key of a secret that is gone":       {update(buckets("two"), lacks("SecretKmsKeyId")), one(noSecret), false},
+		"what no plan knows": {update(func(d *plan.Desired) {
+			d.Spec.Scope.Owner = "210987654321"
+			d.Spec.NotAllowed = notAllowed("BucketOwner", "210987654321")
+		}), one(), false},
+		"one of two":                       {update(from("203.0.113.8"), func(d *plan.Desired) { d.Spec.NotAllowed = append(d.Spec.NotAllowed, notAllowed("Buckets", "one")...) }), one(), false},
+		"who was made anew has no history": {update(func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed("Buckets", "one") }), one(noUser), false},
 	} {
 		if tasks, err := plan.Converge(c.want, c.seen, now); (err == nil) != c.ok || err != nil && tasks != nil {
 			t.Errorf("%s: %v\n%s", what, err, lines(tasks))
 		}
+	}
+}
+
+// lacks says that the owner asks for a property that the stack does not declare.
+func lacks(property string) change {
+	return func(d *plan.Desired) { d.Spec.NotAllowed = notAllowed(property, "") }
+}
+
+func newYear(year int) time.Time { return time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC) }
+
+// until declares an end that the owner does not allow, from addresses, encrypted a
+// KMS key.
+func until(year int) change {
+	return func(d *plan.Desired) {
+		d.Spec.Scope.ExpiresAt = newYear(year)
+		d.Spec.NotAllowed = notAllowed("ExpiresAt", newYear(year).Format(time.RFC3339))
+	}
+}
+
+func from(address string) change {
+	return func(d *plan.Desired) {
+		d.Spec.Scope.SourceIPs, d.Spec.NotAllowed = []string{address}, notAllowed("SourceIps", address)
+	}
+}
+
+func encrypted(key string) change {
+	return func(d *plan.Desired) { d.Spec.KMSKey, d.Spec.NotAllowed = key, notAllowed("SecretKmsKeyId", key) }
+}
+
+// ends, onlyFrom and encryptedWith say that it stands so, and has never been
+// otherwise; remembers that the user has been so before.
+func ends(year int) find {
+	return stood(func(d *plan.Desired) { d.Spec.Scope.ExpiresAt = newYear(year) })
+}
+
+func onlyFrom(address string) find {
+	return stood(func(d *plan.Desired) { d.Spec.Scope.SourceIPs = []string{address} })
+}
+
+func encryptedWith(key string) find {
+	return func(o *plan.Observed) {
+		stood(func(d *plan.Desired) { d.Spec.KMSKey = key })(o)
+		o.Secret.Tags[name.TagKMSKey] = key
+	}
+}
+
+func stood(so change) find {
+	return func(o *plan.Observed) { o.Policies, o.User = held(create(so)), finished(user, create(so), "A") }
+}
+
+func remembers(d plan.Desired) find {
+	return func(o *plan.Observed) {
+		o.User.Tags[name.TagCompleted] = plan.Completed(strings.Fields(o.User.Tags[name.TagCompleted]), d.Spec, "A")
 	}
 }
 
@@ -199,8 +276,8 @@ func TestWhatNeedsNothingOfALockedSecret(t *testing.T) {
 	}
 }
 
-func notAllowed(place access.Place) []spec.NotAllowed {
-	return []spec.NotAllowed{{Place: place, Problem: "not one of AllowedBuckets"}}
+func notAllowed(property, value string) []spec.NotAllowed {
+	return []spec.NotAllowed{{Property: property, Value: value, Problem: "not one of AllowedBuckets"}}
 }
 
 func lots() (places []access.Place) {

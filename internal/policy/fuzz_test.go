@@ -111,7 +111,7 @@ func judge(t *testing.T, scope access.Scope, documents []policy.Document) {
 	got := map[string]bool{}
 	numbers := map[int]bool{}
 	for _, d := range documents {
-		if d.Number < 1 || d.Number > name.MaxPolicies || numbers[d.Number] {
+		if d.Number < 1 || d.Number > name.MaxPolicyNumber || numbers[d.Number] {
 			t.Errorf("number %d", d.Number)
 		}
 		numbers[d.Number] = true

@@ -21,7 +21,7 @@ import (
 //
 // It takes from the documents what they claim, writes that, and compares.
 func Read(documents []string) (scope access.Scope, ok bool) {
-	if len(documents) == 0 || len(documents) > name.MaxPolicies {
+	if len(documents) == 0 || len(documents) > name.MaxPolicyNumber {
 		return access.Scope{}, false
 	}
 	scope, partition := claimed(documents[0])
@@ -116,6 +116,15 @@ func notAddress(text string) bool {
 	}
 	prefix, err := netip.ParsePrefix(text)
 	return err != nil || prefix.IsSingleIP() || prefix.Masked().String() != text
+}
+
+// Claimed returns what a document of ours says of its scope, its places included;
+// false if it is not one of ours. Like Places it also takes a document that a hand
+// has changed.
+func Claimed(text string) (scope access.Scope, ok bool) {
+	scope, _ = claimed(text)
+	scope.Places = Places(text)
+	return scope, len(scope.Places) > 0
 }
 
 // Places returns where a document of ours gives access to, sorted; nothing if

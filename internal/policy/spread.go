@@ -11,7 +11,7 @@ import (
 
 // Document is one managed policy's text, and its number among the user's.
 type Document struct {
-	Number int // from 1 to name.MaxPolicies
+	Number int // from 1 to name.MaxPolicyNumber
 	Text   string
 }
 
@@ -33,8 +33,15 @@ func (e TooManyError) Error() string {
 // The documents come in the order in which they have to be applied: what takes
 // a place over comes before what gives it up. A number of former that is not
 // among them is no longer needed, and goes last.
+//
+// There are name.MaxPolicies of them at most, and what a tenth held until now stays in it.
 func Documents(scope access.Scope, partition string, former map[int][]access.Place) ([]Document, error) {
-	s := spread{scope: scope, partition: partition, former: index(former), givers: map[int]bool{}}
+	return DocumentsUpTo(name.MaxPolicies, scope, partition, former)
+}
+
+// DocumentsUpTo is Documents with another highest number for what has none yet.
+func DocumentsUpTo(most int, scope access.Scope, partition string, former map[int][]access.Place) ([]Document, error) {
+	s := spread{most: most, scope: scope, partition: partition, former: index(former), givers: map[int]bool{}}
 	for number := range s.layouts {
 		s.layouts[number] = newLayout(newGrammar(scope, partition))
 	}
@@ -52,10 +59,11 @@ func Documents(scope access.Scope, partition string, former map[int][]access.Pla
 }
 
 type spread struct {
+	most      int // the highest number for what has none yet
 	scope     access.Scope
 	partition string
 	former    map[string][]held // by bucket
-	layouts   [name.MaxPolicies + 1]*layout
+	layouts   [name.MaxPolicyNumber + 1]*layout
 	// Numbers that give something up to another. They take nothing from others,
 	// so that there is an order in which each taker comes before its givers.
 	givers map[int]bool
@@ -69,7 +77,7 @@ type held struct {
 
 func index(former map[int][]access.Place) map[string][]held {
 	byBucket := map[string][]held{}
-	for number := 1; number <= name.MaxPolicies; number++ {
+	for number := 1; number <= name.MaxPolicyNumber; number++ {
 		for _, p := range former[number] {
 			byBucket[p.Bucket()] = append(byBucket[p.Bucket()], held{p, number})
 		}
@@ -111,7 +119,7 @@ func (s *spread) keep() (homeless []access.Place) {
 
 // put puts a place into the first policy with room that gives nothing up.
 func (s *spread) put(place access.Place) bool {
-	for number := 1; number <= name.MaxPolicies; number++ {
+	for number := 1; number <= s.most; number++ {
 		if !s.givers[number] && s.layouts[number].add(place) {
 			return true
 		}
@@ -123,7 +131,7 @@ func (s *spread) put(place access.Place) bool {
 // over from higher numbers only, by keep.
 func (s *spread) documents() []Document {
 	var takers, givers []Document
-	for number := 1; number <= name.MaxPolicies; number++ {
+	for number := 1; number <= name.MaxPolicyNumber; number++ {
 		places := s.layouts[number].places
 		if len(places) == 0 {
 			continue

@@ -39,22 +39,28 @@ func TestSpreadingOverPolicies(t *testing.T) {
 	}
 }
 
+// ofLength are n buckets whose names have so many characters.
+func ofLength(n, length int) (places []access.Place) {
+	for i := range n {
+		places = append(places, access.Place(fmt.Sprintf("%03d%s", i, strings.Repeat("x", length-3))))
+	}
+	return places
+}
+
 // README tells these numbers.
 func TestCapacity(t *testing.T) {
 	for _, c := range []struct {
 		scope       access.Scope
 		length, fit int
 	}{
-		{access.Scope{Source: true}, 20, 790},
-		{access.Scope{Source: true}, 63, 360},
-		{access.Scope{Destination: true}, 20, 780},
-		{access.Scope{Destination: true}, 63, 360},
-		{access.Scope{Source: true, Destination: true}, 20, 370},
-		{access.Scope{Source: true, Destination: true}, 63, 170},
+		{access.Scope{Source: true}, 20, 711},
+		{access.Scope{Source: true}, 63, 324},
+		{access.Scope{Destination: true}, 20, 702},
+		{access.Scope{Destination: true}, 63, 324},
+		{access.Scope{Source: true, Destination: true}, 20, 333},
+		{access.Scope{Source: true, Destination: true}, 63, 153},
 	} {
-		for i := range 1000 {
-			c.scope.Places = append(c.scope.Places, access.Place(fmt.Sprintf("%03d%s", i, strings.Repeat("x", c.length-3))))
-		}
+		c.scope.Places = ofLength(1000, c.length)
 		_, err := policy.Documents(c.scope, "aws", nil)
 		var tooMany policy.TooManyError
 		if !errors.As(err, &tooMany) || tooMany.Fit != c.fit {
@@ -64,6 +70,44 @@ func TestCapacity(t *testing.T) {
 		if _, err := policy.Documents(c.scope, "aws", nil); err != nil {
 			t.Errorf("%d do not fit: %v", c.fit, err)
 		}
+	}
+}
+
+// A user from before has a tenth policy. What is in it stays, whatever is added to the
+// others, and nothing else comes into it unless that is asked for.
+func TestATenthPolicyFromBefore(t *testing.T) {
+	scope := access.Scope{Source: true, Places: ofLength(780, 20)}
+	documents, err := policy.DocumentsUpTo(name.MaxPolicyNumber, scope, "aws", nil)
+	if err != nil || len(documents) != name.MaxPolicyNumber {
+		t.Fatalf("%d policies, %v", len(documents), err)
+	}
+	if _, err := policy.Documents(scope, "aws", nil); err == nil {
+		t.Error("a new user gets ten")
+	}
+	former := map[int][]access.Place{}
+	for _, d := range documents {
+		former[d.Number] = policy.Places(d.Text)
+	}
+	again, err := policy.Documents(scope, "aws", former)
+	if err != nil || !slices.Equal(documents, again) {
+		t.Errorf("what stands is written otherwise: %v", err)
+	}
+	texts := make([]string, len(documents))
+	for i, d := range documents {
+		texts[i] = d.Text
+	}
+	if read, ok := policy.Read(texts); !ok || len(read.Places) != len(scope.Places) {
+		t.Errorf("the rotator reads %d of %d places of ten policies", len(read.Places), len(scope.Places))
+	}
+	// There is room in the tenth alone.
+	gone := former[name.MaxPolicyNumber][0]
+	scope.Places = append(slices.DeleteFunc(slices.Clone(scope.Places), func(p access.Place) bool { return p == gone }), "zzz")
+	var tooMany policy.TooManyError
+	if _, err := policy.Documents(scope, "aws", former); !errors.As(err, &tooMany) {
+		t.Errorf("a new bucket came into the tenth: %v", err)
+	}
+	if _, err := policy.DocumentsUpTo(name.MaxPolicyNumber, scope, "aws", former); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -203,7 +247,7 @@ func check(t *testing.T, scope access.Scope, documents []policy.Document) map[ac
 	t.Helper()
 	held, numbers := map[access.Place]bool{}, map[int]bool{}
 	for _, d := range documents {
-		if len(d.Text) > policy.MaxSize || d.Number < 1 || d.Number > name.MaxPolicies || numbers[d.Number] {
+		if len(d.Text) > policy.MaxSize || d.Number < 1 || d.Number > name.MaxPolicyNumber || numbers[d.Number] {
 			t.Fatalf("policy %d of %d characters", d.Number, len(d.Text))
 		}
 		numbers[d.Number] = true

@@ -169,7 +169,7 @@ func (r *removal) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	highest := name.MaxPolicies
+	highest := name.MaxPolicyNumber
 	if r.found.User != nil {
 		highest = plan.HighestPolicy(r.found.User.Tags)
 	}

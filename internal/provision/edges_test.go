@@ -66,7 +66,7 @@ func TestThrottlingThroughTheEdges(t *testing.T) {
 						t.Errorf("%s: %d requests were refused", api, refused[api])
 					}
 				}
-				if opened, _ := wire.Connections(); opened > name.MaxPolicies {
+				if opened, _ := wire.Connections(); opened > name.MaxPolicyNumber {
 					t.Errorf("%d connections were opened", opened)
 				}
 				time.Sleep(2 * time.Minute) // synctest's time; idle for ninety seconds

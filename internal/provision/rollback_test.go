@@ -12,6 +12,13 @@ import (
 // at says when access ends.
 func at(end time.Time) change { return func(d *plan.Desired) { d.Spec.Scope.ExpiresAt = end.UTC() } }
 
+// Times of a world that begins in the year 2000.
+var nextYear, inTenYears = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func sourceIPs(addresses ...string) change {
+	return func(d *plan.Desired) { d.Spec.Scope.SourceIPs = addresses }
+}
+
 // changed is an Update, and what may become of what it goes back to. narrowed says
 // that the account's owner does not allow any more what was there before.
 var updates = map[string]struct {
@@ -19,25 +26,32 @@ var updates = map[string]struct {
 	meanwhile    func(w *world)
 	narrowed     spec.NotAllowed
 }{
-	"a bucket that is gone":            {nil, []change{buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"one of three buckets":             {[]change{buckets("one", "two", "three")}, []change{buckets("three")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"a prefix of it":                   {[]change{buckets("one/in/")}, []change{buckets("one/out/")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"the other role":                   {nil, []change{destination}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"both roles":                       {[]change{bothRoles}, nil, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"a new Serial":                     {nil, []change{serial(2)}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"a new Serial and other buckets":   {nil, []change{serial(2), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"other tags":                       {[]change{tags(map[string]string{"a": "b"})}, []change{tags(map[string]string{"c": "d"})}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"another secret":                   {nil, []change{secretName("cloney/b"), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"another user":                     {nil, []change{userName(second), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"another user, the same secret":    {[]change{secretName("cloney/s")}, []change{userName(second), secretName("cloney/s"), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"a reader who is gone":             {[]change{readers(alice)}, []change{readers(carol)}, func(w *world) { w.SetReader(alice, false) }, spec.NotAllowed{}},
-	"no reader":                        {[]change{readers(alice, carol)}, nil, func(w *world) { w.SetReader(alice, false) }, spec.NotAllowed{}},
-	"reader and bucket are gone":       {[]change{readers(alice)}, []change{buckets("two")}, func(w *world) { w.SetReader(alice, false); w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"an end that has passed":           {[]change{at(time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC))}, []change{buckets("two")}, func(w *world) { time.Sleep(2 * time.Hour); w.SetBucket("one", false) }, spec.NotAllowed{}},
-	"AllowedBuckets are narrowed":      {nil, []change{buckets("two")}, func(*world) {}, spec.NotAllowed{Place: "one", Problem: "AllowedBuckets"}},
-	"AllowedReaders are narrowed":      {[]change{readers(alice)}, []change{readers(carol)}, func(*world) {}, spec.NotAllowed{Reader: alice, Problem: "AllowedReaders"}},
-	"narrowed, and the bucket is gone": {nil, []change{buckets("two"), serial(2)}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{Place: "one", Problem: "AllowedBuckets"}},
-	"an unverified one before":         {[]change{verify(false), buckets("never-was")}, []change{buckets("two")}, func(*world) {}, spec.NotAllowed{}},
+	"a bucket that is gone":             {nil, []change{buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"one of three buckets":              {[]change{buckets("one", "two", "three")}, []change{buckets("three")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"a prefix of it":                    {[]change{buckets("one/in/")}, []change{buckets("one/out/")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"the other role":                    {nil, []change{destination}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"both roles":                        {[]change{bothRoles}, nil, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"a new Serial":                      {nil, []change{serial(2)}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"a new Serial and other buckets":    {nil, []change{serial(2), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"other tags":                        {[]change{tags(map[string]string{"a": "b"})}, []change{tags(map[string]string{"c": "d"})}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"another secret":                    {nil, []change{secretName("cloney/b"), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"another user":                      {nil, []change{userName(second), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"another user, the same secret":     {[]change{secretName("cloney/s")}, []change{userName(second), secretName("cloney/s"), buckets("two")}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"a reader who is gone":              {[]change{readers(alice)}, []change{readers(carol)}, func(w *world) { w.SetReader(alice, false) }, spec.NotAllowed{}},
+	"no reader":                         {[]change{readers(alice, carol)}, nil, func(w *world) { w.SetReader(alice, false) }, spec.NotAllowed{}},
+	"reader and bucket are gone":        {[]change{readers(alice)}, []change{buckets("two")}, func(w *world) { w.SetReader(alice, false); w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"an end that has passed":            {[]change{at(time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC))}, []change{buckets("two")}, func(w *world) { time.Sleep(2 * time.Hour); w.SetBucket("one", false) }, spec.NotAllowed{}},
+	"AllowedBuckets are narrowed":       {nil, []change{buckets("two")}, func(*world) {}, spec.NotAllowed{Property: "Buckets", Value: "one", Problem: "AllowedBuckets"}},
+	"ClosedBuckets close it":            {nil, []change{buckets("two"), serial(2)}, func(*world) {}, spec.NotAllowed{Property: "Buckets", Value: "one", Problem: "ClosedBuckets"}},
+	"MaxDays ask for an end":            {nil, []change{at(nextYear)}, func(*world) {}, spec.NotAllowed{Property: "ExpiresAt", Problem: "MaxDays"}},
+	"MaxDays ask for an earlier end":    {[]change{at(inTenYears)}, []change{at(nextYear), serial(2)}, func(*world) {}, spec.NotAllowed{Property: "ExpiresAt", Value: "2010-01-01T00:00:00Z", Problem: "MaxDays"}},
+	"SourceCidrs lie elsewhere":         {[]change{sourceIPs("203.0.113.7")}, []change{buckets("two")}, func(*world) {}, spec.NotAllowed{Property: "SourceIps", Value: "203.0.113.7", Problem: "SourceCidrs"}},
+	"a KMS key is asked for":            {nil, []change{kmsKey(newKey)}, func(*world) {}, spec.NotAllowed{Property: "SecretKmsKeyId", Problem: "RequireSecretKmsKey"}},
+	"the KMS key is not allowed":        {[]change{kmsKey(oldKey)}, []change{kmsKey(newKey), buckets("two")}, func(*world) {}, spec.NotAllowed{Property: "SecretKmsKeyId", Value: oldKey, Problem: "SecretKmsKeys"}},
+	"nor is it of the secret that goes": {[]change{kmsKey(oldKey)}, []change{secretName("cloney/b"), kmsKey(newKey), serial(2)}, func(*world) {}, spec.NotAllowed{Property: "SecretKmsKeyId", Value: oldKey, Problem: "SecretKmsKeys"}},
+	"AllowedReaders are narrowed":       {[]change{readers(alice)}, []change{readers(carol)}, func(*world) {}, spec.NotAllowed{Property: "SecretReaders", Value: alice, Problem: "AllowedReaders"}},
+	"narrowed, and the bucket is gone":  {nil, []change{buckets("two"), serial(2)}, func(w *world) { w.SetBucket("one", false) }, spec.NotAllowed{Property: "Buckets", Value: "one", Problem: "AllowedBuckets"}},
+	"an unverified one before":          {[]change{verify(false), buckets("never-was")}, []change{buckets("two")}, func(*world) {}, spec.NotAllowed{}},
 }
 
 // Whatever became of what an Update goes back to, it gets there, with the same key

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -48,10 +49,28 @@ func (r *reader) sourceIPs() []string {
 			r.wrong(item.property, item.text, "%s; write the public addresses that the requests come from", what)
 			continue
 		}
-		ranges = append(ranges, written(prefix))
+		if !r.limitAddresses(item, prefix) {
+			ranges = append(ranges, written(prefix))
+		}
 	}
 	slices.Sort(ranges)
 	return slices.Compact(ranges)
+}
+
+// Ranges reads SOURCE_CIDRS: public addresses and CIDRs, comma-separated. From others no
+// key would work.
+func Ranges(list string) (ranges []netip.Prefix, err error) {
+	for _, text := range Patterns(list) {
+		prefix, ok := parseRange(text)
+		if !ok {
+			return nil, fmt.Errorf("%s is not an IPv4 or IPv6 address or CIDR", quote(text))
+		}
+		if what := nonPublic(prefix); what != "" {
+			return nil, fmt.Errorf("%s %s", quote(text), what)
+		}
+		ranges = append(ranges, prefix)
+	}
+	return ranges, nil
 }
 
 func parseRange(s string) (netip.Prefix, bool) {

@@ -24,10 +24,9 @@ func (r *reader) places() []access.Place {
 			r.wrong(item.property, item.text, "%s", problem)
 			continue
 		}
-		if !allowed(place.Bucket(), r.rules.AllowedBuckets) && r.disallow(NotAllowed{Place: place}, item, "the buckets that this provider may give access to (its AllowedBuckets", r.rules.AllowedBuckets) {
-			continue
+		if !r.limitBucket(item, place) {
+			places = append(places, place)
 		}
-		places = append(places, place)
 	}
 	return access.Fold(places)
 }
@@ -204,7 +203,11 @@ func isHost(bucket, partition string) bool {
 // allowed reports whether the bucket matches one of the patterns, or there are
 // none.
 func allowed(bucket string, patterns []string) bool {
-	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(pattern string) bool { return Match(pattern, bucket) })
+	return len(patterns) == 0 || matchesAny(patterns, bucket)
+}
+
+func matchesAny(patterns []string, s string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool { return Match(pattern, s) })
 }
 
 // Match reports whether s matches a pattern in which * stands for any

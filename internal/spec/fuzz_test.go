@@ -40,18 +40,26 @@ func FuzzParse(f *testing.F) {
 		`{"Access": "Source", "Buckets": "data", "SecretReaders": ["123456789012", "arn:aws:iam::210987654321:role/a/b"], "SecretKmsKeyId": "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"}`,
 		`{"Access": "Source", "Buckets": "data", "SecretReaders": ["123456789012", "arn:aws:iam::210987654321:role/a/b", "*"]}`,
 	} {
-		f.Add([]byte(text), "")
-		f.Add([]byte(text), "data*,l*s")
+		f.Add([]byte(text), "", "", 0)
+		f.Add([]byte(text), "data*,l*s", "logs*", 90)
+		f.Add([]byte(text), "", "arn:aws:kms:*:2*:key/*", -3)
 	}
-	f.Fuzz(func(t *testing.T, text []byte, allowed string) {
+	// patterns are the owner's closed buckets and foreign keys, both; days below zero also
+	// ask for a KMS key, and for addresses.
+	f.Fuzz(func(t *testing.T, text []byte, allowed, patterns string, days int) {
 		var given map[string]any
 		decoder := json.NewDecoder(bytes.NewReader(text))
 		decoder.UseNumber()
-		if decoder.Decode(&given) != nil || !utf8.ValidString(allowed) {
+		if decoder.Decode(&given) != nil || !utf8.ValidString(allowed+patterns) {
 			return
 		}
 		rules := rules(t)
-		rules.AllowedBuckets = spec.Patterns(allowed)
+		rules.AllowedBuckets, rules.ClosedBuckets, rules.SecretKMSKeys = spec.Patterns(allowed), spec.Patterns(patterns), spec.Patterns(patterns)
+		rules.Now, rules.MaxDays = noon, max(days, -days)%1000
+		if days < 0 {
+			rules.RequireSecretKMSKey = true
+			rules.SourceCIDRs = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25")}
+		}
 		got, err := spec.Parse(given, rules)
 		again, errAgain := spec.Parse(given, rules)
 		if !cmp.Equal(got, again) || !cmp.Equal(err, errAgain) {
@@ -123,6 +131,29 @@ func narrowed(t *testing.T, scope access.Scope) {
 	}
 }
 
+// limitsHold asks for what the owner does, of a Create.
+func limitsHold(t *testing.T, s spec.Spec, rules spec.Rules) {
+	t.Helper()
+	at, latest := s.Scope.ExpiresAt, rules.Now.Add(time.Duration(rules.MaxDays)*24*time.Hour)
+	if rules.MaxDays > 0 && (at.IsZero() || at.After(latest)) || !at.IsZero() && !at.After(rules.Now) {
+		t.Errorf("expires %v, and %d days from %v are allowed", at, rules.MaxDays, rules.Now)
+	}
+	if rules.RequireSecretKMSKey && (s.KMSKey == "" || strings.Contains(s.KMSKey, "alias/aws/")) {
+		t.Errorf("the secret's key is %q", s.KMSKey)
+	}
+	if parts := strings.Split(s.KMSKey, ":"); len(parts) > 1 && parts[4] != rules.Owner.Stack.Account && !slices.ContainsFunc(rules.SecretKMSKeys, func(pattern string) bool { return spec.Match(pattern, s.KMSKey) }) {
+		t.Errorf("the secret's key is %q, and %q are allowed", s.KMSKey, rules.SecretKMSKeys)
+	}
+	for _, text := range s.Scope.SourceIPs {
+		if !strings.Contains(text, "/") {
+			text += "/32"
+		}
+		if prefix, err := netip.ParsePrefix(text); err == nil && len(rules.SourceCIDRs) > 0 && !rules.SourceCIDRs[0].Overlaps(prefix) {
+			t.Errorf("address %s", text)
+		}
+	}
+}
+
 func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 	t.Helper()
 	if !name.IsUser(s.UserName) {
@@ -144,7 +175,8 @@ func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 	for _, place := range places {
 		bucket := place.Bucket()
 		permitted := len(rules.AllowedBuckets) == 0 || slices.ContainsFunc(rules.AllowedBuckets, func(pattern string) bool { return spec.Match(pattern, bucket) })
-		if !bucketRule.MatchString(bucket) || strings.Trim(bucket, ".") == "" || !permitted {
+		closed := slices.ContainsFunc(rules.ClosedBuckets, func(pattern string) bool { return spec.Match(pattern, bucket) })
+		if !bucketRule.MatchString(bucket) || strings.Trim(bucket, ".") == "" || !permitted || closed {
 			t.Errorf("bucket %q", bucket)
 		}
 		if prefix := place.Prefix(); !prefixRule.MatchString(prefix) || len(prefix) > 978 || endRule.MatchString(prefix) || strings.TrimSpace(prefix) != prefix {
@@ -152,6 +184,7 @@ func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 		}
 	}
 	narrowed(t, s.Scope)
+	limitsHold(t, s, rules)
 	if strings.HasPrefix(s.KMSKey, "arn:") && !strings.HasPrefix(s.KMSKey, "arn:aws:kms:eu-west-1:") {
 		t.Errorf("the secret's key is %q", s.KMSKey)
 	}

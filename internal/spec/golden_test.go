@@ -67,6 +67,14 @@ func ruled(t *testing.T, where string) spec.Rules {
 		given.Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	case "where AllowedBuckets is logs,data-* and AllowedReaders is none":
 		given.AllowedBuckets, given.AllowedReaders = spec.Patterns("logs,data-*"), spec.Patterns("none")
+	case "where ClosedBuckets is cdk-*,cf-templates-*, SecretKmsKeys names a key of account 444455556666, and SourceCidrs is 203.0.113.0/24,2001:db8::/32":
+		given.ClosedBuckets = spec.Patterns("cdk-*,cf-templates-*")
+		given.SecretKMSKeys = spec.Patterns("arn:aws:kms:*:444455556666:key/mrk-1234abcd12ab34cd56ef1234567890ab")
+		given.SourceCIDRs, _ = spec.Ranges("203.0.113.0/24, 2001:db8::/32")
+	case "where SecretKmsKeys is none, RequireSecretKmsKey is true, and the provider is in account 210987654321":
+		given.Account, given.RequireSecretKMSKey = "210987654321", true
+	case "where MaxDays is 90, in a Create at noon on 2026-06-01":
+		given.MaxDays, given.Now = 90, time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 	default:
 		t.Fatalf("%s has no rules for %q", golden, where)
 	}

@@ -29,9 +29,9 @@ func TestWhatAnUpdateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
 	const buckets = " is not among the buckets that this provider may give access to (its AllowedBuckets: data-*); ask the owner of the provider's stack"
 	const readers = " is not among those whom this provider may let read (its AllowedReaders: " + role + "); ask the owner of the provider's stack"
 	want := []spec.NotAllowed{
-		{Place: "logs/in/", Problem: `Buckets[1]: "logs/in/"` + buckets},
-		{Place: "old", Problem: `Buckets[2]: "arn:aws:s3:::old"` + buckets},
-		{Reader: "arn:aws:iam::123456789012:root", Problem: `SecretReaders[0]: "123456789012"` + readers},
+		{Property: "Buckets", Value: "logs/in/", Problem: `Buckets[1]: "logs/in/"` + buckets},
+		{Property: "Buckets", Value: "old", Problem: `Buckets[2]: "arn:aws:s3:::old"` + buckets},
+		{Property: "SecretReaders", Value: "arn:aws:iam::123456789012:root", Problem: `SecretReaders[0]: "123456789012"` + readers},
 	}
 	if diff := cmp.Diff(want, got.NotAllowed); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)

@@ -72,18 +72,26 @@ func (r *reader) secretName(user string) string {
 // value is stored, and the key would have to be made before.
 var kmsKey = regexp.MustCompile(`^(arn:(aws(?:-[a-z]+)*):kms:([a-z0-9-]+):[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+|alias/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
 
+// awsManaged is the alias of a key that AWS manages.
+var awsManaged = regexp.MustCompile(`^(?:arn:[^/]*:)?alias/aws/`)
+
 func (r *reader) kmsKey() string {
 	key, given := r.scalar("SecretKmsKeyId")
 	m := kmsKey.FindStringSubmatch(key)
 	stack := r.rules.Owner.Stack
 	switch {
 	case !given:
+		if !r.refused("SecretKmsKeyId") {
+			r.limitKMSKey("")
+		}
 	case m == nil || len(key) > 256:
 		r.wrong("SecretKmsKeyId", key, "is not a KMS key; write its ARN, its id or alias/NAME")
 	case m[2] != "" && m[2] != stack.Partition:
 		r.wrong("SecretKmsKeyId", key, "is of another partition than the stack; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
 	case m[3] != "" && m[3] != stack.Region:
 		r.wrong("SecretKmsKeyId", key, "is of another region than the stack, where the secret is; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
+	default:
+		r.limitKMSKey(key)
 	}
 	return key
 }

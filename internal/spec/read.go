@@ -57,20 +57,6 @@ func filledIn(value, problem string) string {
 	return problem
 }
 
-// disallow tells what is not among those that a list of the provider's owner
-// allows: as a problem, or in an Update to the plan. It reports whether that
-// refuses it.
-func (r *reader) disallow(what NotAllowed, item item, among string, list []string) (refused bool) {
-	problem := Problem{item.property, fmt.Sprintf("%s is not among %s: %s); ask the owner of the provider's stack", quote(item.text), among, short(strings.Join(list, ", ")))}
-	if !r.rules.Update {
-		r.problems = append(r.problems, problem)
-		return true
-	}
-	what.Problem = problem.String()
-	r.notAllowed = append(r.notAllowed, what)
-	return false
-}
-
 // text reads any scalar: CloudFormation sends strings, people who test by hand
 // send numbers and booleans too.
 func text(value any) (string, bool) {

@@ -27,7 +27,7 @@ func (r *reader) readers(kmsKey string) []string {
 		case problem != "":
 			r.wrong(item.property, item.text, "%s", problem)
 		// In an Update the plan judges this; the rest is judged here all the same.
-		case !mayRead(arn, account, r.rules.AllowedReaders) && r.disallow(NotAllowed{Reader: arn}, item, "those whom this provider may let read (its AllowedReaders", r.rules.AllowedReaders):
+		case r.limitReader(item, arn, account):
 		case account != cmp.Or(r.rules.Account, stack.Account) && !shared:
 			r.wrong(item.property, item.text, "is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, not an alias), and let the reader use it in that key's policy", stack.Partition)
 		default:
@@ -45,9 +45,17 @@ func mayRead(arn, account string, allowedReaders []string) bool {
 	})
 }
 
-// mostARN is how long AWS's ARNs can be.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_User.html
-const mostARN = 2048
+const (
+	mostARN  = 2048 // characters
+	mostPath = 512  // of a user or role, with both of its slashes
+)
+
+// pathOf returns the path that stands in the ARN of a user or role.
+func pathOf(arn string) string {
+	_, path, _ := strings.Cut(arn, "/")
+	return "/" + path[:strings.LastIndex(path, "/")+1]
+}
 
 // readerOf returns the ARN and the account of a reader, or what is wrong. An
 // account id is the account's own ARN.
@@ -64,6 +72,8 @@ func readerOf(text, partition string) (arn, account, problem string) {
 		return "", "", notReader(text, partition)
 	case m[1] != partition:
 		return "", "", "is of another partition than the stack; write arn:" + partition + ":iam::…"
+	case len(pathOf(text)) > mostPath:
+		return "", "", fmt.Sprintf("has a path of %d characters, and no user or role has one of more than %d; write its own ARN", len(pathOf(text)), mostPath)
 	}
 	return text, m[2], ""
 }

@@ -27,7 +27,9 @@ func TestReadersAreARNs(t *testing.T) {
 		with(`"SecretKmsKeyId": "alias/k", "SecretReaders": "` + role + `"`):                                                 {role},
 		with(`"SecretKmsKeyId": "arn:aws:kms:eu-west-1:210987654321:alias/k", "SecretReaders": "` + role + `", "Serial": 1`): {role},
 	} {
-		got, err := spec.Parse(properties(t, text), rules(t))
+		given := rules(t)
+		given.SecretKMSKeys = []string{"*"}
+		got, err := spec.Parse(properties(t, text), given)
 		if diff := cmp.Diff(want, got.Readers); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", text, err, diff)
 		}
@@ -40,12 +42,16 @@ func TestReadersAreARNs(t *testing.T) {
 }
 
 func TestLongReaders(t *testing.T) {
-	// AWS's longest, and one more.
-	longest := "arn:aws:iam::123456789012:role/" + strings.Repeat("a", 2048-len("arn:aws:iam::123456789012:role/")-len("/Reader")) + "/Reader"
-	if found := problems(t, with(fmt.Sprintf(`"SecretReaders": [%q]`, longest)), rules(t)); found != nil {
-		t.Errorf("%d characters: %v", len(longest), found)
+	// IAM's longest path and name, and one more of each.
+	reader := func(path, name int) string {
+		return with(fmt.Sprintf(`"SecretReaders": ["arn:aws:iam::123456789012:role/%s/%s"]`, strings.Repeat("a", path-2), strings.Repeat("n", name)))
 	}
-	only(t, with(fmt.Sprintf(`"SecretReaders": [%q]`, strings.Replace(longest, "a/", "aa/", 1))), "SecretReaders[0]", "is longer than an ARN can be (2048 characters)", rules(t))
+	if found := problems(t, reader(512, 64), rules(t)); found != nil {
+		t.Error(found)
+	}
+	only(t, reader(513, 64), "SecretReaders[0]", "has a path of 513 characters, and no user or role has one of more than 512", rules(t))
+	only(t, reader(512, 65), "SecretReaders[0]", "is not an account, a user or a role", rules(t))
+	only(t, reader(1<<20, 64), "SecretReaders[0]", "is longer than an ARN can be (2048 characters)", rules(t))
 }
 
 func TestAllowedReaders(t *testing.T) {

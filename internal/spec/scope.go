@@ -93,6 +93,9 @@ func notAccount(text string) string {
 func (r *reader) expiresAt() time.Time {
 	text, given := r.written("ExpiresAt")
 	if !given {
+		if !r.refused("ExpiresAt") {
+			r.limitExpiry("", time.Time{})
+		}
 		return time.Time{}
 	}
 	at, problem := parseMoment(text)
@@ -101,8 +104,10 @@ func (r *reader) expiresAt() time.Time {
 		r.wrong("ExpiresAt", text, "%s", problem)
 	case at.Year() < 1970 || at.Year() > 9999:
 		r.wrong("ExpiresAt", text, "is not in the years 1970 to 9999; write the moment at which access ends")
-	case !r.rules.Now.IsZero() && !at.After(r.rules.Now):
+	case !r.rules.Update && !r.rules.Now.IsZero() && !at.After(r.rules.Now):
 		r.wrong("ExpiresAt", text, "is in the past; write a later time")
+	default:
+		r.limitExpiry(text, at)
 	}
 	return at
 }

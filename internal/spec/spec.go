@@ -31,18 +31,18 @@ type Spec struct {
 	Tags       map[string]string // the stack owner's own, at most MaxTags
 	Verify     bool
 	// NotAllowed is what an Update declares and the provider's owner does not
-	// allow. The plan refuses what of it would be added. It takes what stands
-	// already: what was in force before the owner narrowed a list must be in reach
+	// allow, see Limits. The plan refuses what of it would be added. It takes what
+	// stands already: what was in force before the owner set a limit must be in reach
 	// of a rollback.
 	NotAllowed []NotAllowed
 }
 
-// NotAllowed is a place or a reader that is not in the provider's lists. One of
-// Place and Reader is set, as it stands in Scope.Places (unless it lies within
-// another place) or in Readers.
+// NotAllowed is the value of a property that the provider's owner does not allow.
 type NotAllowed struct {
-	Place   access.Place
-	Reader  string
+	Property string // "Buckets", without an index
+	// Value is what a Spec holds: a place, the ARN of a reader, a time as RFC 3339, a
+	// range of addresses, a KMS key as written; empty: the property is missing.
+	Value   string
 	Problem string // the complete sentence, as a Create is refused with
 }
 
@@ -52,21 +52,18 @@ const MaxTags = 40
 
 // Rules are what the properties are judged by, beside themselves.
 type Rules struct {
-	Owner          name.Owner
-	AllowedBuckets []string // patterns with *, empty: any bucket
-	// AllowedReaders are account ids, each for all in it, and patterns of ARNs
-	// with *; empty: anyone.
-	AllowedReaders []string
+	Owner name.Owner
+	Limits
 	// Account is where the secret is: the provider's; empty: the stack's own.
 	Account string
 	// Rotates says that the provider has a function that rotates.
 	Rotates bool
-	// Update says that what the two lists do not allow is not refused, but told in
-	// Spec.NotAllowed, and that a short ServiceTimeout is taken: no rollback may
-	// fail for what stands.
+	// Update says that what the Limits do not allow is not refused, but told in
+	// Spec.NotAllowed; and that an ExpiresAt that is past, which ends access at once,
+	// and a short ServiceTimeout are taken: no rollback may fail for what stands.
 	Update bool
-	// Now is the time of a Create, which takes no ExpiresAt that is past; zero:
-	// any goes, for in an Update a past one ends access at once.
+	// Now is the time of the event, by which ExpiresAt is judged; zero: any goes
+	// that is a time.
 	Now time.Time
 }
 
