@@ -25,26 +25,41 @@ import (
 	"cloney-s3-credentials/internal/reply"
 	"cloney-s3-credentials/internal/resource"
 	"cloney-s3-credentials/internal/secrets"
-	"cloney-s3-credentials/internal/spec"
 	"cloney-s3-credentials/internal/users"
 )
 
 func main() {
 	log := slog.New(lambdacontext.NewLogHandler())
-	cfg, err := edge.Config(context.Background())
+	handle, err := start(log)
 	if err != nil {
 		// Nothing but a malformed environment does this.
 		log.Error("the provider cannot start", "error", err.Error())
 		os.Exit(1)
 	}
-	lambda.Start(serve(cfg, log))
+	lambda.Start(handle)
+}
+
+func start(log *slog.Logger) (func(context.Context, json.RawMessage) error, error) {
+	cfg, err := edge.Config(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	env, err := read(os.LookupEnv)
+	if err != nil {
+		// While CloudFormation updates the function, new code may see the former
+		// environment for some seconds. A stack that is told fails at once; one that
+		// is not told waits for an hour.
+		log.Error("the provider gives nothing", "error", err.Error())
+		env.closed = &resource.Closed{Problem: err}
+	}
+	return serve(cfg, env, log), nil
 }
 
 // serve answers events, and leaves no key behind in the memory of a function
 // that stays warm: what held one is out of reach, and its memory is given back.
-func serve(cfg aws.Config, log *slog.Logger) func(context.Context, json.RawMessage) error {
+func serve(cfg aws.Config, env environment, log *slog.Logger) func(context.Context, json.RawMessage) error {
 	cfg, closeAll := edge.Closing(cfg)
-	handler := assemble(cfg, log)
+	handler := assemble(cfg, env, log)
 	return func(ctx context.Context, raw json.RawMessage) error {
 		defer func() {
 			closeAll()
@@ -56,37 +71,37 @@ func serve(cfg aws.Config, log *slog.Logger) func(context.Context, json.RawMessa
 	}
 }
 
-func assemble(cfg aws.Config, log *slog.Logger) *resource.Handler {
+func assemble(cfg aws.Config, env environment, log *slog.Logger) *resource.Handler {
 	log = slog.New(metric.Warning(log.Handler()))
 	iam := users.New(cfg, users.Options{
 		Path:     name.Path(cfg.Region),
-		Boundary: os.Getenv("PERMISSIONS_BOUNDARY_ARN"),
+		Boundary: env.boundary,
 		Account:  edge.Account(cfg),
 	})
-	rotator := os.Getenv("ROTATION_FUNCTION_ARN")
-	kept := secrets.New(cfg, secrets.Options{Rotator: rotator})
+	kept := secrets.New(cfg, secrets.Options{Rotator: env.rotator})
 	provisioner := &provision.Provisioner{
 		Users: iam, Keys: iam, Policies: iam, Attachments: iam,
 		Secrets: kept, Keeping: kept, Versions: kept, Readers: kept, Rotations: kept,
-		Prober: probe.New(cfg, log), Log: log, Role: os.Getenv("PROVIDER_ROLE_ARN"),
+		Prober: probe.New(cfg, log, probe.Options{SourceCIDRs: len(env.limits.SourceCIDRs) > 0}), Log: log, Role: env.role,
 	}
 	watch := guard.Guard{Users: iam}
-	if os.Getenv("AWS_ENDPOINT_URL") != "" {
+	if env.local {
 		// A local AWS answers at once, and a local run has no queue.
 		provisioner.Lease, provisioner.InFlight, provisioner.Queue = time.Second, 4*time.Second, 5*time.Second
 		watch.Settle = time.Second
 	}
 	return &resource.Handler{
-		Provisioner:    provisioner,
-		Guard:          watch,
-		Sender:         reply.New(),
-		Log:            log,
-		AllowedBuckets: spec.Patterns(os.Getenv("ALLOWED_BUCKETS")),
-		AllowedReaders: spec.Patterns(os.Getenv("ALLOWED_READERS")),
-		Rotates:        rotator != "",
-		ResponseHosts:  spec.Patterns(os.Getenv("RESPONSE_HOSTS")),
-		Home:           resource.Home{Region: cfg.Region, Accounts: spec.Patterns(os.Getenv("STACK_ACCOUNTS"))},
-		LogStream:      lambdacontext.LogStreamName,
-		Metrics:        &metric.Sink{Function: lambdacontext.FunctionName, Out: os.Stdout},
+		Provisioner:   provisioner,
+		Guard:         watch,
+		Sender:        reply.New(),
+		Log:           log,
+		Limits:        env.limits,
+		Rotates:       env.rotator != "",
+		ResponseHosts: env.responseHosts,
+		RefuseUnbound: env.refuseUnbound,
+		Home:          resource.Home{Region: cfg.Region, Accounts: env.accounts},
+		Closed:        env.closed,
+		LogStream:     lambdacontext.LogStreamName,
+		Metrics:       &metric.Sink{Function: lambdacontext.FunctionName, Out: os.Stdout},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -138,7 +139,11 @@ func TestNothingHoldsAKeyAfterTheCall(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_IAM", "http://iam.test")
 	t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secrets.test")
 	cfg, _ := new(edgetest.AWS).OverWire(t, aws)
-	handle := serve(cfg, slog.New(slog.DiscardHandler))
+	env, err := read(os.LookupEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handle := serve(cfg, env, slog.New(slog.DiscardHandler))
 	event := fmt.Sprintf(`{"RequestType": "Create", "RequestId": "r", "ResponseURL": "%s/answer?X-Amz-Signature=1", "LogicalResourceId": "L",
 		"StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/s/51af3dc0-da77-11e4-872e-1234567db123", "ResourceType": "Custom::CloneyS3Credentials",
 		"ResourceProperties": {"Access": "Source", "Buckets": ["one"], "UserName": "u"}}`, cloudFormation.URL)

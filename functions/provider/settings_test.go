@@ -1,46 +1,182 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
+	"maps"
+	"net/http"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
+	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge/edgetest"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/provision"
+	"cloney-s3-credentials/internal/resource"
+	"cloney-s3-credentials/internal/spec"
 )
 
-// What the owner of the provider's stack allows arrives where it is asked: a
-// variable of another name than template.yaml's would allow anything.
-func TestTheTemplatesSettingsArrive(t *testing.T) {
+// given is an environment of what the template sets, with values that tell each
+// variable from the others.
+func given() map[string]string {
+	return map[string]string{
+		"PERMISSIONS_BOUNDARY_ARN": "the-boundary", "ROTATION_FUNCTION_ARN": "the-rotator", "PROVIDER_ROLE_ARN": "the-role",
+		"ALLOWED_BUCKETS": "allowed-*,b", "CLOSED_BUCKETS": "cdk-*, none,cf-*", "ALLOWED_READERS": "none", "STACK_ACCOUNTS": "123456789012,", "SECRET_KMS_KEYS": "arn:k*",
+		"SOURCE_CIDRS": "203.0.113.0/24", "MAX_DAYS": "90", "REQUIRE_SECRET_KMS_KEY": "true", "UNBOUND_EVENTS": "Refuse",
+		"RESPONSE_HOSTS": "", "AWS_ENDPOINT_URL": "", "AWS_LAMBDA_FUNCTION_NAME": "cloney-s3-credentials",
+	}
+}
+
+// lookup reads such an environment.
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(variable string) (string, bool) {
+		value, set := env[variable]
+		return value, set
+	}
+}
+
+// variables are those that the template sets for the function.
+func variables(t *testing.T) []string {
+	t.Helper()
 	template, err := os.ReadFile("../../template.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, setting := range regexp.MustCompile(`(?m)^          ([A-Z_]+): `).FindAllSubmatch(template, -1) {
-		if variable := string(setting[1]); variable != "AWS_ENDPOINT_URL" {
-			t.Setenv(variable, "set-by-"+variable)
-		}
+	_, function, _ := strings.Cut(string(template), "\n  ProviderFunction:\n")
+	function, _, _ = strings.Cut(function, "\n  ProviderLogGroup:\n")
+	var names []string
+	for _, found := range regexp.MustCompile(`(?m)^          ([A-Z_]+): `).FindAllStringSubmatch(function, -1) {
+		names = append(names, found[1])
 	}
-	handler := assemble(aws.Config{Region: "eu-west-1"}, slog.New(slog.DiscardHandler))
-	provisioner := handler.Provisioner.(*provision.Provisioner)
-	got := slices.Concat(handler.AllowedBuckets, handler.AllowedReaders, handler.Home.Accounts, handler.ResponseHosts, []string{provisioner.Role})
-	want := []string{"set-by-ALLOWED_BUCKETS", "set-by-ALLOWED_READERS", "set-by-STACK_ACCOUNTS", "set-by-RESPONSE_HOSTS", "set-by-PROVIDER_ROLE_ARN"}
-	if diff := cmp.Diff(want, got); diff != "" {
+	return names
+}
+
+// What the template sets is what is read, and each of it arrives where it is asked: a
+// variable of another name would allow anything.
+func TestTheTemplatesSettingsArrive(t *testing.T) {
+	env := given()
+	delete(env, "AWS_LAMBDA_FUNCTION_NAME") // Lambda's own
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(env)), slices.Sorted(slices.Values(variables(t)))); diff != "" {
+		t.Errorf("what is read, and what the template sets:\n%s", diff)
+	}
+	env["RESPONSE_HOSTS"] = "responses"
+	e, err := read(lookup(env))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := assemble(aws.Config{Region: "eu-west-1"}, e, slog.New(slog.DiscardHandler))
+	want := spec.Limits{
+		AllowedBuckets: []string{"allowed-*", "b"}, ClosedBuckets: []string{"cdk-*", "cf-*"}, AllowedReaders: []string{"none"}, SecretKMSKeys: []string{"arn:k*"},
+		RequireSecretKMSKey: true, SourceCIDRs: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}, MaxDays: 90,
+	}
+	if diff := cmp.Diff(want, handler.Limits, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Error(diff)
 	}
-	if !handler.Rotates {
-		t.Error("ROTATION_FUNCTION_ARN does not arrive")
+	if diff := cmp.Diff(resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012"}}, handler.Home); diff != "" {
+		t.Error(diff)
+	}
+	if !handler.Rotates || !handler.RefuseUnbound || !slices.Equal(handler.ResponseHosts, []string{"responses"}) || handler.Provisioner.(*provision.Provisioner).Role != "the-role" || e.boundary != "the-boundary" || e.rotator != "the-rotator" {
+		t.Errorf("%+v, %+v", handler, e)
+	}
+}
+
+// On Lambda a variable that is missing is an error: it may be a limit of the owner's. So
+// is one that may not be empty, and one that cannot be read. Nothing is given then, and
+// what an event has to be bound to holds all the same.
+func TestTheFunctionGivesNothing(t *testing.T) {
+	if _, err := read(lookup(given())); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what, variable string, change func(map[string]string)) {
+		t.Helper()
+		env := given()
+		change(env)
+		e, err := read(lookup(env))
+		if err == nil || !strings.Contains(err.Error(), variable+" is ") || !e.refuseUnbound {
+			t.Errorf("%s: %v, %+v", what, err, e)
+		}
+	}
+	for _, variable := range variables(t) {
+		if variable != "AWS_ENDPOINT_URL" && variable != "RESPONSE_HOSTS" { // of local runs
+			refused("without "+variable, variable, func(env map[string]string) { delete(env, variable) })
+		}
+	}
+	for variable, values := range map[string][]string{
+		"PERMISSIONS_BOUNDARY_ARN": {""}, "ROTATION_FUNCTION_ARN": {""}, "PROVIDER_ROLE_ARN": {""},
+		// An empty one of these would allow all.
+		"ALLOWED_BUCKETS": {"", " ", ",", " , "}, "ALLOWED_READERS": {"", ","}, "STACK_ACCOUNTS": {"", ","},
+		"MAX_DAYS": {"", "-1", "90.5", "ninety", "36501"}, "SOURCE_CIDRS": {"x", "203.0.113.0/33", "", "10.0.0.0/8", "0.0.0.0/0"}, "SECRET_KMS_KEYS": {""}, "CLOSED_BUCKETS": {""},
+		"REQUIRE_SECRET_KMS_KEY": {"", "True", "1"}, "UNBOUND_EVENTS": {"", "refuse", "x"},
+	} {
+		for _, value := range values {
+			refused(variable+" of "+value, variable, func(env map[string]string) { env[variable] = value })
+		}
+	}
+	env := given()
+	env["CLOSED_BUCKETS"], env["SECRET_KMS_KEYS"], env["SOURCE_CIDRS"] = "none", "none", "any"
+	delete(env, "RESPONSE_HOSTS")
+	if e, err := read(lookup(env)); err != nil || len(e.limits.ClosedBuckets)+len(e.limits.SecretKMSKeys)+len(e.limits.SourceCIDRs)+len(e.responseHosts) > 0 {
+		t.Errorf("%v, %+v", err, e)
+	}
+}
+
+// A local run need not set anything. What it sets has to be right there too.
+func TestSettingsOfALocalRun(t *testing.T) {
+	for what, env := range map[string]map[string]string{
+		"nothing": {}, "no Lambda": {"MAX_DAYS": "", "UNBOUND_EVENTS": ""}, "a local AWS": {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_ENDPOINT_URL": "http://127.0.0.1:4599"},
+	} {
+		e, err := read(lookup(env))
+		if diff := cmp.Diff(spec.Limits{SecretKMSKeys: []string{"*"}}, e.limits); err != nil || diff != "" || e.refuseUnbound || e.local != (what == "a local AWS") {
+			t.Errorf("%s: %v, %+v, %s", what, err, e, diff)
+		}
+	}
+	if _, err := read(lookup(map[string]string{"MAX_DAYS": "x", "UNBOUND_EVENTS": "y"})); err == nil || !strings.Contains(err.Error(), "MAX_DAYS") || !strings.Contains(err.Error(), "UNBOUND_EVENTS") {
+		t.Error(err)
+	}
+}
+
+// Where the owner lets keys be used from some addresses alone, buckets are not asked:
+// they deny this function's own calls.
+func TestSourceCidrsAreForTheProofToo(t *testing.T) {
+	for cidrs, asked := range map[string]bool{"any": true, "203.0.113.0/24": false} {
+		synctest.Test(t, func(t *testing.T) {
+			env := given()
+			env["SOURCE_CIDRS"] = cidrs
+			e, err := read(lookup(env))
+			if err != nil {
+				t.Fatal(err)
+			}
+			buckets := 0
+			cfg, _ := new(edgetest.AWS).OverWire(t, http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost { // of STS
+					fmt.Fprint(to, edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/x</Arn>").Body)
+					return
+				}
+				buckets++
+				to.WriteHeader(http.StatusForbidden)
+			}))
+			prober := assemble(cfg, e, slog.New(slog.DiscardHandler)).Provisioner.(*provision.Provisioner).Prober
+			err = prober.Prove(t.Context(), access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("x")}, access.Scope{Source: true, Places: []access.Place{"data"}}, access.Subject{})
+			if (err != nil) != asked || asked != (buckets > 0) {
+				t.Errorf("SOURCE_CIDRS of %q: %v, and buckets were asked %d times", cidrs, err, buckets)
+			}
+			time.Sleep(2 * time.Minute) // idle connections end
+		})
 	}
 }
 
 // What is logged at level WARN is counted, whichever part of the provider says it.
 func TestWarningsAreCounted(t *testing.T) {
-	handler := assemble(aws.Config{Region: "eu-west-1"}, slog.New(slog.DiscardHandler))
+	handler := assemble(aws.Config{Region: "eu-west-1"}, environment{}, slog.New(slog.DiscardHandler))
 	ctx, tally := metric.Start(t.Context())
 	handler.Log.WarnContext(ctx, "x")
 	handler.Provisioner.(*provision.Provisioner).Log.WarnContext(ctx, "x")

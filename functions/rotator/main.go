@@ -9,11 +9,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -45,21 +43,22 @@ func main() {
 }
 
 func start(log *slog.Logger) (func(context.Context, json.RawMessage) error, error) {
+	env, err := read(os.LookupEnv)
+	if err != nil {
+		return nil, err
+	}
 	cfg, err := edge.Config(context.Background())
 	if err != nil {
 		return nil, err
 	}
-	return serve(cfg, log)
+	return serve(cfg, env, log), nil
 }
 
 // serve answers events, and leaves no key behind in the memory of a function
 // that stays warm: what held one is out of reach, and its memory is given back.
-func serve(cfg aws.Config, log *slog.Logger) (func(context.Context, json.RawMessage) error, error) {
+func serve(cfg aws.Config, env environment, log *slog.Logger) func(context.Context, json.RawMessage) error {
 	cfg, closeAll := edge.Closing(cfg)
-	h, err := assemble(cfg, log)
-	if err != nil {
-		return nil, err
-	}
+	h := assemble(cfg, env, log)
 	return func(ctx context.Context, raw json.RawMessage) error {
 		defer func() {
 			closeAll()
@@ -68,7 +67,7 @@ func serve(cfg aws.Config, log *slog.Logger) (func(context.Context, json.RawMess
 			debug.FreeOSMemory()
 		}()
 		return h.handle(ctx, raw)
-	}, nil
+	}
 }
 
 // handler is what the function's two callers ask for.
@@ -77,23 +76,18 @@ type handler struct {
 	sweeper *sweep.Sweeper
 }
 
-func assemble(cfg aws.Config, log *slog.Logger) (*handler, error) {
+func assemble(cfg aws.Config, env environment, log *slog.Logger) *handler {
 	log = slog.New(metric.Warning(log.Handler()))
-	days, err := strconv.Atoi(os.Getenv("KEY_AGE_DAYS"))
-	if err != nil || days < 1 {
-		return nil, fmt.Errorf("KEY_AGE_DAYS is %q and not a number of days", os.Getenv("KEY_AGE_DAYS"))
-	}
-	iam := users.New(cfg, users.Options{Path: name.Path(cfg.Region), Boundary: os.Getenv("PERMISSIONS_BOUNDARY_ARN"), Account: edge.Account(cfg)})
-	own := os.Getenv("ROTATION_FUNCTION_ARN")
-	kept := secrets.New(cfg, secrets.Options{Rotator: own})
-	tell := announce.New(cfg, os.Getenv("NOTICE_TOPIC_ARN"), log)
+	iam := users.New(cfg, users.Options{Path: name.Path(cfg.Region), Boundary: env.boundary, Account: edge.Account(cfg)})
+	kept := secrets.New(cfg, secrets.Options{Rotator: env.own})
+	tell := announce.New(cfg, env.topic, log)
 	metrics := &metric.Sink{Function: lambdacontext.FunctionName, Out: os.Stdout}
 	rotator := &rotation.Rotator{
 		Users: iam, Keys: iam, Policies: iam, Secrets: kept,
 		Versions: func(token access.Secret) rotation.Versions { return kept.WithRotationToken(token) },
-		Prober:   probe.New(cfg, log), Announcer: tell, Log: log, Function: own, Ended: metrics.Rotation,
+		Prober:   probe.New(cfg, log, probe.Options{SourceCIDRs: env.narrowed}), Announcer: tell, Log: log, Function: env.own, Ended: metrics.Rotation,
 	}
-	if os.Getenv("AWS_ENDPOINT_URL") != "" {
+	if env.local {
 		// A local AWS answers at once.
 		rotator.Lease, rotator.InFlight = time.Second, 4*time.Second
 	}
@@ -101,9 +95,9 @@ func assemble(cfg aws.Config, log *slog.Logger) (*handler, error) {
 		rotator: rotator,
 		sweeper: &sweep.Sweeper{
 			Users: iam, Policies: iam, Keys: iam, Secrets: kept, Stacks: stacks.New(cfg), Announcer: tell,
-			Log: log, Metrics: metrics, KeyAge: time.Duration(days) * 24 * time.Hour,
+			Log: log, Metrics: metrics, KeyAge: env.keyAge,
 		},
-	}, nil
+	}
 }
 
 // caller is what of an event says who invokes.

@@ -118,7 +118,6 @@ func (a *account) secrets(operation string, body []byte) edgetest.Answer {
 // After a step that made a key, nothing that the warm process can still reach holds its
 // secret half, nor the rotation's token. Neither is in the log.
 func TestNothingHoldsAKeyAfterTheStep(t *testing.T) {
-	setting(t)
 	tags := maps.Clone(owner)
 	tags["cloney:completed"] = "x"
 	aws := &account{userTags: tags, labels: []string{"AWSPENDING"}, seen: map[string]int{}}
@@ -127,10 +126,7 @@ func TestNothingHoldsAKeyAfterTheStep(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secrets.test")
 	cfg, _ := new(edgetest.AWS).OverWire(t, aws)
 	var log bytes.Buffer
-	handle, err := serve(cfg, slog.New(slog.NewTextHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	handle := serve(cfg, told(t), slog.New(slog.NewTextHandler(&log, nil)))
 	event := func() json.RawMessage {
 		return json.RawMessage(fmt.Sprintf(`{"Step": "createSecret", "SecretId": %q, "ClientRequestToken": %q, "RotationToken": %q}`, itsARN, version, rotationToken()))
 	}

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"maps"
+	"net/http"
 	"os"
 	"regexp"
 	"slices"
@@ -13,8 +16,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-cmp/cmp"
 
+	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/edge/edgetest"
 )
 
@@ -23,64 +27,131 @@ const (
 	topic = "arn:aws:sns:eu-west-1:123456789012:alarms"
 )
 
-// setting are what the template gives the rotator.
-func setting(t *testing.T) {
-	t.Helper()
-	for variable, value := range map[string]string{
+// given is an environment of what the template sets.
+func given() map[string]string {
+	return map[string]string{
 		"PERMISSIONS_BOUNDARY_ARN": "arn:aws:iam::123456789012:policy/boundary", "KEY_AGE_DAYS": "30", "NOTICE_TOPIC_ARN": topic, "ROTATION_FUNCTION_ARN": own,
-	} {
-		t.Setenv(variable, value)
+		"SOURCE_CIDRS": "any", "AWS_ENDPOINT_URL": "", "AWS_LAMBDA_FUNCTION_NAME": "cloney-s3-credentials-rotator",
 	}
+}
+
+// lookup reads such an environment.
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(variable string) (string, bool) {
+		value, set := env[variable]
+		return value, set
+	}
+}
+
+// told is what the template tells the rotator.
+func told(t *testing.T) environment {
+	t.Helper()
+	env, err := read(lookup(given()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
 }
 
 // assembled is the rotator with an AWS that answers so.
 func assembled(t *testing.T, cloud *edgetest.AWS, log *slog.Logger) *handler {
 	t.Helper()
-	setting(t)
-	h, err := assemble(cloud.Config(t), log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
+	return assemble(cloud.Config(t), told(t), log)
 }
 
-// What the template sets is what is read: a variable of another name would leave the
-// topic out, or judge no boundary.
-func TestTheTemplateSetsWhatIsRead(t *testing.T) {
+// variables are those that the template sets for the function.
+func variables(t *testing.T) []string {
+	t.Helper()
 	template, err := os.ReadFile("../../template.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rotator, _ := strings.Cut(string(template), "\n  RotatorFunction:\n")
 	rotator, _, _ = strings.Cut(rotator, "\n  RotatorLogGroup:\n")
-	source, err := os.ReadFile("main.go")
-	if err != nil {
-		t.Fatal(err)
+	var names []string
+	for _, found := range regexp.MustCompile(`(?m)^          ([A-Z_]+): `).FindAllStringSubmatch(rotator, -1) {
+		names = append(names, found[1])
 	}
-	names := func(text, pattern string) (found []string) {
-		for _, match := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
-			found = append(found, match[1])
-		}
-		slices.Sort(found)
-		return slices.Compact(found)
+	return names
+}
+
+// What the template sets is what is read: a variable of another name would leave the
+// topic out, or judge no boundary.
+func TestTheSettingsArrive(t *testing.T) {
+	env := given()
+	delete(env, "AWS_LAMBDA_FUNCTION_NAME") // Lambda's own
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(env)), slices.Sorted(slices.Values(variables(t)))); diff != "" {
+		t.Errorf("what is read, and what the template sets:\n%s", diff)
 	}
-	set, read := names(rotator, `(?m)^          ([A-Z_]+): `), names(string(source), `Getenv\("([A-Z_]+)"\)`)
-	// The SDK reads it too.
-	if read = append(read, "AWS_ENDPOINT_URL"); !slices.Equal(set, slices.Compact(slices.Sorted(slices.Values(read)))) {
-		t.Errorf("the template sets %v, and %v are read", set, read)
+	want := environment{boundary: "arn:aws:iam::123456789012:policy/boundary", own: own, topic: topic, keyAge: 30 * 24 * time.Hour}
+	if got := told(t); got != want {
+		t.Errorf("%+v", got)
+	}
+	if h := assembled(t, &edgetest.AWS{}, slog.New(slog.DiscardHandler)); h.sweeper.KeyAge != 30*24*time.Hour || h.rotator.Function != own {
+		t.Errorf("%+v", h)
+	}
+	env["SOURCE_CIDRS"] = "203.0.113.0/24,2001:db8::/32"
+	if got, err := read(lookup(env)); err != nil || !got.narrowed {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
 
-func TestTheSettingsArrive(t *testing.T) {
-	h := assembled(t, &edgetest.AWS{}, slog.New(slog.DiscardHandler))
-	if h.sweeper.KeyAge != 30*24*time.Hour {
-		t.Errorf("a key is old after %v", h.sweeper.KeyAge)
-	}
-	for _, days := range []string{"", "0", "-1", "ninety"} {
-		t.Setenv("KEY_AGE_DAYS", days)
-		if _, err := assemble(aws.Config{Region: "eu-west-1"}, slog.New(slog.DiscardHandler)); err == nil {
-			t.Errorf("KEY_AGE_DAYS of %q is taken", days)
+// On Lambda a variable that is missing stops the function, and so does one that cannot
+// be read.
+func TestTheFunctionDoesNotStart(t *testing.T) {
+	refused := func(what, variable string, change func(map[string]string)) {
+		t.Helper()
+		env := given()
+		change(env)
+		if _, err := read(lookup(env)); err == nil || !strings.Contains(err.Error(), variable+" is ") {
+			t.Errorf("%s: %v", what, err)
 		}
+	}
+	for _, variable := range variables(t) {
+		if variable != "AWS_ENDPOINT_URL" { // the SDK's
+			refused("without "+variable, variable, func(env map[string]string) { delete(env, variable) })
+		}
+	}
+	for variable, values := range map[string][]string{
+		"PERMISSIONS_BOUNDARY_ARN": {""}, "ROTATION_FUNCTION_ARN": {""}, "KEY_AGE_DAYS": {"", "0", "-1", "ninety", "36501"}, "SOURCE_CIDRS": {"x"},
+	} {
+		for _, value := range values {
+			refused(variable+" of "+value, variable, func(env map[string]string) { env[variable] = value })
+		}
+	}
+	// Of a local run, only what it sets has to be right.
+	if _, err := read(lookup(map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_ENDPOINT_URL": "http://127.0.0.1:4599", "KEY_AGE_DAYS": "90"})); err != nil {
+		t.Error(err)
+	}
+}
+
+// Where the owner lets keys be used from some addresses alone, buckets are not asked:
+// they deny this function's own calls.
+func TestSourceCidrsAreForTheProofToo(t *testing.T) {
+	for cidrs, asked := range map[string]bool{"any": true, "203.0.113.0/24": false} {
+		synctest.Test(t, func(t *testing.T) {
+			env := given()
+			env["SOURCE_CIDRS"] = cidrs
+			e, err := read(lookup(env))
+			if err != nil {
+				t.Fatal(err)
+			}
+			buckets := 0
+			cfg, _ := new(edgetest.AWS).OverWire(t, http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost { // of STS
+					fmt.Fprint(to, edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/x</Arn>").Body)
+					return
+				}
+				buckets++
+				to.WriteHeader(http.StatusForbidden)
+			}))
+			prober := assemble(cfg, e, slog.New(slog.DiscardHandler)).rotator.Prober
+			err = prober.Prove(t.Context(), access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("x")}, access.Scope{Source: true, Places: []access.Place{"data"}}, access.Subject{})
+			if (err != nil) != asked || asked != (buckets > 0) {
+				t.Errorf("SOURCE_CIDRS of %q: %v, and buckets were asked %d times", cidrs, err, buckets)
+			}
+			time.Sleep(2 * time.Minute) // idle connections end
+		})
 	}
 }
 

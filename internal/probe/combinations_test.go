@@ -82,7 +82,7 @@ func lookAt(t *testing.T, w *world, scope access.Scope, subject access.Subject) 
 		cfg.BaseEndpoint = aws.String("http://aws.test")
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
-		if err := probe.New(cfg, slog.New(slog.NewTextHandler(&lines, nil))).Prove(ctx, key(), scope, subject); err != nil {
+		if err := probe.New(cfg, slog.New(slog.NewTextHandler(&lines, nil)), probe.Options{}).Prove(ctx, key(), scope, subject); err != nil {
 			reason = err.Error()
 		}
 		log = lines.String()
@@ -248,7 +248,7 @@ a service control policy of your organization denies it;
 a resource control policy denies it, of the organization that the bucket's account is in; 
 ask those who run the organization which condition is not met (often region, network or encryption), and meet it; if only the network of the provider's function does not meet it, set Verify: false
 the policy of the VPC endpoint that the provider's function goes through denies it; ask the provider's owner to allow the bucket there
-the user's permissions boundary denies it; ask the provider's owner to add the bucket to AllowedBuckets of the provider's stack, or to the policy that UserPermissionsBoundary names there
+the user's permissions boundary denies it. One of these parameters of the provider's stack does it: AllowedBuckets lacks the bucket, ClosedBuckets closes it, BucketAccounts or BucketOrganizationId leaves out the account that the bucket is in, or the policy that UserPermissionsBoundary names denies it. Ask the provider's owner which it is, and use another bucket if it is closed
 the bucket encrypts with a KMS key that KmsKeyArns does not name; add arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab
 the KMS key that the bucket encrypts with is closed to the user; let the key's own policy allow this account kms:GenerateDataKey and kms:Decrypt, and see that the key still exists, in the bucket's region
 S3 cannot use the KMS key that the bucket encrypts with: 

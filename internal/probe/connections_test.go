@@ -28,7 +28,7 @@ func TestConnectionsAreFewAndClosed(t *testing.T) {
 		}
 		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
 		for range 5 {
-			if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key, scope, access.Subject{}); err != nil {
+			if err := probe.New(cfg, slog.New(slog.DiscardHandler), probe.Options{}).Prove(t.Context(), key, scope, access.Subject{}); err != nil {
 				t.Fatal(err)
 			}
 			if opened, _ := wire.Connections(); opened < 2 || opened > 10 {
@@ -103,7 +103,7 @@ func TestEveryAnswerIsClosed(t *testing.T) {
 		cfg.HTTPClient = client
 		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
 		scope := access.Scope{Source: true, Places: []access.Place{"bucket"}}
-		if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key, scope, access.Subject{}); err != nil || client.open != 0 {
+		if err := probe.New(cfg, slog.New(slog.DiscardHandler), probe.Options{}).Prove(t.Context(), key, scope, access.Subject{}); err != nil || client.open != 0 {
 			t.Errorf("%v, %d answers are left open", err, client.open)
 		}
 	})

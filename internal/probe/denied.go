@@ -26,7 +26,7 @@ func whyDenied(o obstacle, p *place, scope access.Scope) string {
 	case endpoint:
 		return "the policy of the VPC endpoint that the provider's function goes through denies it; ask the provider's owner to allow the bucket there"
 	case boundary:
-		return "the user's permissions boundary denies it; ask the provider's owner to add the bucket to AllowedBuckets of the provider's stack, or to the policy that UserPermissionsBoundary names there"
+		return "the user's permissions boundary denies it. One of these parameters of the provider's stack does it: AllowedBuckets lacks the bucket, ClosedBuckets closes it, BucketAccounts or BucketOrganizationId leaves out the account that the bucket is in, or the policy that UserPermissionsBoundary names denies it. Ask the provider's owner which it is, and use another bucket if it is closed"
 	case userDenies:
 		return "somebody put a Deny on the user or on a group of it, perhaps to stop this key: ask who"
 	case bucketDenies:

@@ -46,6 +46,8 @@ type cloud struct {
 	unpaid bool
 	// subject is whose key is proven.
 	subject access.Subject
+	// options are what the provider's owner has set.
+	options probe.Options
 
 	log    strings.Builder
 	mu     sync.Mutex
@@ -185,7 +187,7 @@ func (a *answer) response(r *http.Request) *http.Response {
 
 // prober is a Prober that asks the cloud, and logs to it.
 func prober(c *cloud) *probe.Prober {
-	return probe.New(config(c), slog.New(slog.NewTextHandler(&c.log, nil)))
+	return probe.New(config(c), slog.New(slog.NewTextHandler(&c.log, nil)), c.options)
 }
 
 // config is the function's own configuration. Its credentials are never used.

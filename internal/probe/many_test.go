@@ -58,7 +58,7 @@ func TestTwoHundredSlowBuckets(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), until)
 			defer cancel()
 			began := time.Now()
-			err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(ctx, key(), access.Scope{Source: true, Places: named(200, "bucket-%03d")}, access.Subject{})
+			err := probe.New(cfg, slog.New(slog.DiscardHandler), probe.Options{}).Prove(ctx, key(), access.Scope{Source: true, Places: named(200, "bucket-%03d")}, access.Subject{})
 			var answered int
 			_, _ = fmt.Sscanf(fmt.Sprint(err), "%d of 200 buckets answered, then the function's time was up; try again", &answered)
 			if took := time.Since(began); took > until || (err == nil) != enough || err != nil && answered < 40 {
@@ -136,7 +136,13 @@ func TestExpectedDenials(t *testing.T) {
 			t.Errorf("told long before: %s", fake.log.String())
 		}
 	}
-	fake := cloud{say: func(string, string, int) *answer { return unknownKey() }}
+	// The owner may expect them of every user.
+	var fake cloud
+	fake.options.SourceCIDRs = true
+	if _, err := prove(t, &fake, both); err != nil || len(fake.calls) > 3 || strings.Count(fake.log.String(), "level=WARN") != 1 || !strings.Contains(fake.log.String(), "has set SourceCidrs") {
+		t.Errorf("SourceCidrs: %v, %v\n%s", err, fake.calls, fake.log.String())
+	}
+	fake = cloud{say: func(string, string, int) *answer { return unknownKey() }}
 	scope := both
 	scope.SourceIPs = []string{"192.0.2.1"}
 	if _, err := prove(t, &fake, scope); err == nil {
@@ -203,7 +209,7 @@ func TestTheOwnerIsAskedFor(t *testing.T) {
 	scope.Owner = "210987654321"
 	synctest.Test(t, func(t *testing.T) {
 		cfg, _ := new(edgetest.AWS).OverWire(t, aws)
-		if err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key(), scope, access.Subject{}); err != nil {
+		if err := probe.New(cfg, slog.New(slog.DiscardHandler), probe.Options{}).Prove(t.Context(), key(), scope, access.Subject{}); err != nil {
 			t.Error(err)
 		}
 		time.Sleep(2 * time.Minute)

@@ -414,7 +414,7 @@ func TestANameThatARegionDoesNotTake(t *testing.T) {
 				}
 				return nil
 			}}}
-			err := probe.New(cfg, slog.New(slog.DiscardHandler)).Prove(t.Context(), key(), access.Scope{Source: true, Places: []access.Place{access.Place(c.bucket)}}, access.Subject{})
+			err := probe.New(cfg, slog.New(slog.DiscardHandler), probe.Options{}).Prove(t.Context(), key(), access.Scope{Source: true, Places: []access.Place{access.Place(c.bucket)}}, access.Subject{})
 			if (err == nil) != (c.reason == "") || err != nil && !strings.Contains(err.Error(), c.reason) || (asked["us-east-1"] > 0) != c.asks || c.home != "us-east-1" && asked["us-east-1"] > 5 {
 				t.Errorf("%s: %v, asked %v", label, err, asked)
 			}

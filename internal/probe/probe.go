@@ -46,13 +46,23 @@ const (
 
 // Prober proves keys.
 type Prober struct {
-	cfg aws.Config
-	log *slog.Logger
+	cfg     aws.Config
+	log     *slog.Logger
+	options Options
+}
+
+// Options are what the provider's owner has set.
+type Options struct {
+	// SourceCIDRs: users are let in from some addresses alone, see the template's
+	// SourceCidrs, and this function's own may be none of them.
+	SourceCIDRs bool
 }
 
 // New returns the edge. Of the configuration it uses the region, the endpoint
 // and the HTTP client, never the credentials.
-func New(cfg aws.Config, log *slog.Logger) *Prober { return &Prober{cfg: cfg, log: log} }
+func New(cfg aws.Config, log *slog.Logger, options Options) *Prober {
+	return &Prober{cfg: cfg, log: log, options: options}
+}
 
 // Prove returns nil once the key authenticates and every place answers as its
 // roles need, or an error that names each one that does not. It waits for at
@@ -73,7 +83,7 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 			p.log.WarnContext(ctx, "verification", "place", place, "outcome", "note", "note", "*, ? and ${ stand for themselves in a prefix, and match nothing else; check its spelling")
 		}
 	}
-	if why := unasked(scope, time.Now()); why != (note{}) {
+	if why := p.unasked(scope, time.Now()); why != (note{}) {
 		p.log.Log(ctx, why.level, "verification", "outcome", "authenticated", "note", why.text)
 		return nil
 	}
@@ -89,12 +99,14 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 
 // unasked says why buckets are not asked, which then have to deny: the key is
 // proven by authentication alone.
-func unasked(scope access.Scope, now time.Time) note {
+func (p *Prober) unasked(scope access.Scope, now time.Time) note {
 	switch {
 	case scope.Expired(now):
 		return note{slog.LevelInfo, "ExpiresAt has passed: buckets now deny the key, as they should, and were not asked"}
 	case len(scope.SourceIPs) > 0:
 		return note{slog.LevelWarn, "SourceIps is set: buckets may well deny this function's own calls, and were not asked; have the client try each of them"}
+	case p.options.SourceCIDRs:
+		return note{slog.LevelWarn, "the provider's owner has set SourceCidrs: the users' permissions boundary may well deny this function's own calls, so buckets were not asked; have the client try each of them"}
 	}
 	return note{}
 }

@@ -76,7 +76,7 @@ func play(t *testing.T, s situation) string {
 				defer cancel()
 				ctx = later
 			}
-			err = probe.New(cfg, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: timeless}))).Prove(ctx, key(), s.scope, access.Subject{MadeUp: !s.named})
+			err = probe.New(cfg, slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: timeless})), probe.Options{}).Prove(ctx, key(), s.scope, access.Subject{MadeUp: !s.named})
 			time.Sleep(2 * time.Minute) // idle connections end
 		})
 	})

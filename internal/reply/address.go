@@ -16,9 +16,15 @@ import (
 // more, because whoever made the event up reads it.
 var ErrAddress = errors.New("the ResponseURL is not one of CloudFormation's response buckets for this stack's region; nothing was done and nothing is sent")
 
+// ErrUnbound: the ResponseURL is of another event than the one that holds it.
+var ErrUnbound = errors.New("the ResponseURL is not that of the event's StackId, LogicalResourceId and RequestId; nothing was done and nothing is sent")
+
 // Address is a ResponseURL that may be answered. Like a secret it cannot print
 // itself: who has its query can answer in our place.
-type Address struct{ url url.URL }
+type Address struct {
+	url   url.URL
+	local bool // of a local run
+}
 
 func (Address) String() string   { return "[response url]" }
 func (Address) GoString() string { return "[response url]" }
@@ -32,16 +38,29 @@ func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address
 		return Address{}, ErrAddress
 	}
 	if local(parsed, extra) {
-		return Address{*parsed}, nil
+		return Address{*parsed, true}, nil
 	}
 	// Letter for letter, so that it does not matter how anyone reads a URL.
 	for _, host := range hosts(stack) {
 		if parsed.Host == host && strings.HasPrefix(responseURL, "https://"+host+"/") {
-			return Address{*parsed}, nil
+			return Address{*parsed, false}, nil
 		}
 	}
 	return Address{}, ErrAddress
 }
+
+// Bound reports whether the ResponseURL is of this very event: CloudFormation
+// names the object that it signs the URL for by the three ids. Who makes an event up
+// for another's stack, or changes what one says it is of, has no such URL. AWS shows
+// the form in its examples and promises it nowhere.
+// https://docs.aws.amazon.com/lambda/latest/dg/services-cloudformation.html
+func (a Address) Bound(stackID, logicalID, requestID string) bool {
+	return a.url.Path == "/"+stackID+"|"+logicalID+"|"+requestID
+}
+
+// Local reports whether the ResponseURL is of a local run, which names its objects as
+// it likes.
+func (a Address) Local() bool { return a.local }
 
 // validFor is how long CloudFormation signs a ResponseURL for.
 const validFor = 2 * time.Hour

@@ -24,6 +24,14 @@ type (
 	foreign   struct{ error }
 )
 
+// Closed says why the provider gives nothing: its environment is not as its template sets
+// it, so that a limit of its owner may be missing.
+type Closed struct{ Problem error }
+
+func (c *Closed) Error() string {
+	return c.Problem.Error() + ". Nothing was done; ask the owner of the provider's stack to deploy it with another MemorySize, which sets the whole environment anew, and try again"
+}
+
 // outcomes are told by package access; the first that fits counts.
 var outcomes = []struct {
 	outcome error
@@ -51,6 +59,8 @@ func cause(err error) metric.Cause {
 		return metric.Event
 	case is[foreign](err):
 		return metric.Account
+	case is[*Closed](err):
+		return metric.Settings
 	case is[spec.Problems](err), is[policy.TooManyError](err):
 		return metric.Properties
 	case is[plan.Refused](err):

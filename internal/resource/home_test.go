@@ -140,11 +140,23 @@ func TestWordsThatNoNameCouldBe(t *testing.T) {
 	}
 }
 
-// plainly checks that the log, read as text and read as JSON, is one printable
-// line of usual length. A tab or a quote is not the word's own.
+// plainly checks that each line of the log, read as text and read as JSON, is a
+// printable one of usual length: that of the event's end, and a warning before it if
+// the word makes the ResponseURL another event's.
 func plainly(t *testing.T, w *world, word string) {
 	t.Helper()
-	line := strings.TrimSuffix(w.log.String(), "\n")
+	lines := strings.Split(strings.TrimSuffix(w.log.String(), "\n"), "\n")
+	if len(lines) > 2 || len(lines) == 2 && !strings.Contains(lines[0], "the ResponseURL is not of this event") {
+		t.Errorf("%.40q: the log has %d lines: %.500q", word, len(lines), lines)
+	}
+	for _, line := range lines {
+		plainLine(t, line, word)
+	}
+}
+
+// plainLine checks one. A tab or a quote is not the word's own.
+func plainLine(t *testing.T, line, word string) {
+	t.Helper()
 	var read map[string]any
 	if err := json.Unmarshal([]byte(line), &read); err != nil || len(line) > 4096 {
 		t.Errorf("%.40q: %v: the log has %d bytes: %.300q", word, err, len(line), line)

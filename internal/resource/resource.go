@@ -46,21 +46,23 @@ type Guard interface {
 // Handler answers requests. Provisioner, Guard, Sender and Log are required;
 // without Metrics none are written.
 type Handler struct {
-	Provisioner    Provisioner
-	Guard          Guard
-	Sender         Sender
-	Log            *slog.Logger
-	AllowedBuckets []string // patterns, see spec.Rules; empty: any bucket
-	AllowedReaders []string // see spec.Rules; empty: anyone
-	Rotates        bool     // the provider has a function that rotates
-	ResponseHosts  []string // of local runs, see reply.ParseAddress
-	Home           Home     // whose events are served; zero: anyone's
-	LogStream      string   // named in answers, so that the log is found
-	Metrics        *metric.Sink
+	Provisioner   Provisioner
+	Guard         Guard
+	Sender        Sender
+	Log           *slog.Logger
+	Limits        spec.Limits // what the provider's owner allows and asks for
+	Rotates       bool        // the provider has a function that rotates
+	ResponseHosts []string    // of local runs, see reply.ParseAddress
+	RefuseUnbound bool        // events whose ResponseURL is not their own, see reply.Address.Bound
+	Home          Home        // whose events are served; zero: anyone's
+	Closed        *Closed     // why nothing is given; nil: it is
+	LogStream     string      // named in answers, so that the log is found
+	Metrics       *metric.Sink
 }
 
 // Handle answers one event. It returns an error, which makes Lambda count a
-// failure, only if no answer was accepted.
+// failure, only if no answer was accepted, or what should have been given was not
+// because the provider is Closed.
 func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	// Also where there is no answer to give, or none any more: Lambda's own handler
 	// would print what panicked.
@@ -76,10 +78,10 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	}()
 	started := time.Now()
 	ctx, tally := metric.Start(ctx)
-	r, err := h.receive(raw)
+	r, err := h.receive(ctx, raw)
 	if err != nil {
 		h.Log.ErrorContext(ctx, "event refused", "error", err.Error())
-		h.Metrics.Tell(metric.Told{Cause: metric.Unanswerable, Took: time.Since(started)})
+		h.Metrics.Tell(metric.Told{Cause: metric.Unanswerable, Took: time.Since(started), Counts: tally.Counts()})
 		return err
 	}
 	r.run = runOf(r, started)
@@ -94,12 +96,15 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	err = h.Sender.Send(sending, r.address, a.Response)
 	accepted = err == nil
 	h.record(ctx, r, a, tally.Counts(), time.Since(started), err)
+	if err == nil && a.cause == metric.Settings {
+		return h.Closed
+	}
 	return err
 }
 
 // receive decodes an event as far as it takes to know whether it can be
 // answered at all.
-func (h *Handler) receive(raw json.RawMessage) (request, error) {
+func (h *Handler) receive(ctx context.Context, raw json.RawMessage) (request, error) {
 	e, problems := decode(raw)
 	r := request{event: e}
 	stack, err := name.ParseStackID(e.StackID)
@@ -118,10 +123,28 @@ func (h *Handler) receive(raw json.RawMessage) (request, error) {
 	if r.address, err = reply.ParseAddress(e.ResponseURL, answerable, h.ResponseHosts); err != nil {
 		return request{}, together(problems, err)
 	}
+	if err := h.bound(ctx, r); err != nil {
+		return request{}, together(problems, err)
+	}
 	if problems != nil {
 		r.problems = problems
 	}
 	return r, nil
+}
+
+// bound counts and tells an event whose ResponseURL is not its own, and refuses it if
+// the provider's owner asks for that. Those of local runs need not be.
+func (h *Handler) bound(ctx context.Context, r request) error {
+	if r.address.Bound(r.StackID, r.LogicalResourceID, r.RequestID) || r.address.Local() && !h.RefuseUnbound {
+		return nil
+	}
+	metric.Unbound(ctx)
+	if h.RefuseUnbound {
+		return reply.ErrUnbound
+	}
+	h.Log.WarnContext(ctx, "the ResponseURL is not of this event, whose StackId, LogicalResourceId and RequestId CloudFormation would have put into its path: somebody may have made the event up",
+		"requestType", legible(string(r.RequestType)), "stack", legible(r.StackID), "logicalId", legible(r.LogicalResourceID))
+	return nil
 }
 
 // answer is a response, and what CloudFormation is not told.
@@ -253,6 +276,10 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	if err := together(r.problems, r.validate()); err != nil {
 		return nothing, malformed{fmt.Errorf("the event is malformed, and not as CloudFormation sends them: %w", err)}
 	}
+	// A Delete only takes, and needs no limit for that.
+	if h.Closed != nil && r.RequestType != Delete {
+		return nothing, h.Closed
+	}
 	if r.isGuard() {
 		return provision.Result{}, h.guard(ctx, r)
 	}
@@ -264,11 +291,10 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	if unserved != nil && r.RequestType == Create {
 		return nothing, foreign{unserved}
 	}
-	rules := spec.Rules{Owner: r.owner, AllowedBuckets: h.AllowedBuckets, AllowedReaders: h.AllowedReaders, Account: h.Home.account(), Rotates: h.Rotates}
-	if r.RequestType == Create {
-		rules.Now = r.run.Sent // every delivery of an event is judged alike
-	} else {
-		rules.Update = true
+	rules := spec.Rules{
+		Owner: r.owner, Limits: h.Limits, Account: h.Home.account(), Rotates: h.Rotates,
+		Update: r.RequestType == Update,
+		Now:    r.run.Sent, // every delivery of an event is judged alike
 	}
 	declared, err := spec.Parse(r.ResourceProperties, rules)
 	if err != nil && unserved != nil {

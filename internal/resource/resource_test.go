@@ -18,12 +18,13 @@ import (
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/reply"
 	"cloney-s3-credentials/internal/resource"
+	"cloney-s3-credentials/internal/spec"
 )
 
 const (
 	stackID     = "arn:aws:cloudformation:eu-west-1:123456789012:stack/migration/51af3dc0-da77-11e4-872e-1234567db123"
 	requestID   = "0c8ec1a3-1d8b-4a8a-b5c1-51f8c3a40cf5"
-	responseURL = "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com/arn%3Aaws%7CSource?X-Amz-Signature=5167a7"
+	responseURL = "https://cloudformation-custom-resource-response-euwest1.s3.eu-west-1.amazonaws.com/arn%3Aaws%3Acloudformation%3Aeu-west-1%3A123456789012%3Astack/migration/51af3dc0-da77-11e4-872e-1234567db123%7CSource%7C" + requestID + "?X-Amz-Signature=5167a7"
 	physicalID  = "migration-Source-4kqgyhwxv6wn"         // what a Create of this resource answers with
 	notCreated  = "not-created:" + physicalID             // where it has failed and made nothing
 	notFinished = "not-finished:1c19bb0b72:" + physicalID // where nobody knows what it has made
@@ -43,6 +44,8 @@ type world struct {
 	sent    []reply.Response // as CloudFormation reads them
 	log     bytes.Buffer
 	hosts   []string
+	refuse  bool // what is unbound
+	closed  *resource.Closed
 	allow   []string
 	readers []string
 	home    resource.Home
@@ -113,17 +116,18 @@ func stands(want plan.Desired) provision.Result {
 
 func (w *world) handle(ctx context.Context, raw []byte) error {
 	handler := resource.Handler{
-		Provisioner:    w,
-		Guard:          w,
-		Sender:         w,
-		Log:            slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		AllowedBuckets: w.allow,
-		AllowedReaders: w.readers,
-		ResponseHosts:  w.hosts,
-		Home:           w.home,
-		Metrics:        w.metrics,
-		LogStream:      logStream,
-		Rotates:        true,
+		Provisioner:   w,
+		Guard:         w,
+		Sender:        w,
+		Log:           slog.New(slog.NewJSONHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Limits:        spec.Limits{AllowedBuckets: w.allow, AllowedReaders: w.readers},
+		ResponseHosts: w.hosts,
+		RefuseUnbound: w.refuse,
+		Closed:        w.closed,
+		Home:          w.home,
+		Metrics:       w.metrics,
+		LogStream:     logStream,
+		Rotates:       true,
 	}
 	return handler.Handle(ctx, raw)
 }
