@@ -78,7 +78,8 @@ func (s seen) stands() error {
 		return failed("Update the stack with another Serial: it makes the user anew", "user %s, which secret %s belongs to, is gone", s.userName(), s.secret.Name)
 	case !s.owner.OwnsAs(s.user.Name, s.user.Tags):
 		return failed(change+"the update says what is wrong, or puts it right", "user %s does not carry the tags of the resource that secret %s belongs to", s.user.Name, s.secret.Name)
-	case !name.Finished(s.user.Tags):
+	// The event that sets a schedule has that tested before it notes that the user is finished.
+	case !name.Finished(s.user.Tags) && !s.alone():
 		return failed(change+"the update says what is wrong, or puts it right", "user %s was left half-made", s.user.Name)
 	case keyring.KeyID(s.current()) == "":
 		return failed("Update the stack with another Serial: it stores a key of the provider's own", "secret %s holds no key that this provider stored", s.secret.Name)
@@ -120,15 +121,21 @@ func (s seen) create() (deed, error) {
 	return d, nil
 }
 
-// test proves the rotation's key. Secrets Manager also asks for it alone, when a
+// alone reports whether testSecret is asked for alone, as Secrets Manager does when a
 // schedule is set: the version that it makes for that holds no key of its own.
+func (s seen) alone() bool {
+	keyID := keyring.KeyID(s.pending())
+	return s.step == TestSecret && (keyID == "" || keyID == keyring.KeyID(s.current()))
+}
+
+// test proves the rotation's key, if it has one.
 func (s seen) test() (deed, error) {
 	scope, err := s.scope()
 	if err != nil {
 		return deed{}, err
 	}
 	keyID := keyring.KeyID(s.pending())
-	if keyID == "" || keyID == keyring.KeyID(s.current()) {
+	if s.alone() {
 		if _, there := s.ring().Find(keyring.KeyID(s.current())); !there {
 			return deed{}, failed("Update the stack with another Serial: it makes a new key", "the current key of secret %s is gone", s.secret.Name)
 		}

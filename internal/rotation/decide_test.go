@@ -97,6 +97,7 @@ func TestDecisions(t *testing.T) {
 		{"testSecret, proven for something else", found(TestSecret, "A-30 P-0", stored, labelled(name.ProvenLabel("x"))), prove, ""},
 		{"testSecret, its key is gone", found(TestSecret, "A-30", stored), discard, ""},
 		{"testSecret alone, an empty version", found(TestSecret, "A-30", fresh), nothing, ""},
+		{"testSecret alone, while the event that sets the schedule is at work", found(TestSecret, "A-30", fresh, func(s *seen) { delete(s.user.Tags, name.TagCompleted) }), nothing, ""},
 		{"testSecret alone, the current version", found(TestSecret, "P-30", "2:P=current,pending"), nothing, ""},
 		{"finishSecret", found(FinishSecret, "A-30 P-0", stored, proven), promote, ""},
 		{"finishSecret, not proven", found(FinishSecret, "A-30 P-0", stored), promote, ""},
