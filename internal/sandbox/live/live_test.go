@@ -3,10 +3,12 @@
 //
 // With CLONEY_LIVE set it is the AWS account and region that the environment
 // names, in which the provider is deployed: what the other tests take from
-// AWS's pages is shown there, or not. It costs cents, takes about half an hour,
-// and makes two buckets and one stack, all called cloney-live-…, which it
-// removes. Without CLONEY_LIVE it is the sandbox, so that this very code is
-// known to work; what moto does not judge is left out there.
+// AWS's pages is shown there, or not: the lines that begin with SEEN say which. It
+// costs cents, takes about half an hour, and makes buckets, secrets, an access point,
+// two stacks and some change sets, all called cloney-live-…, which it removes. It puts
+// one event on the default event bus. Without CLONEY_LIVE it
+// is the sandbox, so that this very code is known to work; what moto does not judge
+// is left out there.
 package live_test
 
 import (
@@ -14,6 +16,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +28,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"cloney-s3-credentials/internal/sandbox"
+	"cloney-s3-credentials/internal/spec"
 )
 
 // real is whether AWS itself is asked.
@@ -36,6 +40,7 @@ type account struct {
 	config              aws.Config
 	source, destination string // buckets
 	stack               string
+	began               time.Time
 	made                map[output]bool  // all that the stack ever told
 	sandbox             *sandbox.Sandbox // nil: it is AWS
 }
@@ -62,6 +67,12 @@ func TestTheLifeOfCredentials(t *testing.T) {
 		{"the keys do what the guide says", false, func(t *testing.T) { a.uses(t, first) }},
 		{"a prefix ends where it ends", true, func(t *testing.T) { a.prefixed(t, first) }},
 		{"nothing gets past the boundary", true, func(t *testing.T) { a.bounded(t, first) }},
+		{"an object under a KMS key is read", false, func(t *testing.T) { a.readsEncrypted(t, first) }},
+		{"a session made from a key is worth nothing", true, func(t *testing.T) { a.sessions(t, first) }},
+		{"nobody encrypts by a key of his own", true, func(t *testing.T) { a.customerKeys(t, first) }},
+		{"an access point lets nobody in", true, func(t *testing.T) { a.accessPoints(t, first) }},
+		{"the boundary closes what deployments read", true, func(t *testing.T) { a.closed(t, first) }},
+		{"there is room for a quarantine policy", true, func(t *testing.T) { a.quarantined(t, first) }},
 		{"the provider's role is confined", true, a.confined},
 		{"a bucket more, the same keys", false, func(t *testing.T) {
 			now.sourceBuckets += "," + a.destination
@@ -113,6 +124,7 @@ func TestTheLifeOfCredentials(t *testing.T) {
 			a.uses(t, before)
 		}},
 		{"rotated by hand: a new key, the former one works", false, func(t *testing.T) { a.rotates(t, a.outputs(t)) }},
+		{"every event was bound to its ResponseURL", true, a.bound},
 		{"deleted: nothing is left", false, a.nothingLeft},
 	} {
 		if step.aws && !real {
@@ -126,24 +138,62 @@ func TestTheLifeOfCredentials(t *testing.T) {
 	}
 }
 
+// enter finds the account. Options are those of the sandbox.
+func enter(t *testing.T, options sandbox.Options) *account {
+	t.Helper()
+	ctx, a := ctxOf(t), &account{}
+	options.Root = root
+	var err error
+	if real {
+		a.config, err = config.LoadDefaultConfig(ctx)
+		must(t, err)
+	} else {
+		a.sandbox, err = sandbox.Start(ctx, options)
+		must(t, err)
+		t.Cleanup(func() { _ = a.sandbox.Close() })
+		a.config = a.sandbox.Config()
+	}
+	a.Stacks = sandbox.StacksOf(a.config)
+	return a
+}
+
+// id is part of the names of all that a test makes.
+func id() string { return strings.ToLower(rand.Text()[:10]) }
+
+// suits ends the test where the provider was deployed for others than this life: it
+// asks for new buckets, for readers in the account, and for keys that work from here.
+func (a *account) suits(t *testing.T) {
+	t.Helper()
+	given, err := a.Parameters(ctxOf(t), sandbox.ProviderStack)
+	must(t, err)
+	if !slices.ContainsFunc(spec.Patterns(given["AllowedBuckets"]), func(pattern string) bool { return spec.Match(pattern, a.source) }) {
+		t.Fatal("the provider's AllowedBuckets do not have cloney-live-*: add it for this test")
+	}
+	if given["AllowedReaders"] == "none" {
+		t.Fatal("the provider's AllowedReaders is none: put the account's id there for this test")
+	}
+	for name, value := range map[string]string{"MaxDays": "0", "SourceCidrs": "", "RequireSecretKmsKey": "false"} {
+		if given[name] != value {
+			t.Fatalf("the provider's %s is %q, and the stack of this test does not keep to it: give it its default for this test", name, given[name])
+		}
+	}
+}
+
 // open finds the account, and makes two buckets.
 func open(t *testing.T) *account {
 	t.Helper()
 	ctx := ctxOf(t)
-	id := strings.ToLower(rand.Text()[:10])
-	a := &account{stack: "cloney-live-" + id, source: "cloney-live-" + id + "-source", destination: "cloney-live-" + id + "-destination", made: map[output]bool{}}
+	a := enter(t, sandbox.Options{})
+	a.began = time.Now().UTC()
+	a.stack = "cloney-live-" + id()
+	a.source, a.destination, a.made = a.stack+"-source", a.stack+"-destination", map[output]bool{}
 	if real {
-		var err error
-		a.config, err = config.LoadDefaultConfig(ctx)
-		must(t, err)
+		a.suits(t)
 	} else {
-		s, err := sandbox.Start(ctx, sandbox.Options{Root: "../../.."})
-		must(t, err)
-		t.Cleanup(func() { _ = s.Close() })
-		must(t, s.MakeBuckets(ctx))
-		must(t, s.EnforceIAM(ctx, true))
-		must(t, s.DeployProvider(ctx))
-		a.config, a.sandbox = s.Config(), s
+		must(t, a.sandbox.MakeBuckets(ctx))
+		must(t, a.sandbox.EnforceIAM(ctx, true))
+		must(t, a.sandbox.DeployProvider(ctx, "AllowedReaders="+sandbox.Account))
+		a.config = a.sandbox.Config()
 	}
 	a.Stacks = sandbox.StacksOf(a.config)
 	client := a.s3(a.config)
