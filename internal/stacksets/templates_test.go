@@ -96,6 +96,7 @@ func TestCredentialsOfAllMembers(t *testing.T) {
 		"ServiceTimeout": 330.0,
 		"Access":         ref("Access"),
 		"BucketOwner":    ref("AWS::AccountId"),
+		"ExpiresAt":      map[string]any{"Fn::If": []any{"Expires", ref("ExpiresAt"), ref("AWS::NoValue")}},
 		"SecretName":     ref("SecretName"),
 		"SecretKmsKeyId": map[string]any{"Fn::Sub": "arn:${AWS::Partition}:kms:${AWS::Region}:${HubAccountId}:key/${HubKeyId}"},
 		"SecretReaders":  []any{ref("HubReaderArn")},
@@ -192,22 +193,34 @@ func TestTheSetOfProvidersAllowsOneReader(t *testing.T) {
 	}
 }
 
-// A set is given the parameters that its template has, and all that have no
-// default.
-func TestTheSetOfCredentialsIsGivenItsParameters(t *testing.T) {
-	given := map[string]bool{}
-	for _, p := range template(t, "organisation").Resources["CredentialsSet"].Properties["Parameters"].([]any) {
-		given[p.(map[string]any)["ParameterKey"].(string)] = true
+// A set is given parameters that its template has, and all of them that have no
+// default. A default that is passed on is the template's own: an owner's demand
+// must not be looser where a set brings it.
+func TestTheSetsAreGivenTheirParameters(t *testing.T) {
+	provider, err := confinement.ReadTemplate(root)
+	if err != nil {
+		t.Fatal(err)
 	}
-	parameters := template(t, "credentials").Parameters
-	for name := range given {
-		if _, known := parameters[name]; !known {
-			t.Errorf("%s is given, and the template has none", name)
+	sets := template(t, "organisation")
+	for set, of := range map[string]*confinement.Template{"ProviderSet": provider, "CredentialsSet": template(t, "credentials")} {
+		given := map[string]any{}
+		for _, p := range sets.Resources[set].Properties["Parameters"].([]any) {
+			p := p.(map[string]any)
+			given[p["ParameterKey"].(string)] = p["ParameterValue"]
 		}
-	}
-	for name, p := range parameters {
-		if p.Default == nil && !given[name] {
-			t.Errorf("%s is not given, and has no default", name)
+		for name, value := range given {
+			wanted, known := of.Parameters[name]
+			if !known {
+				t.Errorf("%s: %s is given, and the template has none", set, name)
+			}
+			if asked := sets.Parameters[name]; cmp.Equal(value, any(ref(name))) && asked.Default != nil && asked.Default != wanted.Default {
+				t.Errorf("%s: the default of %s is %v, and of the template %v", set, name, asked.Default, wanted.Default)
+			}
+		}
+		for name, p := range of.Parameters {
+			if _, is := given[name]; p.Default == nil && !is {
+				t.Errorf("%s: %s is not given, and has no default", set, name)
+			}
 		}
 	}
 }

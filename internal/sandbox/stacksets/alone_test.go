@@ -46,7 +46,7 @@ func onlyAWSShows(t *testing.T, l *life) {
 	a.deploy(t, aloneProvider)
 	a.deploy(t, aloneSource)
 	a.leaves(t)
-	t.Log("NOT SEEN: a custom execution role, and the management account")
+	t.Log("NOT SEEN: a custom execution role, the management account, and Invocation and RoleUse in a set: switch these on in the canary")
 }
 
 // begin makes the OU and the sets. The provider may use the bucket that a stack makes.

@@ -39,6 +39,7 @@ func codeElsewhere(t *testing.T, l *life) {
 			StackSetName: aws.String(set), CallAs: types.CallAsDelegatedAdmin, TemplateBody: &c.template, Capabilities: []types.Capability{types.CapabilityCapabilityIam},
 			PermissionModel: types.PermissionModelsServiceManaged, AutoDeployment: &types.AutoDeployment{Enabled: aws.Bool(false)},
 			Parameters: []types.Parameter{
+				{ParameterKey: aws.String("AllowedBuckets"), ParameterValue: aws.String("data-*")},
 				{ParameterKey: aws.String("CodeBucketPrefix"), ParameterValue: &c.prefix},
 				{ParameterKey: aws.String("Architecture"), ParameterValue: aws.String(sandbox.Arch())},
 			},

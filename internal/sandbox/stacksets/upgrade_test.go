@@ -112,7 +112,7 @@ func (l *life) revise(t *testing.T, revision string) {
 // The account that left gets a provider by SAM, and credentials from it.
 func deployBySAM(t *testing.T, l *life) {
 	region := regions[0]
-	must(t, l.DeployProviderIn(t.Context(), l.joiner, region))
+	must(t, l.DeployProviderIn(t.Context(), l.joiner, region, "AllowedBuckets=data-*"))
 	template := filepath.Join(t.TempDir(), "stack.yaml")
 	must(t, os.WriteFile(template, []byte(fmt.Sprintf(`Resources:
   Credentials:
@@ -127,7 +127,7 @@ func deployBySAM(t *testing.T, l *life) {
 func adopted(t *testing.T, l *life) {
 	l.mayReadCode(t, "arn:aws:iam::"+l.joiner+":role/OrganizationAccountAccessRole")
 	l.unchanged(t)
-	must(t, l.DeployProviderIn(t.Context(), l.joiner, regions[0]))
+	must(t, l.DeployProviderIn(t.Context(), l.joiner, regions[0], "AllowedBuckets=data-*"))
 	l.unchanged(t)
 	if now := l.events(t); now != l.sent {
 		t.Errorf("%d events were sent to resources", now-l.sent)
