@@ -35,8 +35,15 @@ STEP  := @internal/make/step
 # or test on the way.
 GOTESTSUM := .tools/bin/gotestsum
 TESTS := $(GOTESTSUM) --format-icons=text --hide-summary=skipped
-# Ends a test that hangs: ten times what a busy single core of a slow machine needs.
-HANGS := -timeout 2h
+# No vet: `make vet` does it once, before each set of tests it would be done again.
+# A test that hangs is ended after ten times what a busy core of a slow machine needs.
+GOTEST := -vet=off -timeout 2h
+# Go's programs collect their garbage a quarter as often: a fifth less work for the
+# cores. The one that needs most of all, staticcheck, has 1.7 GB then.
+export GOGC := 400
+# At its end a program under the race detector waits for a race that is still to be
+# told, by itself for a second: there are two dozen.
+export GORACE := atexit_sleep_ms=100
 
 # The Go that go.mod names, not whichever the machine has: an older one brings
 # its known vulnerabilities into the bootstrap.
@@ -71,23 +78,23 @@ test: ## everything that CI checks
 # only compute, nor for those that drive other processes. Of what SAMPLED play it
 # is shown some cases (accesstest.OneIn); all of them run without it.
 RACELESS := internal/(confinement|iamtest|keyring|order|plan|policy|release.*|sandbox.*|stacksets)$$
-SAMPLED  := internal/(probe|provision)$$
+SAMPLED  := internal/(probe|provision|sweep)$$
 races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
-	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(HANGS) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge
+	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(GOTEST) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge
 
 units: $(GOTESTSUM) oracle ## the tests of what only computes, and every case of what was sampled
-	$(STEP) units "Test without it what only computes, and every case" env $(SAME) $(TESTS) --format pkgname -- $(HANGS) $$(go list ./... | grep -E '$(RACELESS)|$(SAMPLED)' | grep -v /sandbox)
+	$(STEP) units "Test without it what only computes, and every case" env $(SAME) $(TESTS) --format pkgname -- $(GOTEST) $$(go list ./... | grep -E '$(RACELESS)|$(SAMPLED)' | grep -v /sandbox)
 
 e2e: $(GOTESTSUM) $(LOCAL)/template.yaml oracle ## the end-to-end tests, on the sandbox
-	$(STEP) e2e "Test end to end, on the sandbox" env $(SAME) $(TESTS) --format testname -- -count=1 $(HANGS) ./internal/sandbox/...
+	$(STEP) e2e "Test end to end, on the sandbox" env $(SAME) $(TESTS) --format testname -- -count=1 $(GOTEST) ./internal/sandbox/...
 
 # Beside `make test`, because MinIO takes minutes to compile where Go has not cached it.
 test-s3: $(GOTESTSUM) .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
-	$(STEP) test-s3 "Test the issued keys on a real S3" env $(SAME) $(TESTS) --format testname -- -tags=s3 -count=1 $(HANGS) ./internal/sandbox/minio
+	$(STEP) test-s3 "Test the issued keys on a real S3" env $(SAME) $(TESTS) --format testname -- -tags=s3 -count=1 $(GOTEST) ./internal/sandbox/minio
 
 # Beside `make test`, because it publishes: the functions are compiled for both processors.
 test-stacksets: $(GOTESTSUM) $(LOCAL)/template.yaml compile ## every command of docs/stacksets.md, in a local AWS with an organization
-	$(STEP) test-stacksets "Test every command of docs/stacksets.md" env $(TESTS) --format testname -- -tags=stacksets -count=1 $(HANGS) -v ./internal/sandbox/stacksets
+	$(STEP) test-stacksets "Test every command of docs/stacksets.md" env $(TESTS) --format testname -- -tags=stacksets -count=1 $(GOTEST) -v ./internal/sandbox/stacksets
 
 # With the credentials of an administrator, where the provider is deployed.
 live: $(TOOLS) ## the life of a migration's credentials in your own AWS account: what only AWS can show
@@ -105,7 +112,7 @@ live-stacksets: $(TOOLS) ## what only AWS can show of docs/stacksets.md, in your
 PLAYS  = 100000
 ONE_IN = 1
 faults: $(GOTESTSUM) ## a fault at every call of every event, pairs of them, and events that overlap
-	$(STEP) faults "Play a fault at every call" env $(SAME) $(TESTS) --format standard-verbose -- -count=1 $(HANGS) -run 'Fault|Plays' ./internal/faults -args -plays $(PLAYS) -one-in $(ONE_IN)
+	$(STEP) faults "Play a fault at every call" env $(SAME) $(TESTS) --format standard-verbose -- -count=1 $(GOTEST) -run 'Fault|Plays' ./internal/faults -args -plays $(PLAYS) -one-in $(ONE_IN)
 	@grep 'broken promises' .tools/log/faults.log
 
 costs: ## how many calls of AWS each event makes, and how many wait for each other
@@ -185,7 +192,7 @@ invoke: ## one EVENT, by `sam local invoke` in a container, with a running `make
 	@.tools/bin/invoke "$(EVENT)" $(SAM_FLAGS)
 
 test-sam-local: $(GOTESTSUM) build-container ## every event through the real SAM CLI and a real container engine
-	$(STEP) test-sam-local "Test every event by sam local invoke" env SAM_FLAGS="$(SAM_FLAGS)" $(SAME) $(TESTS) --format testname -- -tags=samlocal -count=1 $(HANGS) -v ./internal/sandbox/invoke
+	$(STEP) test-sam-local "Test every event by sam local invoke" env SAM_FLAGS="$(SAM_FLAGS)" $(SAME) $(TESTS) --format testname -- -tags=samlocal -count=1 $(GOTEST) -v ./internal/sandbox/invoke
 
 # What sam build and the commands compile, before SAM is there: it installs meanwhile.
 compile: export COMPILE := $(BUILD) go build -o .tools/bin/ ./functions/... && $(SAME) go build -o .tools/bin/ ./internal/sandbox/demo ./internal/sandbox/serve ./internal/sandbox/invoke

@@ -25,8 +25,13 @@ type key struct {
 	unnoticed []access.LastUse // calls that the record of its last use does not show yet
 }
 
-func (a *Account) keysOf(user string) []*key {
-	return slices.DeleteFunc(slices.Clone(a.keys), func(k *key) bool { return k.user != user })
+func (a *Account) keysOf(user string) (theirs []*key) {
+	for _, k := range a.keys {
+		if k.user == user {
+			theirs = append(theirs, k)
+		}
+	}
+	return theirs
 }
 
 func (a *Account) key(id string) *key {
