@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"sync"
@@ -46,19 +47,42 @@ func shape(c confinement.Call) string {
 	return names.ReplaceAllString(string(text), "x")
 }
 
+// optional are the parameters of the provider that change what its roles or its users
+// may do, with values that allow what the run asks for.
+var optional = map[string]string{
+	"BucketAccounts":          sandbox.Account,
+	"BucketOrganizationId":    confinement.Organization,
+	"RoleUse":                 "OwnFunctionOnly",
+	"SecretKmsKeys":           "arn:aws:kms:*:444455556666:key/*",
+	"SourceCidrs":             confinement.Address + "/32",
+	"SubnetIds":               "subnet-1a2b3c4d",
+	"UserPermissionsBoundary": sandbox.Boundary,
+}
+
+// judgeOf is the judge of a stack with these parameters, besides what the run needs.
+func judgeOf(template *confinement.Template, more map[string]string) (confinement.Judge, error) {
+	parameters := map[string]string{"AllowedBuckets": "*", "AlarmTopicArn": sandbox.Topic}
+	maps.Copy(parameters, more)
+	documents, err := template.At(where, parameters)
+	if err != nil {
+		return confinement.Judge{}, err
+	}
+	return confinement.NewJudge(documents), nil
+}
+
 // judge puts every call of the whole run to two evaluators, with the policies
-// of the real template: moto itself does not enforce what is scoped by ARN. The
-// other one, which is slow, is asked once of all calls of a shape.
+// of the real template: moto itself does not enforce what is scoped by ARN. Ours is
+// asked with each optional parameter alone, with none and with all. The other one,
+// which is slow, is asked with all, and once of all calls of a shape.
 func judge() error {
 	template, err := confinement.ReadTemplate("../..")
 	if err != nil {
 		return err
 	}
-	documents, err := template.At(where, map[string]string{"AllowedBuckets": "*", "AlarmTopicArn": sandbox.Topic})
+	judges, err := judges(template)
 	if err != nil {
 		return err
 	}
-	judge := confinement.NewJudge(documents)
 	var questions []confinement.Question
 	var failed []error
 	decisions, shapes := 0, map[string]bool{}
@@ -68,10 +92,12 @@ func judge() error {
 		for _, c := range calls {
 			if decisions++; !shapes[shape(c)] {
 				shapes[shape(c)] = true
-				questions = append(questions, judge.Question(where, c))
+				questions = append(questions, judges[everyOption].Question(where, c))
 			}
-			if d := iamtest.Evaluate(judge.Account(c), c.Request); d.Outcome != iamtest.Allowed {
-				failed = append(failed, fmt.Errorf("%s: %s on %s %v: %v", c.Operation, c.Request.Action, c.Request.Resource, c.Request.Context, d))
+			for with, judge := range judges {
+				if d := iamtest.Evaluate(judge.Account(c), c.Request); d.Outcome != iamtest.Allowed {
+					failed = append(failed, fmt.Errorf("with %s: %s: %s on %s %v: %v", with, c.Operation, c.Request.Action, c.Request.Resource, c.Request.Context, d))
+				}
 			}
 		}
 	}
@@ -85,6 +111,25 @@ func judge() error {
 	if err := errors.Join(failed...); err != nil {
 		return err
 	}
-	fmt.Printf("%d different decisions on what the function asked of AWS are allowed; those of %d shapes by the oracle too\n", decisions, len(questions))
+	fmt.Printf("%d different decisions on what the function asked of AWS are allowed, in %d deployments; those of %d shapes by the oracle too\n", decisions, len(judges), len(questions))
 	return nil
+}
+
+const everyOption = "every option"
+
+// judges are those of all deployments that are judged, by what is on.
+func judges(template *confinement.Template) (map[string]confinement.Judge, error) {
+	given := map[string]map[string]string{"no option": nil, everyOption: optional}
+	for name, value := range optional {
+		given[name] = map[string]string{name: value}
+	}
+	judges := map[string]confinement.Judge{}
+	for with, parameters := range given {
+		judge, err := judgeOf(template, parameters)
+		if err != nil {
+			return nil, err
+		}
+		judges[with] = judge
+	}
+	return judges, nil
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,16 +46,17 @@ func (c *CLI) Close() error {
 	return errors.Join(c.process.stop(), os.RemoveAll(c.Directory))
 }
 
-// LoadCLI has all that follows run the AWS CLI that is loaded once.
+// LoadCLI has all that follows run an AWS CLI that is loaded once, and closed with
+// the sandbox.
 func (s *Sandbox) LoadCLI(ctx context.Context) (err error) {
-	s.cli, err = StartCLI(ctx, s.root)
+	if s.cli, err = StartCLI(ctx, s.root); err == nil {
+		s.UseCLI(s.cli)
+	}
 	return err
 }
 
+// UseCLI has all that follows run this AWS CLI, which other sandboxes may use too.
+func (s *Sandbox) UseCLI(c *CLI) { s.aws = filepath.Join(c.Directory, "aws") }
+
 // CLI is the path of the AWS CLI that the sandbox uses.
-func (s *Sandbox) CLI() string {
-	if s.cli != nil {
-		return filepath.Join(s.cli.Directory, "aws")
-	}
-	return s.tool("aws")
-}
+func (s *Sandbox) CLI() string { return cmp.Or(s.aws, s.tool("aws")) }

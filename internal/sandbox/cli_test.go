@@ -36,11 +36,11 @@ func shell(t *testing.T, aws string, env []string, script string) ran {
 	return ran{out.String(), complaints.String(), command.ProcessState.ExitCode()}
 }
 
+// loadCLI is the AWS CLI that all tests share.
 func loadCLI(t *testing.T) *sandbox.CLI {
 	t.Helper()
-	cli, err := sandbox.StartCLI(ctxOf(t), "../..")
+	cli, err := loadedCLI()
 	must(t, err)
-	t.Cleanup(func() { must(t, cli.Close()) })
 	return cli
 }
 

@@ -25,6 +25,7 @@ import aws_rules
 import dynamic_references
 import elapse
 import holdings
+import invocation
 import rotation
 import told
 from moto.awslambda.utils import get_backend as lambda_backend
@@ -204,8 +205,8 @@ class Custom:
 
     def send(self, request_type, properties, former=None, physical_id=None):
         request_id = str(uuid.uuid4())
-        path = "/cloudformation-custom-resource-response-" + self.region.replace("-", "") + "/" + quote(
-            f"{self.stack_id}|{self.logical_resource_id}|{request_id}", safe="")
+        # The bucket is the host: it keeps each answer under the three ids.
+        path = "/" + quote(f"{self.stack_id}|{self.logical_resource_id}|{request_id}", safe="")
         # An event's time is in the signature: for two hours, whatever the ServiceTimeout.
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         query = (f"?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date={now}&X-Amz-SignedHeaders=host&X-Amz-Expires=7200"
@@ -226,6 +227,10 @@ class Custom:
             # In the account that the token names, which may be another one than the stack's.
             _, _, _, region, account = properties["ServiceToken"].split(":")[:5]
             function = lambda_backend(account, region).get_function(properties["ServiceToken"])
+            try:
+                invocation.by_cloudformation(function, self.account_id)
+            except invocation.Denied as denied:
+                raise Failed(reason_of(denied)) from None
             # Asynchronously, as CloudFormation does: only the PUT counts.
             threading.Thread(target=function._invoke_lambda, args=(json.dumps(event),), daemon=True).start()
             answer = self.read(exchange, int(properties.get("ServiceTimeout", 3600)))
@@ -337,6 +342,10 @@ def load(stack, template, parameters):
     known.input_parameters, known.resolved_parameters = parameters, {}
     known.load_mapping()
     known.load_parameters()
+    # AWS: the default of a list is a list, as a value that is given is. moto leaves a string.
+    for name, slot in stack.template_dict.get("Parameters", {}).items():
+        if slot["Type"] == "CommaDelimitedList" and isinstance(known[name], str):
+            known._parsed_resources[name] = known.resolved_parameters[name] = known[name].split(",")
     known.load_conditions()
 
 
@@ -355,12 +364,18 @@ def is_custom(json_of_resource):
     return kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
 
 
+def is_wanted(stack, name):
+    """Whether the loaded template has a resource, and its condition holds."""
+    resources = stack.template_dict["Resources"]
+    condition = resources.get(name, {}).get("Condition")
+    return name in resources and (condition is None or stack.resource_map.lazy_condition_map[condition])
+
+
 def make(stack, name):
     """Creates one resource, or brings it to the loaded template. Says whether it did anything."""
     known, resource_json = stack.resource_map, known_json(stack, name)
     existing = known._parsed_resources.get(name)
-    condition = resource_json.get("Condition")
-    if condition and not known.lazy_condition_map[condition]:
+    if not is_wanted(stack, name):
         return False
     if not is_custom(resource_json):
         parsed = resolved(stack, name)  # the second is a name that moto invents anew each time
@@ -488,7 +503,7 @@ def update(backend, stack, template, parameters):
         return
     become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
     for gone in reversed(ordered(former_resources)):
-        if gone not in stack.template_dict["Resources"]:
+        if not is_wanted(stack, gone):
             try:
                 unmake(stack, gone, former_resources[gone])
             except (Failed, Exception) as failed:  # does not fail the stack

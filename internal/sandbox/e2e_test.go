@@ -127,6 +127,27 @@ func open() (*sandbox.Sandbox, error) {
 	return s, nil
 }
 
+// loadedCLI is the AWS CLI of all tests: each command of one that is not loaded
+// takes a second of a core.
+var loadedCLI = sync.OnceValues(func() (*sandbox.CLI, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), hung)
+	defer cancel()
+	c, err := sandbox.StartCLI(ctx, "../..")
+	closing = append(closing, c.Close)
+	return c, err
+})
+
+// closing is done at the end of all tests.
+var closing []func() error
+
+// command runs a command of the AWS CLI in the test's sandbox.
+func command(t *testing.T, arguments ...string) (string, error) {
+	t.Helper()
+	s := account(t)
+	s.UseCLI(loadCLI(t))
+	return s.AWS(ctxOf(t), arguments...)
+}
+
 // hung is how long a test waits for one thing before it is given up: a guard
 // against what never ends, far from what the slowest machine needs.
 const hung = 20 * time.Minute
@@ -158,6 +179,12 @@ func testMain(m *testing.M) int {
 				fmt.Fprintln(os.Stderr, "--- FAIL: leaks:", err)
 				code = 1
 			}
+		}
+	}
+	for _, end := range closing {
+		if err := end(); err != nil {
+			fmt.Fprintln(os.Stderr, "--- FAIL: ending what the tests shared:", err)
+			code = 1
 		}
 	}
 	if err := leaks.found(); err != nil {

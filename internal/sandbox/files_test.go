@@ -86,11 +86,11 @@ func byREADME(t *testing.T, event string) error {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "event.json")
 	must(t, os.WriteFile(file, []byte(event), 0o600))
-	printed, err := account(t).AWS(ctxOf(t), "lambda", "invoke", "--function-name", sandbox.ProviderStack, "--payload", "file://"+file, os.DevNull)
+	printed, err := command(t, "lambda", "invoke", "--function-name", sandbox.ProviderStack, "--payload", "file://"+file, os.DevNull)
 	if err != nil || strings.Contains(printed, "FunctionError") {
 		return fmt.Errorf("aws lambda invoke: %s: %w", printed, err)
 	}
-	answer, err := account(t).AWS(ctxOf(t), "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/create-source.json", "-")
+	answer, err := command(t, "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/create-source.json", "-")
 	if err != nil || !strings.Contains(answer, `"Status":"SUCCESS"`) {
 		return fmt.Errorf("aws s3 cp: %s: %w", answer, err)
 	}

@@ -29,6 +29,8 @@ SESSION_SECONDS = 12 * 3600  # longer than any sandbox lives
 START_SECONDS = 60
 START_ATTEMPTS = 3
 END_SECONDS = 10
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+LOG_TAIL_BYTES = 4096
 
 # Functions listen on a loopback address of our own, 127.64.0.0 and our process's id. On 127.0.0.1 another
 # sandbox's function could take a port between our look and our start, and get our event.
@@ -43,18 +45,23 @@ class Function:
         self.one_at_a_time = threading.Lock()
 
     def invoke(self, function, event):
+        """The answer, and the end of what the function has logged meanwhile."""
         with self.one_at_a_time:
             wanted = what_runs(function)
             if self.process is None or self.started_with != wanted or self.process.poll() is not None:
                 self.stop()
                 self.start(function)
                 self.started_with = wanted
-            request = urllib.request.Request(self.url, data=event.encode())
-            try:
-                with urllib.request.urlopen(request) as response:
-                    return response.read().decode()
-            except urllib.error.HTTPError as failed:
-                return failed.read().decode()
+            with open(self.runner.log_of(function), "rb") as log:
+                log.seek(0, os.SEEK_END)
+                return self.answer(event), log.read()[-LOG_TAIL_BYTES:].decode("utf-8", "replace")
+
+    def answer(self, event):
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.url, data=event.encode())) as response:
+                return response.read().decode()
+        except urllib.error.HTTPError as failed:
+            return failed.read().decode()
 
     def start(self, function):
         if not function.code_bytes:
@@ -179,8 +186,8 @@ class Runner:
 def install(runner):
     def invoke(function, event=None):
         """In place of moto's, which starts a container: (body, whether it failed, log)."""
-        answer = runner.invoke(function, event if isinstance(event, str) else json.dumps(event or {}))
-        return answer, failed(answer), ""
+        answer, tail = runner.invoke(function, event if isinstance(event, str) else json.dumps(event or {}))
+        return answer, failed(answer), tail
 
     LambdaFunction._invoke_lambda = invoke
 

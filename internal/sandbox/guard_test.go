@@ -27,7 +27,9 @@ func guarded(o *organization) {
 	boundary := aws.ToString(org.Policy.Arn)
 	must(o.T, o.s.DeployProviderIn(ctxOf(o.T), account, there,
 		"UserPermissionsBoundary="+boundary, "RolePermissionsBoundary="+boundary, "SubnetIds=subnet-0a1b2c3d,subnet-1a1b2c3d",
-		"SecurityGroupIds=sg-0a1b2c3d", "LogKmsKeyArn=arn:aws:kms:"+there+":"+account+":key/1234abcd-12ab-34cd-56ef-1234567890ab"))
+		"SecurityGroupIds=sg-0a1b2c3d", "LogKmsKeyArn=arn:aws:kms:"+there+":"+account+":key/1234abcd-12ab-34cd-56ef-1234567890ab",
+		"SourceCidrs=203.0.113.0/24,2001:db8:1::/48", "BucketAccounts="+account, "BucketOrganizationId=o-a1b2c3d4e5", "SecretKmsKeys=arn:aws:kms:*:444455556666:key/*",
+		"UnboundEvents=Refuse", "Invocation=CloudFormationOnly", "RoleUse=OwnFunctionOnly"))
 	o.rolesAreBounded(account, boundary)
 
 	use := func(stack, policy, more string) {

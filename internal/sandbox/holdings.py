@@ -6,6 +6,7 @@ from moto.iam.models import iam_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
 ACCOUNT, PARTITION, REGION = "123456789012", "aws", "us-east-1"
+STACK = "cloney:stack-id"  # the tag that names the stack
 
 
 def holdings():
@@ -15,7 +16,7 @@ def holdings():
     return {
         "users": [{
             "name": user.name,
-            "stack": stack_of(list(user.tags or [])),
+            "stack": stack_of_user(iam, user),
             "keys": [{"id": key.access_key_id, "active": key.status == "Active", "secret": key.secret_access_key} for key in list(user.access_keys)],
             "policies": list(user.managed_policies),
         } for user in list(iam.users.values())],
@@ -33,5 +34,10 @@ def holdings():
     }
 
 
+def stack_of_user(iam, user):
+    """Not by user.tags, which goes through moto's dictionary while another thread may tag the user or delete it."""
+    return iam.tagger.tags.get(user.arn, {}).get(STACK, "")
+
+
 def stack_of(tags):
-    return next((tag["Value"] for tag in tags if tag["Key"] == "cloney:stack-id"), "")
+    return next((tag["Value"] for tag in tags if tag["Key"] == STACK), "")

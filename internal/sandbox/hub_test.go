@@ -52,7 +52,7 @@ func TestHub(t *testing.T) {
 		}
 	}
 	for region, named := range map[string]string{first.Region: primary["ReaderRoleArn"], other.Region: reader} {
-		policy, err := account(t).AWS(ctxOf(t), "kms", "get-key-policy", "--region", region, "--key-id", primary["KeyId"], "--policy-name", "default", "--query", "Policy", "--output", "text")
+		policy, err := command(t, "kms", "get-key-policy", "--region", region, "--key-id", primary["KeyId"], "--policy-name", "default", "--query", "Policy", "--output", "text")
 		must(t, err)
 		if !strings.Contains(policy, named) || !strings.Contains(policy, "secretsmanager."+region+".amazonaws.com") {
 			t.Errorf("%s: %s", region, policy)

@@ -1,12 +1,15 @@
-"""Resources of the examples that moto's CloudFormation does not know.
+"""Resources of our templates that moto's CloudFormation does not know.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucketpolicy.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-resourcepolicy.html
 """
 
 import json
 import uuid
 
-from cloudformation import own_types
+import invocation
+from cloudformation import Failed, own_types
+from moto.awslambda.utils import get_backend as lambda_backend
 from moto.s3.models import s3_backends
 from moto.secretsmanager.models import secretsmanager_backends
 
@@ -71,6 +74,27 @@ class Secret(Plain):
         self.secrets.delete_secret(self.name, None, True)
 
 
+class ResourcePolicy(Plain):
+    """The policy of a function, which is one: AWS makes none beside another, nor beside what AddPermission wrote."""
+
+    @property
+    def physical_resource_id(self):
+        return self.properties["ResourceArn"]
+
+    def create(self):
+        function = lambda_backend(self.account, self.region).get_function(self.physical_resource_id)
+        if self.physical_resource_id in invocation.policies or function.policy.statements:
+            raise Failed(f"Resource of type 'AWS::Lambda::ResourcePolicy' with identifier '{self.physical_resource_id}' already exists.")
+        self.update()
+
+    def update(self):
+        invocation.put(self.physical_resource_id, self.properties["PolicyDocument"])
+
+    def delete(self, _account_id=None, _region_name=None):
+        invocation.policies.pop(self.physical_resource_id, None)
+
+
 def install():
+    own_types["AWS::Lambda::ResourcePolicy"] = ResourcePolicy
     own_types["AWS::S3::BucketPolicy"] = BucketPolicy
     own_types["AWS::SecretsManager::Secret"] = Secret

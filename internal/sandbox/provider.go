@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,8 +52,14 @@ func (s *Sandbox) MakeBuckets(ctx context.Context) error {
 // artifacts.
 func codeKey(logical string) string { return logical + ".zip" }
 
+// anyBucket is what the owner of a sandbox answers where the template asks and has no
+// default. Its functions, which are there before their stack, ask for no list either
+// (functionEnv).
+const anyBucket = "AllowedBuckets=*"
+
 // DeployProvider deploys our own template as `sam build` made it, after SAM's own
-// translator has made plain CloudFormation of it. Parameters are NAME=VALUE.
+// translator has made plain CloudFormation of it. Parameters are NAME=VALUE; all
+// others have the template's defaults, and AllowedBuckets is *.
 func (s *Sandbox) DeployProvider(ctx context.Context, parameters ...string) error {
 	// moto looks whether the code is there, and runs it nowhere: the emulators have the
 	// bootstraps.
@@ -81,12 +88,33 @@ func (s *Sandbox) DeployProviderIn(ctx context.Context, account, region string, 
 		if err != nil {
 			return nil, err
 		}
-		return published.Zip(bootstrap)
+		return zipped(bootstrap)
 	}
 	if err := upload(ctx, config, bucket, code); err != nil {
 		return err
 	}
 	return s.deployTranslated(ctx, StacksOf(config), bucket, append(parameters, "Architecture="+Arch())...)
+}
+
+// zips are functions' code by the digest of the bootstrap: compressing takes half a second,
+// and is done once for all deployments of a process.
+var zips = struct {
+	sync.Mutex
+	of map[[sha256.Size]byte][]byte
+}{of: map[[sha256.Size]byte][]byte{}}
+
+func zipped(bootstrap []byte) ([]byte, error) {
+	zips.Lock()
+	defer zips.Unlock()
+	digest := sha256.Sum256(bootstrap)
+	if code, ok := zips.of[digest]; ok {
+		return code, nil
+	}
+	code, err := published.Zip(bootstrap)
+	if err == nil {
+		zips.of[digest] = code
+	}
+	return code, err
 }
 
 // upload puts the code of each function into a bucket.
@@ -118,7 +146,17 @@ func (s *Sandbox) deployTranslated(ctx context.Context, stacks Stacks, bucket st
 	if err := os.WriteFile(plain, []byte(text), 0o600); err != nil {
 		return err
 	}
-	return stacks.Deploy(ctx, ProviderStack, plain, parameters...)
+	return stacks.Deploy(ctx, ProviderStack, plain, answered(parameters)...)
+}
+
+// answered are parameters, and anyBucket where they say nothing else of the buckets.
+func answered(parameters []string) []string {
+	for _, parameter := range parameters {
+		if strings.HasPrefix(parameter, "AllowedBuckets=") {
+			return parameters
+		}
+	}
+	return append([]string{anyBucket}, parameters...)
 }
 
 // translations are plain CloudFormation by the text that they are of and the

@@ -91,7 +91,7 @@ func (r rotated) rotate() sandbox.Rotation {
 	if _, err := account(r.T).Rotations(ctxOf(r.T)); err != nil {
 		r.Fatal(err)
 	}
-	if _, err := account(r.T).AWS(ctxOf(r.T), "secretsmanager", "rotate-secret", "--secret-id", r.secret); err != nil {
+	if _, err := command(r.T, "secretsmanager", "rotate-secret", "--secret-id", r.secret); err != nil {
 		r.Fatal(err)
 	}
 	return r.last()
@@ -328,7 +328,7 @@ func TestARotationThatStandsStill(t *testing.T) {
 	}
 	must(t, deploy(t, r.stack, strings.Replace(scheduled, "]", ", "+sandbox.SecondBucket+"]", 1)))
 	r.has(before)
-	_, err := account(t).AWS(ctxOf(t), "secretsmanager", "rotate-secret", "--secret-id", r.secret)
+	_, err := command(t, "secretsmanager", "rotate-secret", "--secret-id", r.secret)
 	if err == nil || !strings.Contains(err.Error(), "That rotation will be reattempted") {
 		t.Errorf("the second one was answered with %v", err)
 	}
@@ -355,7 +355,7 @@ func TestALeakedKeyStaysDead(t *testing.T) {
 	r := rotating(t, "leaked")
 	leaked := r.current()
 	now := r.renewed()
-	_, err := account(t).AWS(ctxOf(t), "iam", "update-access-key", "--user-name", r.user, "--access-key-id", leaked.AccessKeyId, "--status", "Inactive")
+	_, err := command(t, "iam", "update-access-key", "--user-name", r.user, "--access-key-id", leaked.AccessKeyId, "--status", "Inactive")
 	must(t, err)
 	dead := func(after string) {
 		t.Helper()

@@ -79,7 +79,8 @@ type Sandbox struct {
 	lambdas   map[string]*function // by logical id; empty: none runs here
 
 	moto    *process
-	cli     *CLI       // after LoadCLI
+	aws     string     // the AWS CLI that was loaded; empty: none was
+	cli     *CLI       // after LoadCLI: ours to close
 	one     sync.Mutex // one call of all proxies at a time
 	seen    func(string, *http.Request, []byte, *Reply)
 	closing []func()

@@ -97,6 +97,19 @@ func (s Stacks) Outputs(ctx context.Context, stack string) (map[string]string, e
 	return outputs, nil
 }
 
+// Parameters returns a stack's parameters by name.
+func (s Stacks) Parameters(ctx context.Context, stack string) (map[string]string, error) {
+	found, err := s.describe(ctx, stack)
+	if err != nil {
+		return nil, err
+	}
+	parameters := map[string]string{}
+	for _, parameter := range found.Parameters {
+		parameters[aws.ToString(parameter.ParameterKey)] = aws.ToString(parameter.ParameterValue)
+	}
+	return parameters, nil
+}
+
 // Status returns a stack's status, such as UPDATE_ROLLBACK_COMPLETE.
 func (s Stacks) Status(ctx context.Context, stack string) (string, error) {
 	found, err := s.describe(ctx, stack)
