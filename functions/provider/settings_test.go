@@ -1,27 +1,21 @@
 package main
 
 import (
-	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
 	"net/netip"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
-	"cloney-s3-credentials/internal/access"
-	"cloney-s3-credentials/internal/edge/edgetest"
+	"cloney-s3-credentials/internal/issue"
 	"cloney-s3-credentials/internal/metric"
 	"cloney-s3-credentials/internal/provision"
 	"cloney-s3-credentials/internal/resource"
+	"cloney-s3-credentials/internal/settings/settingstest"
 	"cloney-s3-credentials/internal/spec"
 )
 
@@ -36,40 +30,16 @@ func given() map[string]string {
 	}
 }
 
-// lookup reads such an environment.
-func lookup(env map[string]string) func(string) (string, bool) {
-	return func(variable string) (string, bool) {
-		value, set := env[variable]
-		return value, set
-	}
-}
-
-// variables are those that the template sets for the function.
-func variables(t *testing.T) []string {
-	t.Helper()
-	template, err := os.ReadFile("../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, function, _ := strings.Cut(string(template), "\n  ProviderFunction:\n")
-	function, _, _ = strings.Cut(function, "\n  ProviderLogGroup:\n")
-	var names []string
-	for _, found := range regexp.MustCompile(`(?m)^          ([A-Z_]+): `).FindAllStringSubmatch(function, -1) {
-		names = append(names, found[1])
-	}
-	return names
-}
-
 // What the template sets is what is read, and each of it arrives where it is asked: a
 // variable of another name would allow anything.
 func TestTheTemplatesSettingsArrive(t *testing.T) {
 	env := given()
 	delete(env, "AWS_LAMBDA_FUNCTION_NAME") // Lambda's own
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(env)), slices.Sorted(slices.Values(variables(t)))); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(env)), slices.Sorted(slices.Values(settingstest.Variables(t, "../..", "ProviderFunction")))); diff != "" {
 		t.Errorf("what is read, and what the template sets:\n%s", diff)
 	}
 	env["RESPONSE_HOSTS"] = "responses"
-	e, err := read(lookup(env))
+	e, err := read(settingstest.Lookup(env))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,19 +63,19 @@ func TestTheTemplatesSettingsArrive(t *testing.T) {
 // is one that may not be empty, and one that cannot be read. Nothing is given then, and
 // what an event has to be bound to holds all the same.
 func TestTheFunctionGivesNothing(t *testing.T) {
-	if _, err := read(lookup(given())); err != nil {
+	if _, err := read(settingstest.Lookup(given())); err != nil {
 		t.Fatal(err)
 	}
 	refused := func(what, variable string, change func(map[string]string)) {
 		t.Helper()
 		env := given()
 		change(env)
-		e, err := read(lookup(env))
+		e, err := read(settingstest.Lookup(env))
 		if err == nil || !strings.Contains(err.Error(), variable+" is ") || !e.refuseUnbound {
 			t.Errorf("%s: %v, %+v", what, err, e)
 		}
 	}
-	for _, variable := range variables(t) {
+	for _, variable := range settingstest.Variables(t, "../..", "ProviderFunction") {
 		if variable != "AWS_ENDPOINT_URL" && variable != "RESPONSE_HOSTS" { // of local runs
 			refused("without "+variable, variable, func(env map[string]string) { delete(env, variable) })
 		}
@@ -124,7 +94,7 @@ func TestTheFunctionGivesNothing(t *testing.T) {
 	env := given()
 	env["CLOSED_BUCKETS"], env["SECRET_KMS_KEYS"], env["SOURCE_CIDRS"] = "none", "none", "any"
 	delete(env, "RESPONSE_HOSTS")
-	if e, err := read(lookup(env)); err != nil || len(e.limits.ClosedBuckets)+len(e.limits.SecretKMSKeys)+len(e.limits.SourceCIDRs)+len(e.responseHosts) > 0 {
+	if e, err := read(settingstest.Lookup(env)); err != nil || len(e.limits.ClosedBuckets)+len(e.limits.SecretKMSKeys)+len(e.limits.SourceCIDRs)+len(e.responseHosts) > 0 {
 		t.Errorf("%v, %+v", err, e)
 	}
 }
@@ -134,12 +104,12 @@ func TestSettingsOfALocalRun(t *testing.T) {
 	for what, env := range map[string]map[string]string{
 		"nothing": {}, "no Lambda": {"MAX_DAYS": "", "UNBOUND_EVENTS": ""}, "a local AWS": {"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_ENDPOINT_URL": "http://127.0.0.1:4599"},
 	} {
-		e, err := read(lookup(env))
+		e, err := read(settingstest.Lookup(env))
 		if diff := cmp.Diff(spec.Limits{SecretKMSKeys: []string{"*"}}, e.limits); err != nil || diff != "" || e.refuseUnbound || e.local != (what == "a local AWS") {
 			t.Errorf("%s: %v, %+v, %s", what, err, e, diff)
 		}
 	}
-	if _, err := read(lookup(map[string]string{"MAX_DAYS": "x", "UNBOUND_EVENTS": "y"})); err == nil || !strings.Contains(err.Error(), "MAX_DAYS") || !strings.Contains(err.Error(), "UNBOUND_EVENTS") {
+	if _, err := read(settingstest.Lookup(map[string]string{"MAX_DAYS": "x", "UNBOUND_EVENTS": "y"})); err == nil || !strings.Contains(err.Error(), "MAX_DAYS") || !strings.Contains(err.Error(), "UNBOUND_EVENTS") {
 		t.Error(err)
 	}
 }
@@ -147,31 +117,15 @@ func TestSettingsOfALocalRun(t *testing.T) {
 // Where the owner lets keys be used from some addresses alone, buckets are not asked:
 // they deny this function's own calls.
 func TestSourceCidrsAreForTheProofToo(t *testing.T) {
-	for cidrs, asked := range map[string]bool{"any": true, "203.0.113.0/24": false} {
-		synctest.Test(t, func(t *testing.T) {
-			env := given()
-			env["SOURCE_CIDRS"] = cidrs
-			e, err := read(lookup(env))
-			if err != nil {
-				t.Fatal(err)
-			}
-			buckets := 0
-			cfg, _ := new(edgetest.AWS).OverWire(t, http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodPost { // of STS
-					fmt.Fprint(to, edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/x</Arn>").Body)
-					return
-				}
-				buckets++
-				to.WriteHeader(http.StatusForbidden)
-			}))
-			prober := assemble(cfg, e, slog.New(slog.DiscardHandler)).Provisioner.(*provision.Provisioner).Prober
-			err = prober.Prove(t.Context(), access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("x")}, access.Scope{Source: true, Places: []access.Place{"data"}}, access.Subject{})
-			if (err != nil) != asked || asked != (buckets > 0) {
-				t.Errorf("SOURCE_CIDRS of %q: %v, and buckets were asked %d times", cidrs, err, buckets)
-			}
-			time.Sleep(2 * time.Minute) // idle connections end
-		})
-	}
+	settingstest.BucketsAreAsked(t, func(sourceCidrs string, cfg aws.Config) issue.Prober {
+		env := given()
+		env["SOURCE_CIDRS"] = sourceCidrs
+		e, err := read(settingstest.Lookup(env))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return assemble(cfg, e, slog.New(slog.DiscardHandler)).Provisioner.(*provision.Provisioner).Prober
+	})
 }
 
 // What is logged at level WARN is counted, whichever part of the provider says it.

@@ -85,7 +85,7 @@ func assemble(cfg aws.Config, env environment, log *slog.Logger) *handler {
 	rotator := &rotation.Rotator{
 		Users: iam, Keys: iam, Policies: iam, Secrets: kept,
 		Versions: func(token access.Secret) rotation.Versions { return kept.WithRotationToken(token) },
-		Prober:   probe.New(cfg, log, probe.Options{SourceCIDRs: env.narrowed}), Announcer: tell, Log: log, Function: env.own, Ended: metrics.Rotation,
+		Prober:   probe.New(cfg, log, probe.Options{SourceCIDRs: env.addressesLimited}), Announcer: tell, Log: log, Function: env.own, Ended: metrics.Rotation,
 	}
 	if env.local {
 		// A local AWS answers at once.

@@ -4,22 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"maps"
-	"net/http"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
-	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/edge/edgetest"
+	"cloney-s3-credentials/internal/issue"
+	"cloney-s3-credentials/internal/settings/settingstest"
 )
 
 const (
@@ -35,18 +33,10 @@ func given() map[string]string {
 	}
 }
 
-// lookup reads such an environment.
-func lookup(env map[string]string) func(string) (string, bool) {
-	return func(variable string) (string, bool) {
-		value, set := env[variable]
-		return value, set
-	}
-}
-
 // told is what the template tells the rotator.
 func told(t *testing.T) environment {
 	t.Helper()
-	env, err := read(lookup(given()))
+	env, err := read(settingstest.Lookup(given()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,28 +49,12 @@ func assembled(t *testing.T, cloud *edgetest.AWS, log *slog.Logger) *handler {
 	return assemble(cloud.Config(t), told(t), log)
 }
 
-// variables are those that the template sets for the function.
-func variables(t *testing.T) []string {
-	t.Helper()
-	template, err := os.ReadFile("../../template.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rotator, _ := strings.Cut(string(template), "\n  RotatorFunction:\n")
-	rotator, _, _ = strings.Cut(rotator, "\n  RotatorLogGroup:\n")
-	var names []string
-	for _, found := range regexp.MustCompile(`(?m)^          ([A-Z_]+): `).FindAllStringSubmatch(rotator, -1) {
-		names = append(names, found[1])
-	}
-	return names
-}
-
 // What the template sets is what is read: a variable of another name would leave the
 // topic out, or judge no boundary.
 func TestTheSettingsArrive(t *testing.T) {
 	env := given()
 	delete(env, "AWS_LAMBDA_FUNCTION_NAME") // Lambda's own
-	if diff := cmp.Diff(slices.Sorted(maps.Keys(env)), slices.Sorted(slices.Values(variables(t)))); diff != "" {
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(env)), slices.Sorted(slices.Values(settingstest.Variables(t, "../..", "RotatorFunction")))); diff != "" {
 		t.Errorf("what is read, and what the template sets:\n%s", diff)
 	}
 	want := environment{boundary: "arn:aws:iam::123456789012:policy/boundary", own: own, topic: topic, keyAge: 30 * 24 * time.Hour}
@@ -91,7 +65,7 @@ func TestTheSettingsArrive(t *testing.T) {
 		t.Errorf("%+v", h)
 	}
 	env["SOURCE_CIDRS"] = "203.0.113.0/24,2001:db8::/32"
-	if got, err := read(lookup(env)); err != nil || !got.narrowed {
+	if got, err := read(settingstest.Lookup(env)); err != nil || !got.addressesLimited {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -103,11 +77,11 @@ func TestTheFunctionDoesNotStart(t *testing.T) {
 		t.Helper()
 		env := given()
 		change(env)
-		if _, err := read(lookup(env)); err == nil || !strings.Contains(err.Error(), variable+" is ") {
+		if _, err := read(settingstest.Lookup(env)); err == nil || !strings.Contains(err.Error(), variable+" is ") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	for _, variable := range variables(t) {
+	for _, variable := range settingstest.Variables(t, "../..", "RotatorFunction") {
 		if variable != "AWS_ENDPOINT_URL" { // the SDK's
 			refused("without "+variable, variable, func(env map[string]string) { delete(env, variable) })
 		}
@@ -120,7 +94,7 @@ func TestTheFunctionDoesNotStart(t *testing.T) {
 		}
 	}
 	// Of a local run, only what it sets has to be right.
-	if _, err := read(lookup(map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_ENDPOINT_URL": "http://127.0.0.1:4599", "KEY_AGE_DAYS": "90"})); err != nil {
+	if _, err := read(settingstest.Lookup(map[string]string{"AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_ENDPOINT_URL": "http://127.0.0.1:4599", "KEY_AGE_DAYS": "90"})); err != nil {
 		t.Error(err)
 	}
 }
@@ -128,31 +102,15 @@ func TestTheFunctionDoesNotStart(t *testing.T) {
 // Where the owner lets keys be used from some addresses alone, buckets are not asked:
 // they deny this function's own calls.
 func TestSourceCidrsAreForTheProofToo(t *testing.T) {
-	for cidrs, asked := range map[string]bool{"any": true, "203.0.113.0/24": false} {
-		synctest.Test(t, func(t *testing.T) {
-			env := given()
-			env["SOURCE_CIDRS"] = cidrs
-			e, err := read(lookup(env))
-			if err != nil {
-				t.Fatal(err)
-			}
-			buckets := 0
-			cfg, _ := new(edgetest.AWS).OverWire(t, http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodPost { // of STS
-					fmt.Fprint(to, edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:iam::123456789012:user/x</Arn>").Body)
-					return
-				}
-				buckets++
-				to.WriteHeader(http.StatusForbidden)
-			}))
-			prober := assemble(cfg, e, slog.New(slog.DiscardHandler)).rotator.Prober
-			err = prober.Prove(t.Context(), access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("x")}, access.Scope{Source: true, Places: []access.Place{"data"}}, access.Subject{})
-			if (err != nil) != asked || asked != (buckets > 0) {
-				t.Errorf("SOURCE_CIDRS of %q: %v, and buckets were asked %d times", cidrs, err, buckets)
-			}
-			time.Sleep(2 * time.Minute) // idle connections end
-		})
-	}
+	settingstest.BucketsAreAsked(t, func(sourceCidrs string, cfg aws.Config) issue.Prober {
+		env := given()
+		env["SOURCE_CIDRS"] = sourceCidrs
+		e, err := read(settingstest.Lookup(env))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return assemble(cfg, e, slog.New(slog.DiscardHandler)).rotator.Prober
+	})
 }
 
 const schedule = `{"version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event", "source": "aws.events",

@@ -21,6 +21,7 @@ import (
 	"cloney-s3-credentials/internal/confinement"
 	"cloney-s3-credentials/internal/edge/edgetest"
 	"cloney-s3-credentials/internal/guard"
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/probe"
 	"cloney-s3-credentials/internal/provision"
@@ -180,7 +181,7 @@ func drive(t *testing.T, cfg aws.Config, at setup, secretsKey string) {
 	t.Helper()
 	p, asks := at.Place, methodsOf(reflect.TypeFor[provision.Provisioner](), reflect.TypeFor[guard.Guard]())
 	u := edgeOfUsers(cfg, at)
-	documents, err := policy.Documents(scope(p), p.Partition, nil)
+	documents, err := policy.Documents(name.MaxPolicies, scope(p), p.Partition, nil)
 	if err != nil || len(documents) != 1 {
 		t.Fatal(documents, err)
 	}

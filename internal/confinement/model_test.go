@@ -10,6 +10,7 @@ import (
 
 	"cloney-s3-credentials/internal/confinement"
 	"cloney-s3-credentials/internal/iamtest"
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/policy"
 )
 
@@ -182,7 +183,7 @@ func (m model) with(d confinement.Documents) *model {
 // table, beside what the function's verification of the key already asks.
 func guide(t *testing.T, p confinement.Place) (calls []confinement.Call) {
 	t.Helper()
-	documents, err := policy.Documents(scope(p), p.Partition, nil)
+	documents, err := policy.Documents(name.MaxPolicies, scope(p), p.Partition, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

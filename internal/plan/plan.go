@@ -241,7 +241,7 @@ func (p *planner) spread() ([]policy.Document, error) {
 		// A user from before may keep its tenth, and go back to it.
 		most = name.MaxPolicyNumber
 	}
-	return policy.DocumentsUpTo(most, p.want.Spec.Scope, p.want.Owner.Stack.Partition, former)
+	return policy.Documents(most, p.want.Spec.Scope, p.want.Owner.Stack.Partition, former)
 }
 
 // tags are the stack owner's and those that say whose the entity is.

@@ -175,7 +175,7 @@ func with(ofUser, ofSecret string, changes ...find) plan.Observed {
 
 // held are the policies of who was just made so.
 func held(d plan.Desired) map[int]access.Policy {
-	documents, err := policy.Documents(d.Spec.Scope, "aws", nil)
+	documents, err := policy.Documents(name.MaxPolicies, d.Spec.Scope, "aws", nil)
 	if err != nil {
 		panic(err)
 	}

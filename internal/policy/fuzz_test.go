@@ -36,7 +36,7 @@ func FuzzDocuments(f *testing.F) {
 		former := map[int]string{}
 		held := map[int][]access.Place{}
 		scopeBefore := scopeOf(t, before, rolesBefore, copiesBefore)
-		documents, err := policy.Documents(scopeBefore, "aws", nil)
+		documents, err := policy.Documents(name.MaxPolicies, scopeBefore, "aws", nil)
 		if err != nil {
 			scopeBefore = access.Scope{} // refused: nothing stands
 		}
@@ -45,8 +45,8 @@ func FuzzDocuments(f *testing.F) {
 			former[d.Number], held[d.Number] = d.Text, policy.Places(d.Text)
 		}
 		scope := scopeOf(t, names, roles, copies)
-		documents, err = policy.Documents(scope, "aws", held)
-		again, errAgain := policy.Documents(scope, "aws", held)
+		documents, err = policy.Documents(name.MaxPolicies, scope, "aws", held)
+		again, errAgain := policy.Documents(name.MaxPolicies, scope, "aws", held)
 		if !cmp.Equal(documents, again) || !cmp.Equal(err, errAgain) {
 			t.Fatalf("differs the second time: %v, %v", err, errAgain)
 		}

@@ -98,7 +98,7 @@ func readFile(t testing.TB, file string) string {
 // another order if shuffle is set.
 func document(t testing.TB, name string, shuffle *rand.Rand) string {
 	t.Helper()
-	documents, err := policy.Documents(declared(t, name, shuffle), partitionOf(t, name), nil)
+	documents, err := policy.Documents(1, declared(t, name, shuffle), partitionOf(t, name), nil)
 	if err != nil || len(documents) != 1 {
 		t.Fatalf("%d documents, %v", len(documents), err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/iamtest"
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/spec"
 )
@@ -127,7 +128,7 @@ func accountOf(t *testing.T, properties map[string]any) (account iamtest.Account
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents, err := policy.Documents(parsed.Scope, "aws", nil)
+	documents, err := policy.Documents(name.MaxPolicies, parsed.Scope, "aws", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/policy"
 )
 
@@ -37,7 +38,7 @@ func FuzzRead(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed int64) {
 		random := rand.New(rand.NewSource(seed))
 		scope, partition := randomScope(random)
-		documents, err := policy.Documents(scope, partition, formerOf(random, scope.Places))
+		documents, err := policy.Documents(name.MaxPolicies, scope, partition, formerOf(random, scope.Places))
 		var tooMany policy.TooManyError
 		if errors.As(err, &tooMany) {
 			return
@@ -76,7 +77,7 @@ func FuzzReadAnything(f *testing.F) {
 			return
 		}
 		for _, partition := range partitions {
-			if documents, err := policy.Documents(scope, partition, nil); err == nil && len(documents) == 1 && policy.Same(documents[0].Text, text) {
+			if documents, err := policy.Documents(name.MaxPolicies, scope, partition, nil); err == nil && len(documents) == 1 && policy.Same(documents[0].Text, text) {
 				return
 			}
 		}
@@ -220,7 +221,7 @@ func TestReadingWhatNobodyWrote(t *testing.T) {
 	simple := document(t, "source-one", nil)
 	var eleven []string
 	for i := range 11 {
-		one, err := policy.Documents(access.Scope{Source: true, Places: []access.Place{access.Place(fmt.Sprintf("data-%d", i))}}, "aws", nil)
+		one, err := policy.Documents(name.MaxPolicies, access.Scope{Source: true, Places: []access.Place{access.Place(fmt.Sprintf("data-%d", i))}}, "aws", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

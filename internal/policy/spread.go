@@ -34,13 +34,9 @@ func (e TooManyError) Error() string {
 // a place over comes before what gives it up. A number of former that is not
 // among them is no longer needed, and goes last.
 //
-// There are name.MaxPolicies of them at most, and what a tenth held until now stays in it.
-func Documents(scope access.Scope, partition string, former map[int][]access.Place) ([]Document, error) {
-	return DocumentsUpTo(name.MaxPolicies, scope, partition, former)
-}
-
-// DocumentsUpTo is Documents with another highest number for what has none yet.
-func DocumentsUpTo(most int, scope access.Scope, partition string, former map[int][]access.Place) ([]Document, error) {
+// most is the highest number of what has none yet, name.MaxPolicies but for a user from
+// before; what a tenth held until now stays in it.
+func Documents(most int, scope access.Scope, partition string, former map[int][]access.Place) ([]Document, error) {
 	s := spread{most: most, scope: scope, partition: partition, former: index(former), givers: map[int]bool{}}
 	for number := range s.layouts {
 		s.layouts[number] = newLayout(newGrammar(scope, partition))

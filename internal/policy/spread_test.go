@@ -19,7 +19,7 @@ func TestSpreadingOverPolicies(t *testing.T) {
 		most := 0
 		for n := 1; n < 2000; n += 37 {
 			scope.Places = buckets(0, n)
-			documents, err := policy.Documents(scope, "aws", nil)
+			documents, err := policy.Documents(name.MaxPolicies, scope, "aws", nil)
 			var tooMany policy.TooManyError
 			if errors.As(err, &tooMany) {
 				if tooMany.Places != n || tooMany.Fit < most || tooMany.Fit > most+37 {
@@ -61,13 +61,13 @@ func TestCapacity(t *testing.T) {
 		{access.Scope{Source: true, Destination: true}, 63, 153},
 	} {
 		c.scope.Places = ofLength(1000, c.length)
-		_, err := policy.Documents(c.scope, "aws", nil)
+		_, err := policy.Documents(name.MaxPolicies, c.scope, "aws", nil)
 		var tooMany policy.TooManyError
 		if !errors.As(err, &tooMany) || tooMany.Fit != c.fit {
 			t.Errorf("of names with %d characters: %v, want %d to fit", c.length, err, c.fit)
 		}
 		c.scope.Places = c.scope.Places[:c.fit]
-		if _, err := policy.Documents(c.scope, "aws", nil); err != nil {
+		if _, err := policy.Documents(name.MaxPolicies, c.scope, "aws", nil); err != nil {
 			t.Errorf("%d do not fit: %v", c.fit, err)
 		}
 	}
@@ -77,18 +77,18 @@ func TestCapacity(t *testing.T) {
 // others, and nothing else comes into it unless that is asked for.
 func TestATenthPolicyFromBefore(t *testing.T) {
 	scope := access.Scope{Source: true, Places: ofLength(780, 20)}
-	documents, err := policy.DocumentsUpTo(name.MaxPolicyNumber, scope, "aws", nil)
+	documents, err := policy.Documents(name.MaxPolicyNumber, scope, "aws", nil)
 	if err != nil || len(documents) != name.MaxPolicyNumber {
 		t.Fatalf("%d policies, %v", len(documents), err)
 	}
-	if _, err := policy.Documents(scope, "aws", nil); err == nil {
+	if _, err := policy.Documents(name.MaxPolicies, scope, "aws", nil); err == nil {
 		t.Error("a new user gets ten")
 	}
 	former := map[int][]access.Place{}
 	for _, d := range documents {
 		former[d.Number] = policy.Places(d.Text)
 	}
-	again, err := policy.Documents(scope, "aws", former)
+	again, err := policy.Documents(name.MaxPolicies, scope, "aws", former)
 	if err != nil || !slices.Equal(documents, again) {
 		t.Errorf("what stands is written otherwise: %v", err)
 	}
@@ -103,10 +103,10 @@ func TestATenthPolicyFromBefore(t *testing.T) {
 	gone := former[name.MaxPolicyNumber][0]
 	scope.Places = append(slices.DeleteFunc(slices.Clone(scope.Places), func(p access.Place) bool { return p == gone }), "zzz")
 	var tooMany policy.TooManyError
-	if _, err := policy.Documents(scope, "aws", former); !errors.As(err, &tooMany) {
+	if _, err := policy.Documents(name.MaxPolicies, scope, "aws", former); !errors.As(err, &tooMany) {
 		t.Errorf("a new bucket came into the tenth: %v", err)
 	}
-	if _, err := policy.DocumentsUpTo(name.MaxPolicyNumber, scope, "aws", former); err != nil {
+	if _, err := policy.Documents(name.MaxPolicyNumber, scope, "aws", former); err != nil {
 		t.Error(err)
 	}
 }
@@ -125,7 +125,7 @@ func TestWhatIsSaidOfTooMany(t *testing.T) {
 		{many, `^Buckets: 2000 entries are too many: a user's policies hold about [1-9][0-9]{2} of these\. Declare further resources for the others$`},
 		{none, `^Buckets: a user's policies have no room for any entry, because KmsKeyArns, SourceIps or a prefix take it all\. Declare several resources, each with fewer of them$`},
 	} {
-		if _, err := policy.Documents(c.scope, "aws", nil); err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
+		if _, err := policy.Documents(name.MaxPolicies, c.scope, "aws", nil); err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
 			t.Errorf("%v, want %s", err, c.want)
 		}
 	}
@@ -140,7 +140,7 @@ func TestADocumentIsFilledUpToTheLastCharacter(t *testing.T) {
 	documents := func(whole, prefixed int) []policy.Document {
 		scope := access.Scope{Source: true, Places: buckets(0, 55)}
 		scope.Places = append(scope.Places, access.Place("data"+strings.Repeat("x", prefixed)+"/in/"), access.Place("whole"+strings.Repeat("x", whole)))
-		documents, err := policy.Documents(scope, "aws", nil)
+		documents, err := policy.Documents(name.MaxPolicies, scope, "aws", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestChangesLeaveNoGap(t *testing.T) {
 	for range 300 {
 		before := access.Scope{Source: true, Destination: random.Intn(3) == 0, Places: sample(random)}
 		after := access.Scope{Source: true, Destination: random.Intn(2) == 0, Places: sample(random)}
-		first, err := policy.Documents(before, "aws", nil)
+		first, err := policy.Documents(name.MaxPolicies, before, "aws", nil)
 		if err != nil {
 			continue
 		}
@@ -175,7 +175,7 @@ func TestChangesLeaveNoGap(t *testing.T) {
 		for _, d := range first {
 			state[d.Number] = policy.Places(d.Text)
 		}
-		second, err := policy.Documents(after, "aws", state)
+		second, err := policy.Documents(name.MaxPolicies, after, "aws", state)
 		if err != nil {
 			continue
 		}
@@ -205,7 +205,7 @@ func TestChangesLeaveNoGap(t *testing.T) {
 
 func TestAnAddedBucketTouchesOnePolicy(t *testing.T) {
 	scope := access.Scope{Source: true, Places: buckets(0, 200)}
-	first, err := policy.Documents(scope, "aws", nil)
+	first, err := policy.Documents(name.MaxPolicies, scope, "aws", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestAnAddedBucketTouchesOnePolicy(t *testing.T) {
 		state[d.Number], texts[d.Number] = policy.Places(d.Text), d.Text
 	}
 	scope.Places = append([]access.Place{"aaa"}, scope.Places...)
-	second, err := policy.Documents(scope, "aws", state)
+	second, err := policy.Documents(name.MaxPolicies, scope, "aws", state)
 	if err != nil {
 		t.Fatal(err)
 	}

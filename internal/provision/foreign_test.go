@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/plan"
 	"cloney-s3-credentials/internal/policy"
 )
@@ -20,7 +21,7 @@ var foreign = map[string]map[string]string{
 // and by the Delete that follows.
 func TestForeignEntitiesAreNeverTouched(t *testing.T) {
 	text := func() string {
-		documents, err := policy.Documents(stack().Spec.Scope, "aws", nil)
+		documents, err := policy.Documents(name.MaxPolicies, stack().Spec.Scope, "aws", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

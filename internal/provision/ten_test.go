@@ -24,7 +24,7 @@ func (w *world) ten() (declared plan.Desired) {
 	w.Helper()
 	declared = stack(buckets(forTen...))
 	w.create(stack())
-	documents, err := policy.DocumentsUpTo(name.MaxPolicyNumber, declared.Spec.Scope, "aws", nil)
+	documents, err := policy.Documents(name.MaxPolicyNumber, declared.Spec.Scope, "aws", nil)
 	if err != nil || len(documents) != name.MaxPolicyNumber {
 		w.Fatalf("%d policies, %v", len(documents), err)
 	}

@@ -37,7 +37,7 @@ var resource = func() name.Owner {
 // found is what a step finds: the user u with these keys and versions. The version vP,
 // of the key P or of none, is the rotation's.
 func found(step Step, keys, versions string, changes ...func(*seen)) seen {
-	documents, err := policy.Documents(scope, "aws", nil)
+	documents, err := policy.Documents(name.MaxPolicies, scope, "aws", nil)
 	if err != nil {
 		panic(err)
 	}

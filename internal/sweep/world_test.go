@@ -103,7 +103,7 @@ func owner(logical string) name.Owner {
 func (w world) user(called string) (keyID string) {
 	w.t.Helper()
 	ctx, tags := w.t.Context(), owner(called).Tags(called)
-	documents, err := policy.Documents(access.Scope{Source: true, Places: []access.Place{"data"}}, "aws", nil)
+	documents, err := policy.Documents(name.MaxPolicies, access.Scope{Source: true, Places: []access.Place{"data"}}, "aws", nil)
 	must(w.t, err)
 	_, err = w.CreateUser(ctx, called, tags)
 	must(w.t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/policy"
 	"cloney-s3-credentials/internal/sandbox/minio"
 )
@@ -107,7 +108,7 @@ func issue(t *testing.T, scope access.Scope) minio.Key {
 
 func document(t *testing.T, scope access.Scope) string {
 	t.Helper()
-	documents, err := policy.Documents(scope, "aws", nil)
+	documents, err := policy.Documents(name.MaxPolicies, scope, "aws", nil)
 	if err != nil || len(documents) != 1 {
 		t.Fatal(documents, err)
 	}
