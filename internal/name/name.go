@@ -12,10 +12,11 @@ import (
 	"encoding/base32"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // Limits of IAM and Secrets Manager.
@@ -80,13 +81,13 @@ type Stack struct {
 	Name      string
 }
 
-var stackID = regexp.MustCompile(`^arn:(aws(?:-[a-z]+)*):cloudformation:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):([0-9]{12}):stack/([A-Za-z][-A-Za-z0-9]{0,127})/[-A-Za-z0-9]{1,64}$`)
+var stackID = lazyregexp.New(`^arn:(aws(?:-[a-z]+)*):cloudformation:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):([0-9]{12}):stack/([A-Za-z][-A-Za-z0-9]*)/([-A-Za-z0-9]+)$`)
 
 // ParseStackID reads a StackId, an ARN of at most 256 characters (it must fit a
 // tag's value). The zero Stack comes with every error.
 func ParseStackID(id string) (Stack, error) {
 	m := stackID.FindStringSubmatch(id)
-	if m == nil || len(id) > 256 {
+	if m == nil || len(id) > 256 || len(m[4]) > 128 || len(m[5]) > 64 {
 		return Stack{}, fmt.Errorf("StackId is not the ARN of a CloudFormation stack")
 	}
 	return Stack{ID: id, Partition: m[1], Region: m[2], Account: m[3], Name: m[4]}, nil
@@ -176,13 +177,13 @@ func cut(s string, most int) string {
 	return s
 }
 
-var user = regexp.MustCompile(`^[A-Za-z0-9_+=.@-]{1,64}$`)
+var user = lazyregexp.New(`^[A-Za-z0-9_+=.@-]+$`)
 
 // IsUser reports whether s can be the name of a user of ours: what IAM takes,
 // but for the comma, which the value of a tag (TagPhysical) cannot hold.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
-func IsUser(s string) bool { return user.MatchString(s) }
+func IsUser(s string) bool { return len(s) <= 64 && user.MatchString(s) }
 
 // Ids of Creates that failed. No user can be called so.
 const (

@@ -104,7 +104,7 @@ func TestParseStackID(t *testing.T) {
 		"", "arn", strings.Replace(stackID, ":stack/", ":changeSet/", 1), stackID + "\n", stackID + "/x", "x" + stackID,
 		strings.Replace(stackID, "eu-west-1", "", 1), strings.Replace(stackID, "eu-west-1", "evil.example/", 1),
 		strings.Replace(stackID, "migration", "a/b", 1), strings.Replace(stackID, "migration", strings.Repeat("a", 129), 1),
-		strings.Replace(stackID, "123456789012", "12345678901", 1),
+		strings.Replace(stackID, "123456789012", "12345678901", 1), strings.Replace(stackID, "51af3dc0-da77-11e4-872e-1234567db123", strings.Repeat("a", 65), 1),
 	} {
 		if got, err := name.ParseStackID(id); err == nil || got != (name.Stack{}) {
 			t.Errorf("%q: %+v, %v", id, got, err)

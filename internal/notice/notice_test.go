@@ -190,8 +190,20 @@ func TestWhatIsNotTrusted(t *testing.T) {
 	}
 }
 
+// What is not a key's id is not repeated.
+func TestWhatIsAKeysID(t *testing.T) {
+	for id, is := range map[string]bool{"AKIAIOSFODNN7EXAMPLE": true, strings.Repeat("A", 16): true, strings.Repeat("A", 128): true, strings.Repeat("A", 15): false, strings.Repeat("A", 129): false, "AKIAIOSFODNN7 EXAMPLE": false} {
+		n := samples()["credential-rotated"]
+		n.AccessKeyID = id
+		if strings.Contains(n.Paragraph(), id) != is {
+			t.Errorf("%s: %s", id, n.Paragraph())
+		}
+	}
+}
+
 func TestTheCommandThatReadsTheKey(t *testing.T) {
 	const says, elsewhere = "aws secretsmanager get-secret-value --secret-id cloney/u --query SecretString --output text", "it is in the secret, in the console of AWS Secrets Manager"
+	longest := "cloney/" + strings.Repeat("u", 505)
 	for what, c := range map[string]struct{ name, arn, want string }{
 		"usual":            {"cloney/u", "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:cloney/u-AbCdEf", says + " --region cn-north-1"},
 		"no ARN":           {"cloney/u", "", says},
@@ -200,6 +212,8 @@ func TestTheCommandThatReadsTheKey(t *testing.T) {
 		"not a name":       {"cloney/u; id", "", elsewhere},
 		"more than a line": {"cloney/u\nid", "", elsewhere},
 		"none":             {"", "", elsewhere},
+		"longest":          {longest, "", strings.Replace(says, "cloney/u", longest, 1)},
+		"longer":           {longest + "u", "", elsewhere},
 	} {
 		if got := notice.ReadKey(c.name, c.arn); got != c.want {
 			t.Errorf("%s: %s", what, got)

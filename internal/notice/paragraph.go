@@ -108,7 +108,7 @@ func (n Notice) next() string {
 // ReadKey returns the command that reads the current key from a secret, or where to
 // look where the name is not one that can stand in a command.
 func ReadKey(secretName, secretARN string) string {
-	if !isSecret.MatchString(secretName) {
+	if len(secretName) > mostName || !isSecret.MatchString(secretName) {
 		return "it is in the secret, in the console of AWS Secrets Manager"
 	}
 	command := "aws secretsmanager get-secret-value --secret-id " + secretName + " --query SecretString --output text"

@@ -1,10 +1,11 @@
 package notice
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // What a notice holds comes from AWS, and from tags that anybody may have written
@@ -17,9 +18,9 @@ const (
 )
 
 var (
-	isSecret = regexp.MustCompile(`^cloney/[A-Za-z0-9/_+=.@-]{1,505}$`)
-	isKey    = regexp.MustCompile(`^[A-Z0-9]{16,128}$`)
-	inARN    = regexp.MustCompile(`^arn:aws[a-z-]*:secretsmanager:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:secret:`)
+	isSecret = lazyregexp.New(`^cloney/[A-Za-z0-9/_+=.@-]+$`)
+	isKey    = lazyregexp.New(`^[A-Z0-9]+$`)
+	inARN    = lazyregexp.New(`^arn:aws[a-z-]*:secretsmanager:([a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}):[0-9]{12}:secret:`)
 )
 
 func name(text string) string     { return cut(line(text), mostName) }
@@ -27,7 +28,7 @@ func sentence(text string) string { return cut(line(text), mostSentence) }
 
 // keyID is the id of an access key, as it stands in a text.
 func keyID(id string) string {
-	if !isKey.MatchString(id) {
+	if len(id) < 16 || len(id) > 128 || !isKey.MatchString(id) {
 		return "(its id is not known)"
 	}
 	return id

@@ -3,13 +3,13 @@ package policy
 import (
 	"encoding/json"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/lazyregexp"
 	"cloney-s3-credentials/internal/name"
 )
 
@@ -84,16 +84,16 @@ func partitionOf(arns []string) string {
 }
 
 var (
-	bucketName = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
-	account    = regexp.MustCompile(`^[0-9]{12}$`)
-	kmsKey     = regexp.MustCompile(`^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
+	bucketName = lazyregexp.New(`^[A-Za-z0-9._-]+$`)
+	account    = lazyregexp.New(`^[0-9]{12}$`)
+	kmsKey     = lazyregexp.New(`^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 )
 
 // literal reports whether the values are ones that stand for themselves.
 // Documents escapes prefixes; everything else it writes as it is, because no
 // stack can declare a wildcard there.
 func literal(scope access.Scope, partition string) bool {
-	not := func(form *regexp.Regexp) func(string) bool {
+	not := func(form *lazyregexp.Regexp) func(string) bool {
 		return func(value string) bool { return !form.MatchString(value) }
 	}
 	return name.Suffix(partition) != "" &&

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"cloney-s3-credentials/internal/lazyregexp"
 	"cloney-s3-credentials/internal/name"
 	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/reply"
@@ -121,10 +121,10 @@ type request struct {
 
 // CloudFormation's logical ids are alphanumeric, at most 255 characters.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/resources-section-structure.html
-var logicalID = regexp.MustCompile(`^[A-Za-z0-9]{1,255}$`)
+var logicalID = lazyregexp.New(`^[A-Za-z0-9]+$`)
 
 // A RequestId is a UUID; what matters is that it fits a tag of the user.
-var requestID = regexp.MustCompile(`^[A-Za-z0-9_.:/=+@-]{1,128}$`)
+var requestID = lazyregexp.New(`^[A-Za-z0-9_.:/=+@-]+$`)
 
 // mostID bounds what is copied into an answer: a physical id has at most 1,024
 // bytes.
@@ -143,10 +143,10 @@ func (r request) validate() error {
 	default:
 		refuse("RequestType is not one of Create, Update, Delete")
 	}
-	if !requestID.MatchString(r.RequestID) {
+	if len(r.RequestID) > 128 || !requestID.MatchString(r.RequestID) {
 		refuse("RequestId is missing, or is not what the value of a tag can hold")
 	}
-	if !logicalID.MatchString(r.LogicalResourceID) {
+	if len(r.LogicalResourceID) > 255 || !logicalID.MatchString(r.LogicalResourceID) {
 		refuse("LogicalResourceId is not 1 to 255 letters and digits")
 	}
 	if len(r.PhysicalResourceID) > mostID || !utf8.ValidString(r.PhysicalResourceID) {

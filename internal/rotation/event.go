@@ -3,10 +3,10 @@ package rotation
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // Step is one of the four steps of a rotation.
@@ -42,7 +42,7 @@ type Event struct {
 	RotationToken access.Secret
 }
 
-var isToken = regexp.MustCompile(`^[A-Za-z0-9-]{32,64}$`)
+var isToken = lazyregexp.New(`^[A-Za-z0-9-]+$`)
 
 // ParseEvent reads an event. No error quotes it: it holds a secret token.
 func ParseEvent(raw []byte) (Event, error) {
@@ -56,19 +56,19 @@ func ParseEvent(raw []byte) (Event, error) {
 	switch {
 	case e.Step == "":
 		return Event{}, fmt.Errorf("the event's Step is not one of createSecret, setSecret, testSecret and finishSecret")
-	case !isSecretID.MatchString(e.SecretID):
+	case len(e.SecretID) > 1000 || !isSecretID.MatchString(e.SecretID):
 		return Event{}, fmt.Errorf("the event's SecretId is not the name or the ARN of a secret")
-	case !isToken.MatchString(e.Token):
+	case len(e.Token) < 32 || len(e.Token) > 64 || !isToken.MatchString(e.Token):
 		return Event{}, fmt.Errorf("the event's ClientRequestToken is not the id of a version")
 	}
 	return e, nil
 }
 
 // isSecretID takes names and ARNs alike.
-var isSecretID = regexp.MustCompile(`^[A-Za-z0-9/_+=.@:-]{1,1000}$`)
+var isSecretID = lazyregexp.New(`^[A-Za-z0-9/_+=.@:-]+$`)
 
 // Secrets Manager ends the ARN of a secret with a hyphen and six characters of its own.
-var arnEnd = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+var arnEnd = lazyregexp.New(`-[A-Za-z0-9]{6}$`)
 
 // secretName is the name of the event's secret; an ARN holds it.
 func (e Event) secretName() string {

@@ -28,6 +28,7 @@ func TestEvents(t *testing.T) {
 	for _, raw := range []string{
 		"", "[]", "{}", event("deleteSecret", arn, id), event("", arn, id), event("createSecret", "", id), event("createSecret", "a b", id),
 		event("createSecret", "cloney/x; rm", id), event("createSecret", arn, ""), event("createSecret", arn, "short"), event("createSecret", arn, id+"\n"),
+		event("createSecret", arn, strings.Repeat("a", 65)), event("createSecret", strings.Repeat("a", 1001), id),
 		`{"Step":1,"RotationToken":"` + rotationToken + `"}`,
 	} {
 		if e, err := rotation.ParseEvent([]byte(raw)); err == nil || strings.Contains(err.Error(), rotationToken) {

@@ -3,12 +3,12 @@ package spec
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/lazyregexp"
 	"cloney-s3-credentials/internal/name"
 )
 
@@ -31,13 +31,13 @@ func (r *reader) places() []access.Place {
 	return access.Fold(places)
 }
 
-var s3ARN = regexp.MustCompile(`^arn:([a-z0-9-]*):s3:([a-z0-9-]*):([0-9]*):((?s:.*))$`)
+var s3ARN = lazyregexp.New(`^arn:([a-z0-9-]*):s3:([a-z0-9-]*):([0-9]*):((?s:.*))$`)
 
 // Programs write s3:// before a bucket's name, Hadoop's s3a:// or s3n://. Of other
 // URLs, what the bucket is depends on the host.
 var (
-	s3URL    = regexp.MustCompile(`^(?i:s3[an]?)://`)
-	otherURL = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://`)
+	s3URL    = lazyregexp.New(`^(?i:s3[an]?)://`)
+	otherURL = lazyregexp.New(`^[A-Za-z][A-Za-z0-9+.-]*://`)
 )
 
 // parsePlace returns the place that an entry names, or what is wrong with it.
@@ -151,10 +151,10 @@ func beforeWildcards(prefix string) string {
 }
 
 var (
-	bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	bucketName = lazyregexp.New(`^[a-z0-9][a-z0-9.-]+[a-z0-9]$`)
 	// Until March 2018 us-east-1 made buckets of these names, and they live on. They
 	// can be asked for by path only, out of which a name of dots alone would lead.
-	formerBucketName = regexp.MustCompile(`^[A-Za-z0-9._-]{3,255}$`)
+	formerBucketName = lazyregexp.New(`^[A-Za-z0-9._-]+$`)
 	// What S3 calls other things than general purpose buckets.
 	reservedSuffixes = map[string]string{
 		"-s3alias":   "an access point's alias; name the bucket behind it",
@@ -181,11 +181,11 @@ func bucketProblem(bucket, partition string) string {
 	switch {
 	case err == nil:
 		return "is an IP address, not a bucket name; write the bucket's name"
-	case bucketName.MatchString(bucket) && !strings.Contains(bucket, ".."):
+	case len(bucket) <= 63 && bucketName.MatchString(bucket) && !strings.Contains(bucket, ".."):
 		return ""
 	case numberInName.MatchString(bucket):
 		return "holds an account id that a tool has taken for a number, so that digits may be lost; " + instead
-	case !formerBucketName.MatchString(bucket) || strings.Trim(bucket, ".") == "":
+	case len(bucket) < 3 || len(bucket) > 255 || !formerBucketName.MatchString(bucket) || strings.Trim(bucket, ".") == "":
 		return "is not a bucket name; " + howBucketsAreCalled
 	case partition != "aws":
 		return "is a name that only buckets of us-east-1 from before March 2018 have, which partition " + partition + " does not reach; " + howBucketsAreCalled

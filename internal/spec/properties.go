@@ -3,12 +3,12 @@ package spec
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
+	"cloney-s3-credentials/internal/lazyregexp"
 	"cloney-s3-credentials/internal/name"
 )
 
@@ -34,8 +34,8 @@ func (r *reader) userName() string {
 }
 
 var (
-	secretName = regexp.MustCompile(`^[A-Za-z0-9/_+=.@-]+$`)
-	arnSuffix  = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
+	secretName = lazyregexp.New(`^[A-Za-z0-9/_+=.@-]+$`)
+	arnSuffix  = lazyregexp.New(`-[A-Za-z0-9]{6}$`)
 )
 
 // secretNameProblem says what is wrong with a secret's name and what to do, or
@@ -70,10 +70,10 @@ func (r *reader) secretName(user string) string {
 // characters at most, because it is kept as a tag, to see when it changes. An
 // ARN has to be of the region where the secret is: AWS may notice only when a
 // value is stored, and the key would have to be made before.
-var kmsKey = regexp.MustCompile(`^(arn:(aws(?:-[a-z]+)*):kms:([a-z0-9-]+):[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+|alias/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
+var kmsKey = lazyregexp.New(`^(arn:(aws(?:-[a-z]+)*):kms:([a-z0-9-]+):[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+|alias/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
 
 // awsManaged is the alias of a key that AWS manages.
-var awsManaged = regexp.MustCompile(`^(?:arn:[^/]*:)?alias/aws/`)
+var awsManaged = lazyregexp.New(`^(?:arn:[^/]*:)?alias/aws/`)
 
 func (r *reader) kmsKey() string {
 	key, given := r.scalar("SecretKmsKeyId")
@@ -130,7 +130,7 @@ func (r *reader) verify() bool {
 
 // tagText is what IAM and Secrets Manager both take in a tag.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
-var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
+var tagText = lazyregexp.New(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
 func (r *reader) tags() map[string]string {
 	value := r.properties["Tags"]

@@ -4,12 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/agnivade/levenshtein"
+
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // reader takes the properties one by one and collects what is wrong.
@@ -39,8 +40,8 @@ func (r *reader) wrong(property, value, format string, args ...any) {
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 var (
-	variable = regexp.MustCompile(`\$\{[^}]*\}`)
-	notOfSub = regexp.MustCompile(`^\$\{(?:[^:}]+:[^:}][^}]*|[*?$])\}$`)
+	variable = lazyregexp.New(`\$\{[^}]*\}`)
+	notOfSub = lazyregexp.New(`^\$\{(?:[^:}]+:[^:}][^}]*|[*?$])\}$`)
 )
 
 // filledIn returns what is wrong with a value that was meant as it stands, or that
@@ -97,7 +98,7 @@ func (r *reader) scalar(property string) (string, bool) {
 // is none (123456789012.0). `aws cloudformation package` takes quotes away, and
 // whoever reads the template next sees a number in an account id.
 // https://github.com/aws/aws-cli/issues/3991
-var numberOfATool = regexp.MustCompile(`^[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}$|^[0-9]{9,}\.0+$`)
+var numberOfATool = lazyregexp.New(`^[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}$|^[0-9]{9,}\.0+$`)
 
 // instead is what keeps a tool from taking text for a number. A parameter's default
 // stands in a template too.
@@ -108,9 +109,9 @@ const instead = "pass it as a parameter, with its value given at deployment, or 
 const takenForNumber = "A tool may have taken it for a number, so that digits are lost; " + instead
 
 var (
-	accountInARN = regexp.MustCompile(`^arn:[^:]*:(?:iam|sts|kms):[^:]*:([0-9][0-9.eE+]*):`)
+	accountInARN = lazyregexp.New(`^arn:[^:]*:(?:iam|sts|kms):[^:]*:([0-9][0-9.eE+]*):`)
 	// In a bucket's name nothing but an account id comes to look like this.
-	numberInName = regexp.MustCompile(`[._-][0-9]\.[0-9]{5,}[eE]\+?[0-9]{1,3}(?:$|[._-])`)
+	numberInName = lazyregexp.New(`[._-][0-9]\.[0-9]{5,}[eE]\+?[0-9]{1,3}(?:$|[._-])`)
 )
 
 // digitsLost reports whether an account id is one that a tool has rewritten, or whose

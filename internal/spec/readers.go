@@ -3,15 +3,16 @@ package spec
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // A principal that a resource policy can hold and that stays one: an account,
 // or a user or role with its path, literally.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
-var readerARN = regexp.MustCompile(`^arn:([a-z0-9-]+):iam::([0-9]{12}):(?:root|(?:user|role)/(?:[!#%-)+-.0->@-[\]-~]+/)*[\w+=,.@-]{1,64})$`)
+var readerARN = lazyregexp.New(`^arn:([a-z0-9-]+):iam::([0-9]{12}):(?:root|(?:user|role)/(?:[!#%-)+-.0->@-[\]-~]+/)*[\w+=,.@-]{1,64})$`)
 
 // readers returns the ARNs of those who may read the secret. A reader in
 // another account needs the secret to be encrypted with a key that can be

@@ -2,11 +2,11 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"cloney-s3-credentials/internal/lazyregexp"
 	"cloney-s3-credentials/internal/name"
 )
 
@@ -14,8 +14,8 @@ import (
 // Manager is asked last, once there is a key.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 var (
-	rateExpression = regexp.MustCompile(`^rate\(([0-9]{1,4}) (hour|day)s?\)$`)
-	cronExpression = regexp.MustCompile(`^cron\(([^()]*)\)$`)
+	rateExpression = lazyregexp.New(`^rate\(([0-9]{1,4}) (hour|day)s?\)$`)
+	cronExpression = lazyregexp.New(`^cron\(([^()]*)\)$`)
 )
 
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotationRulesType.html
@@ -69,17 +69,17 @@ func rateProblem(number, unit string) string {
 type field struct {
 	called    string
 	low, high int
-	words     []string       // that stand for its numbers, from low on
-	also      *regexp.Regexp // what it takes beside lists of numbers; nil: nothing
+	words     []string           // that stand for its numbers, from low on
+	also      *lazyregexp.Regexp // what it takes beside lists of numbers; nil: nothing
 	write     string
 }
 
 var (
 	hours       = field{called: "hours", high: 23, write: "0 to 23"}
-	dayOfMonth  = field{called: "day of the month", low: 1, high: 31, also: regexp.MustCompile(`^[?L]$`), write: "1 to 31, L for the last one, or ?"}
+	dayOfMonth  = field{called: "day of the month", low: 1, high: 31, also: lazyregexp.New(`^[?L]$`), write: "1 to 31, L for the last one, or ?"}
 	month       = field{called: "month", low: 1, high: 12, words: strings.Fields("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC"), write: "1 to 12, or JAN to DEC"}
-	dayOfWeek   = field{called: "day of the week", low: 1, high: 7, words: strings.Fields("SUN MON TUE WED THU FRI SAT"), also: regexp.MustCompile(`^(?:\?|(?:[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)?L|(?:[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)#[1-5])$`), write: "1 to 7, SUN to SAT, SUN#1 for the first Sunday of a month, or ?"}
-	cronNumbers = regexp.MustCompile(`^(?:(\*)|([0-9A-Z]+)(?:-([0-9A-Z]+))?)?(?:/([0-9]+))?$`)
+	dayOfWeek   = field{called: "day of the week", low: 1, high: 7, words: strings.Fields("SUN MON TUE WED THU FRI SAT"), also: lazyregexp.New(`^(?:\?|(?:[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)?L|(?:[1-7]|SUN|MON|TUE|WED|THU|FRI|SAT)#[1-5])$`), write: "1 to 7, SUN to SAT, SUN#1 for the first Sunday of a month, or ?"}
+	cronNumbers = lazyregexp.New(`^(?:(\*)|([0-9A-Z]+)(?:-([0-9A-Z]+))?)?(?:/([0-9]+))?$`)
 )
 
 // cronProblem says what is wrong with the fields of a cron expression, or nothing.

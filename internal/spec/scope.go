@@ -2,12 +2,12 @@ package spec
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // scope reads what a credential is for. Everything but KmsKeyArns only takes
@@ -46,8 +46,8 @@ func (r *reader) roles() (source, destination bool) {
 // A key's own ARN: IAM does not resolve an alias in a policy's Resource.
 // https://docs.aws.amazon.com/kms/latest/developerguide/cmks-in-iam-policies.html
 var (
-	kmsKeyARN   = regexp.MustCompile(`^arn:([a-z0-9-]+):kms:[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:key/(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
-	kmsAliasARN = regexp.MustCompile(`^(arn:[a-z0-9-]+:kms:[^:]*:[^:]*:)?alias/`)
+	kmsKeyARN   = lazyregexp.New(`^arn:([a-z0-9-]+):kms:[a-z]{2,4}(?:-[a-z]+)+-[0-9]{1,2}:[0-9]{12}:key/(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
+	kmsAliasARN = lazyregexp.New(`^(arn:[a-z0-9-]+:kms:[^:]*:[^:]*:)?alias/`)
 )
 
 func (r *reader) kmsKeys() []string {
@@ -70,7 +70,7 @@ func (r *reader) kmsKeys() []string {
 	return slices.Compact(arns)
 }
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var accountID = lazyregexp.New(`^[0-9]{12}$`)
 
 func (r *reader) bucketOwner() string {
 	owner, given := r.scalar("BucketOwner")
@@ -120,10 +120,10 @@ func (r *reader) expiresAt() time.Time {
 // https://yaml.org/type/timestamp.html
 // https://www.rfc-editor.org/rfc/rfc3339#section-5.6
 var (
-	withZone    = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?) ?([Zz]|[+-][0-9]{2}:[0-9]{2})$`)
-	withoutZone = regexp.MustCompile(`^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?$`)
-	dateAlone   = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
-	number      = regexp.MustCompile(`^[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?$`)
+	withZone    = lazyregexp.New(`^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?) ?([Zz]|[+-][0-9]{2}:[0-9]{2})$`)
+	withoutZone = lazyregexp.New(`^([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?$`)
+	dateAlone   = lazyregexp.New(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+	number      = lazyregexp.New(`^[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?$`)
 )
 
 // parseMoment returns the moment that text names, in whole seconds, or what is
