@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -30,20 +31,16 @@ import (
 
 func main() {
 	log := slog.New(lambdacontext.NewLogHandler())
-	handle, err := start(log)
-	if err != nil {
-		// Nothing but a malformed environment does this.
-		log.Error("the provider cannot start", "error", err.Error())
-		os.Exit(1)
-	}
-	lambda.Start(handle)
+	// While Lambda is asked for the first event, what answers it is made.
+	handler := sync.OnceValue(func() handle { return start(log) })
+	go handler()
+	lambda.Start(func(ctx context.Context, raw json.RawMessage) error { return handler()(ctx, raw) })
 }
 
-func start(log *slog.Logger) (func(context.Context, json.RawMessage) error, error) {
-	cfg, err := edge.Config(context.Background())
-	if err != nil {
-		return nil, err
-	}
+// handle answers one event.
+type handle func(context.Context, json.RawMessage) error
+
+func start(log *slog.Logger) handle {
 	env, err := read(os.LookupEnv)
 	if err != nil {
 		// While CloudFormation updates the function, new code may see the former
@@ -52,12 +49,12 @@ func start(log *slog.Logger) (func(context.Context, json.RawMessage) error, erro
 		log.Error("the provider gives nothing", "error", err.Error())
 		env.closed = &resource.Closed{Problem: err}
 	}
-	return serve(cfg, env, log), nil
+	return serve(edge.Config(), env, log)
 }
 
 // serve answers events, and leaves no key behind in the memory of a function
 // that stays warm: what held one is out of reach, and its memory is given back.
-func serve(cfg aws.Config, env environment, log *slog.Logger) func(context.Context, json.RawMessage) error {
+func serve(cfg aws.Config, env environment, log *slog.Logger) handle {
 	cfg, closeAll := edge.Closing(cfg)
 	handler := assemble(cfg, env, log)
 	return func(ctx context.Context, raw json.RawMessage) error {
@@ -76,7 +73,7 @@ func assemble(cfg aws.Config, env environment, log *slog.Logger) *resource.Handl
 	iam := users.New(cfg, users.Options{
 		Path:     name.Path(cfg.Region),
 		Boundary: env.boundary,
-		Account:  edge.Account(cfg),
+		Account:  edge.Account(cfg, env.rotator),
 	})
 	kept := secrets.New(cfg, secrets.Options{Rotator: env.rotator})
 	provisioner := &provision.Provisioner{

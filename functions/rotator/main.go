@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -33,30 +34,24 @@ import (
 
 func main() {
 	log := slog.New(lambdacontext.NewLogHandler())
-	handle, err := start(log)
+	env, err := read(os.LookupEnv)
 	if err != nil {
 		// Nothing but a malformed environment does this.
 		log.Error("the rotator cannot start", "error", err.Error())
 		os.Exit(1)
 	}
-	lambda.Start(handle)
+	// While Lambda is asked for the first event, what answers it is made.
+	handler := sync.OnceValue(func() handle { return serve(edge.Config(), env, log) })
+	go handler()
+	lambda.Start(func(ctx context.Context, raw json.RawMessage) error { return handler()(ctx, raw) })
 }
 
-func start(log *slog.Logger) (func(context.Context, json.RawMessage) error, error) {
-	env, err := read(os.LookupEnv)
-	if err != nil {
-		return nil, err
-	}
-	cfg, err := edge.Config(context.Background())
-	if err != nil {
-		return nil, err
-	}
-	return serve(cfg, env, log), nil
-}
+// handle answers one event.
+type handle func(context.Context, json.RawMessage) error
 
 // serve answers events, and leaves no key behind in the memory of a function
 // that stays warm: what held one is out of reach, and its memory is given back.
-func serve(cfg aws.Config, env environment, log *slog.Logger) func(context.Context, json.RawMessage) error {
+func serve(cfg aws.Config, env environment, log *slog.Logger) handle {
 	cfg, closeAll := edge.Closing(cfg)
 	h := assemble(cfg, env, log)
 	return func(ctx context.Context, raw json.RawMessage) error {
@@ -78,7 +73,7 @@ type handler struct {
 
 func assemble(cfg aws.Config, env environment, log *slog.Logger) *handler {
 	log = slog.New(metric.Warning(log.Handler()))
-	iam := users.New(cfg, users.Options{Path: name.Path(cfg.Region), Boundary: env.boundary, Account: edge.Account(cfg)})
+	iam := users.New(cfg, users.Options{Path: name.Path(cfg.Region), Boundary: env.boundary, Account: edge.Account(cfg, env.own)})
 	kept := secrets.New(cfg, secrets.Options{Rotator: env.own})
 	tell := announce.New(cfg, env.topic, log)
 	metrics := &metric.Sink{Function: lambdacontext.FunctionName, Out: os.Stdout}

@@ -9,12 +9,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
-// Account returns what asks STS for the function's own partition and account, which no
-// event is trusted to say. The call needs no permission.
-func Account(cfg aws.Config) func(context.Context) (partition, id string, err error) {
-	api := sts.NewFromConfig(cfg)
+// Account returns what tells the function's own partition and account, which no event
+// is trusted to say. It is that of own, an ARN which the function's owner has given it.
+// Where that is not one, STS is asked: the call needs no permission, but the first
+// event of each process would wait for it.
+func Account(cfg aws.Config, own string) func(context.Context) (partition, id string, err error) {
 	return func(ctx context.Context) (partition, id string, err error) {
-		out, err := api.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		if given, err := arn.Parse(own); err == nil {
+			return given.Partition, given.AccountID, nil
+		}
+		out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 		// As an outcome, so that being throttled is waited out here too.
 		if err = Outcome(err, nil); err != nil {
 			return "", "", fmt.Errorf("asking for the function's account: %w", err)

@@ -8,44 +8,15 @@
 package edge
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 
 	"cloney-s3-credentials/internal/access"
 )
-
-// callTimeout ends one attempt of one call that gets no answer. AWS answers in
-// well under a second.
-const callTimeout = 15 * time.Second
-
-// Config loads the SDK's configuration from the environment. The SDK repeats
-// attempts that failed on the way or inside AWS, without a quota of retries. It
-// does not repeat what is throttled: the flow waits that out, up to its
-// deadline, and four attempts of the SDK to each of the flow's would keep an
-// account throttled that many stacks work in.
-func Config(ctx context.Context) (aws.Config, error) {
-	return config.LoadDefaultConfig(ctx,
-		config.WithAPIOptions([]func(*middleware.Stack) error{watched}),
-		config.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(callTimeout)),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts = 4
-				o.MaxBackoff = 5 * time.Second
-				o.RateLimiter = ratelimit.None
-				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notThrottled)}, o.Retryables...)
-			})
-		}))
-}
 
 // notThrottled keeps the SDK from repeating what is throttled, whatever status
 // it comes with, and leaves the rest to the SDK's own rules.

@@ -34,10 +34,7 @@ type Wire struct {
 func (a *AWS) OverWire(t *testing.T, handler http.Handler) (aws.Config, *Wire) {
 	t.Helper()
 	cfg := a.Config(t)
-	own, err := edge.Config(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	own := edge.Config()
 	w := &Wire{accepted: make(chan net.Conn), closed: make(chan struct{})}
 	client, ok := own.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
