@@ -9,12 +9,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/edge"
 	"cloney-s3-credentials/internal/patience"
 )
 
 // bucket is one bucket with its places, asked with the new key.
 type bucket struct {
 	cfg       aws.Config
+	lag       *lag
 	name      string
 	scope     access.Scope
 	places    []*place
@@ -45,24 +47,61 @@ func (b *bucket) owner() *string {
 }
 
 // settle looks at the places, again and again, until each works or fails, or
-// the context ends.
-func (b *bucket) settle(ctx context.Context, slots chan struct{}, until time.Time) {
-	for wait := between; ; wait = min(max(wait, between)*2, mostWait) {
-		pending, passed := b.round(ctx, slots, until)
-		if !pending {
+// the context ends. Nobody waits while holding a slot.
+func (b *bucket) settle(ctx context.Context, slots chan struct{}, authenticated <-chan struct{}) {
+	until := b.lag.started.Add(settling)
+	for p := b.next(); p != nil; p = b.next() {
+		if b.await(ctx, p, authenticated) != nil {
 			return
 		}
-		if passed {
-			wait = between
-		}
-		// The last look is at the very end.
-		if left := time.Until(until); left > 0 {
-			wait = min(wait, left)
-		}
-		if patience.Sleep(ctx, wait) != nil {
+		select {
+		case <-ctx.Done():
 			return
+		case slots <- struct{}{}:
+		}
+		holding(slots, func() { b.look(ctx, p) })
+		// The last look is at the very end. One that passed then is looked at once
+		// more all the same: then the place works, or has failed.
+		switch left := time.Until(until); {
+		case p.state != open || p.inARow > 0:
+		case left > 0:
+			p.again = earlier(p.again, until)
+		case p.looks >= fewestLooks:
+			p.state = fails
 		}
 	}
+}
+
+// next is the open place that is due first; nil: none is open.
+func (b *bucket) next() (first *place) {
+	for _, p := range b.places {
+		if p.state == open && (first == nil || b.due(p).Before(b.due(first))) {
+			first = p
+		}
+	}
+	return first
+}
+
+func (b *bucket) due(p *place) time.Time { return p.due(passes, b.lag.span()) }
+
+// await waits until the place is due. The look that it may pass by comes after all
+// proofs that the key authenticates: what they show of the lag counts for it too.
+func (b *bucket) await(ctx context.Context, p *place, authenticated <-chan struct{}) error {
+	if p.inARow > 0 {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-authenticated:
+		}
+	}
+	return patience.Sleep(ctx, time.Until(b.due(p)))
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // holding gives the slot back, whatever becomes of do.
@@ -71,34 +110,27 @@ func holding(slots chan struct{}, do func()) {
 	do()
 }
 
-// round looks at each open place once. Nobody waits while holding a slot. It
-// reports whether a place is still open, and whether one of those passed.
-func (b *bucket) round(ctx context.Context, slots chan struct{}, until time.Time) (pending, passed bool) {
-	for _, p := range b.places {
-		if p.state != open {
-			continue
-		}
-		select {
-		case <-ctx.Done():
-			return true, false
-		case slots <- struct{}{}:
-		}
-		holding(slots, func() { b.look(ctx, p) })
-		// One whose last look passed is looked at once more, also after the end:
-		// then it works, or has failed.
-		if p.state == open && p.inARow == 0 && p.looks >= fewestLooks && !time.Now().Before(until) {
-			p.state = fails
-		}
-		pending = pending || p.state == open
-		passed = passed || p.state == open && p.inARow > 0
-	}
-	return pending, passed
-}
-
-// look goes through all that the roles need in the place, once.
+// look goes through all that the roles need in the place, once, over a connection
+// of its own: a connection leads to one host, and S3 itself advises to repeat over
+// another one. It costs a handshake, about a millisecond of the processor.
+// https://docs.aws.amazon.com/whitepapers/latest/s3-optimizing-performance-best-practices/timeouts-and-retries-for-latency-sensitive-applications.html
+//
+// Its calls follow each other. Side by side they would be over sooner, and the look
+// that follows would wait for longer: two looks have to lie apart all the same.
 func (b *bucket) look(ctx context.Context, p *place) {
+	kept := b.cfg.HTTPClient
+	fresh, leave := edge.Closing(b.cfg)
+	b.cfg.HTTPClient = fresh.HTTPClient
+	defer func() {
+		leave()
+		b.cfg.HTTPClient = kept
+	}()
+	began := time.Now()
 	p.looks++
 	failures := b.attempt(ctx, p)
+	if b.movedTo == "" && b.follow(failures) {
+		failures = b.attempt(ctx, p)
+	}
 	if len(failures) > 0 && p.mayBePayer(failures) {
 		failures = b.tryPayer(ctx, p, failures)
 	}
@@ -110,10 +142,11 @@ func (b *bucket) look(ctx context.Context, p *place) {
 	}
 	p.failures = failures
 	if len(failures) == 0 {
-		b.passed(ctx, p)
+		b.passed(ctx, p, began)
 		return
 	}
-	p.inARow = 0
+	b.lag.failed()
+	p.failed()
 	b.failed(p, failures[len(failures)-1])
 }
 
@@ -126,10 +159,9 @@ func (b *bucket) failed(p *place, last answer) {
 		p.note(slog.LevelInfo, "access ended while it was verified")
 	case last.cause == payer: // all else was allowed
 		p.state = fails
-	case last.cause == elsewhere:
-		// Not asked there at once: two regions that point at each other would
-		// be asked without a pause.
-		b.cfg.Region, b.movedTo = last.region, last.region
+	// Not asked there at once: two regions that point at each other would be
+	// asked without a pause.
+	case b.follow(p.failures):
 	// A bucket that was made a moment ago is not known to each host of S3.
 	case last.final() && p.looks >= doubtful:
 		for _, other := range b.places {
@@ -138,10 +170,23 @@ func (b *bucket) failed(p *place, last answer) {
 	}
 }
 
+// follow has the bucket be asked in the region that S3 told, if it told one.
+func (b *bucket) follow(failures []answer) bool {
+	if len(failures) == 0 {
+		return false
+	}
+	last := failures[len(failures)-1]
+	if last.cause != elsewhere {
+		return false
+	}
+	b.cfg.Region, b.movedTo = last.region, last.region
+	return true
+}
+
 // passed counts a look that was good. S3 learns of a policy host by host: one
 // look does not mean that the next one passes.
-func (b *bucket) passed(ctx context.Context, p *place) {
-	if p.inARow++; p.inARow < passes {
+func (b *bucket) passed(ctx context.Context, p *place, began time.Time) {
+	if p.succeeded(began); p.inARow < passes {
 		return
 	}
 	if b.scope.Destination {

@@ -10,34 +10,54 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/edge/edgetest"
 	"cloney-s3-credentials/internal/probe"
 )
 
-// However many buckets are proven, and however often in one warm function,
-// there are as many connections as calls side by side, and none in the end.
+// crowd is how many connections were open at the most at one time.
+type crowd struct {
+	wire *edgetest.Wire
+	mu   sync.Mutex
+	most int
+}
+
+// watch is OverWire, and counts at each request.
+func (c *crowd) watch(t *testing.T, handler http.HandlerFunc) (cfg aws.Config) {
+	cfg, c.wire = new(edgetest.AWS).OverWire(t, http.HandlerFunc(func(to http.ResponseWriter, r *http.Request) {
+		_, open := c.wire.Connections()
+		c.mu.Lock()
+		c.most = max(c.most, open)
+		c.mu.Unlock()
+		handler(to, r)
+	}))
+	return cfg
+}
+
+// However many buckets are proven, and however often in one warm function, there
+// are no more connections at one time than looks side by side and a call of STS,
+// each look and each authentication has one of its own, and none is left.
 func TestConnectionsAreFewAndClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg, wire := new(edgetest.AWS).OverWire(t, http.HandlerFunc(inTheRole))
+		var crowd crowd
+		cfg := crowd.watch(t, inTheRole)
 		scope := access.Scope{Source: true}
 		for i := range 50 {
 			scope.Places = append(scope.Places, access.Place(fmt.Sprintf("bucket-%02d", i)))
 		}
 		key := access.Credentials{KeyID: "AKIAEXAMPLE", Secret: access.NewSecret("half")}
-		for range 5 {
+		for proven := range 5 {
 			if err := probe.New(cfg, slog.New(slog.DiscardHandler), probe.Options{}).Prove(t.Context(), key, scope, access.Subject{}); err != nil {
 				t.Fatal(err)
 			}
-			if opened, _ := wire.Connections(); opened < 2 || opened > 10 {
-				t.Errorf("%d connections were opened", opened)
+			synctest.Wait()
+			opened, left := crowd.wire.Connections()
+			if opened != (proven+1)*(2*50+3) || crowd.most < 10 || crowd.most > 10+1 || left > 0 {
+				t.Errorf("%d connections were opened, %d at one time, %d are left", opened, crowd.most, left)
 			}
-		}
-		time.Sleep(2 * time.Minute) // synctest's time; idle for ninety seconds
-		if _, open := wire.Connections(); open > 0 {
-			t.Errorf("%d connections are left", open)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -44,6 +45,8 @@ type cloud struct {
 	object func(r *http.Request, key string) *answer
 	// unpaid has S3 deny requests that do not agree to pay.
 	unpaid bool
+	// takes is how long an answer to STS or S3 takes; nil: no time.
+	takes func(kind string) time.Duration
 	// subject is whose key is proven.
 	subject access.Subject
 	// options are what the provider's owner has set.
@@ -102,6 +105,9 @@ func (c *cloud) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	kind, bucket := kindOf(r)
+	if c.takes != nil {
+		time.Sleep(c.takes(kind)) // synctest's time
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if kind == "" && c.object != nil {

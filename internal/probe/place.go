@@ -16,7 +16,7 @@ import (
 type place struct {
 	name     access.Place
 	looks    int
-	inARow   int      // looks that it passed, up to now
+	row               // of looks that it passed
 	failures []answer // what stood in the way at the last look, a purpose each
 	state    state
 	header   header   // what its uploads have to carry

@@ -10,21 +10,19 @@ package probe
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/parallel"
-	"cloney-s3-credentials/internal/patience"
 )
 
 const (
-	// settling is how long a new key may take until AWS knows it everywhere.
+	// settling is how long a new key may take until AWS knows it everywhere. A look
+	// that passes at the very end is repeated all the same, up to mostSpan later.
 	settling = 90 * time.Second
 	// successes in a row are asked for: one place that knows the key does not
 	// mean that the next one does.
@@ -36,8 +34,6 @@ const (
 	// doubtful is after how many looks, some seven seconds, a denial may have
 	// another reason than that all is new.
 	doubtful = 5
-	between  = 500 * time.Millisecond
-	mostWait = 5 * time.Second
 	// atOnce is how many buckets are asked side by side.
 	atOnce = 10
 	// closeBy is how near an end is told.
@@ -66,16 +62,16 @@ func New(cfg aws.Config, log *slog.Logger, options Options) *Prober {
 
 // Prove returns nil once the key authenticates and every place answers as its
 // roles need, or an error that names each one that does not. It waits for at
-// most 90 seconds; asking many takes what it takes. The log has the whole
+// most 90 seconds for what AWS does not know yet; asking many takes what it takes. The log has the whole
 // table, and notes on what is no failure.
 func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access.Scope, subject access.Subject) error {
-	started := time.Now()
 	cfg := p.cfg.Copy()
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(key.KeyID, key.Secret.Reveal(), "")
 	// Repeating is ours: what the SDK takes for final is "not yet" here.
 	cfg.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
-	user, err := authenticates(ctx, cfg, key.KeyID)
-	if err != nil {
+	seen := &lag{started: time.Now()}
+	known := &authentication{cfg: cfg, keyID: key.KeyID, lag: seen}
+	if err := known.reach(ctx, 1); err != nil {
 		return err
 	}
 	for _, place := range scope.Places {
@@ -84,17 +80,42 @@ func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access
 		}
 	}
 	if why := p.unasked(scope, time.Now()); why != (note{}) {
+		if err := known.reach(ctx, successes); err != nil {
+			return err
+		}
 		p.log.Log(ctx, why.level, "verification", "outcome", "authenticated", "note", why.text)
 		return nil
 	}
 	if left := time.Until(scope.ExpiresAt); !scope.ExpiresAt.IsZero() && left < closeBy {
 		p.log.WarnContext(ctx, "verification", "outcome", "note", "note", "access ends in "+left.Round(time.Minute).String()+", at "+scope.ExpiresAt.Format(time.RFC3339))
 	}
-	buckets := bucketsOf(cfg, scope)
-	settleAll(ctx, buckets, started.Add(settling))
-	r := newReport(buckets, user, scope, subject)
-	r.log(ctx, p.log, time.Since(started))
+	buckets := bucketsOf(cfg, scope, seen)
+	if err := proveAll(ctx, known, buckets); err != nil {
+		return err
+	}
+	r := newReport(buckets, known.user, scope, subject)
+	r.log(ctx, p.log, time.Since(seen.started))
 	return r.err()
+}
+
+// proveAll has the key authenticate often enough, and looks at the buckets
+// meanwhile, the first time at once, and the time that they may pass by when the key
+// has authenticated.
+func proveAll(ctx context.Context, known *authentication, buckets []*bucket) error {
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	authenticated := make(chan struct{})
+	return parallel.Do(func() error {
+		if err := known.reach(ctx, successes); err != nil {
+			stop()
+			return err
+		}
+		close(authenticated)
+		return nil
+	}, func() error {
+		settleAll(looking, buckets, authenticated)
+		return nil
+	})
 }
 
 // unasked says why buckets are not asked, which then have to deny: the key is
@@ -111,38 +132,11 @@ func (p *Prober) unasked(scope access.Scope, now time.Time) note {
 	return note{}
 }
 
-// authenticates waits until the key authenticates several times in a row, and
-// returns the ARN of its user.
-// GetCallerIdentity needs no permission.
-// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
-func authenticates(whole context.Context, cfg aws.Config, keyID string) (user string, err error) {
-	ctx, cancel := context.WithTimeout(whole, settling)
-	defer cancel()
-	client := sts.NewFromConfig(cfg)
-	for inARow, wait := 0, between; ; {
-		out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-		if err == nil {
-			inARow, wait = inARow+1, between
-		} else {
-			inARow, wait = 0, min(wait*2, mostWait)
-		}
-		if inARow == successes {
-			return aws.ToString(out.Arn), nil
-		}
-		if patience.Sleep(ctx, wait) != nil {
-			if whole.Err() != nil {
-				return "", fmt.Errorf("key %s did not authenticate before the function's time was over (%s); try again", keyID, said(err))
-			}
-			return "", fmt.Errorf("key %s did not authenticate within %d seconds (%s); try again, IAM may be slow today", keyID, int(settling.Seconds()), said(err))
-		}
-	}
-}
-
 // bucketsOf groups the scope's places, which are sorted, by bucket.
-func bucketsOf(cfg aws.Config, scope access.Scope) (buckets []*bucket) {
+func bucketsOf(cfg aws.Config, scope access.Scope, seen *lag) (buckets []*bucket) {
 	for _, name := range scope.Places {
 		if len(buckets) == 0 || buckets[len(buckets)-1].name != name.Bucket() {
-			buckets = append(buckets, &bucket{cfg: cfg, name: name.Bucket(), scope: scope})
+			buckets = append(buckets, &bucket{cfg: cfg, lag: seen, name: name.Bucket(), scope: scope})
 		}
 		last := buckets[len(buckets)-1]
 		last.places = append(last.places, &place{name: name})
@@ -152,7 +146,7 @@ func bucketsOf(cfg aws.Config, scope access.Scope) (buckets []*bucket) {
 
 // settleAll asks all buckets, ten side by side. One that has to wait leaves
 // its place to the others.
-func settleAll(ctx context.Context, buckets []*bucket, until time.Time) {
+func settleAll(ctx context.Context, buckets []*bucket, authenticated <-chan struct{}) {
 	slots := make(chan struct{}, atOnce)
 	// Also once time is up, or after a panic, but all together within the time of
 	// one: the caller has a key to take back.
@@ -164,7 +158,7 @@ func settleAll(ctx context.Context, buckets []*bucket, until time.Time) {
 			holding(slots, func() { b.clear(tidy) })
 		})
 	}()
-	sideBySide(buckets, func(b *bucket) { b.settle(ctx, slots, until) })
+	sideBySide(buckets, func(b *bucket) { b.settle(ctx, slots, authenticated) })
 }
 
 func sideBySide(buckets []*bucket, do func(*bucket)) {

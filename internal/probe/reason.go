@@ -1,8 +1,9 @@
 package probe
 
 import (
-	"regexp"
 	"strings"
+
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // reason is which policy denied a request, as far as AWS tells.
@@ -68,7 +69,7 @@ func reasonOf(message string) reason {
 	return untold
 }
 
-var deniedAction = regexp.MustCompile(`not authorized to perform: ([a-z0-9]+:[A-Za-z]+)`)
+var deniedAction = lazyregexp.New(`not authorized to perform: ([a-z0-9]+:[A-Za-z]+)`)
 
 // actionOf returns the action that a denial names; empty where it names none.
 func actionOf(message string) string {
@@ -78,7 +79,7 @@ func actionOf(message string) string {
 	return ""
 }
 
-var keyARN = regexp.MustCompile(`arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`)
+var keyARN = lazyregexp.New(`arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`)
 
 // keyOf returns the KMS key that a denial names, which is the one to be named
 // in KmsKeyArns; empty where it names none. Nothing but a key's ARN comes out.

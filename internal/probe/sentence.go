@@ -1,11 +1,11 @@
 package probe
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
 // sentences say all that is in the way of a place, and what to do next. They
@@ -96,7 +96,7 @@ func noBucket(name string) string {
 }
 
 // newName is what a new bucket may be called, but for its length.
-var newName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
+var newName = lazyregexp.New(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
 // legacy reports whether no new bucket may have the name.
 func legacy(name string) bool { return len(name) < 3 || len(name) > 63 || !newName.MatchString(name) }
