@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +32,7 @@ func TestDo(t *testing.T) {
 	}{
 		"done":                         {patience.Nothing, nil, 0, nil, 0, 0},
 		"another error":                {patience.JustMade, errOther, always, errOther, 0, 0},
-		"throttled":                    {patience.Nothing, access.ErrThrottled, 5, nil, 50 * time.Second, 50 * time.Second},
+		"throttled":                    {patience.Nothing, access.ErrThrottled, 5, nil, 12500 * time.Millisecond, 12500 * time.Millisecond},
 		"throttled, often":             {patience.For{Often: true}, access.ErrThrottled, 5, nil, 6200 * time.Millisecond, 6200 * time.Millisecond},
 		"busy":                         {patience.Nothing, access.ErrBusy, 20, nil, time.Minute, 2 * time.Minute},
 		"in use":                       {patience.Nothing, access.ErrConflict, always, access.ErrConflict, time.Minute, 66 * time.Second},
@@ -66,20 +65,24 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// Waits grow, up to a limit; and before the deadline there is one more try.
-func TestWaitsGrow(t *testing.T) {
+// A throttled call waits an eighth of what it has waited, and two and a half seconds at
+// the least; and before the deadline there is one more try.
+func TestThrottledWaitsGrowWithWhatWasWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		const limit = 5 * time.Minute
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		started := time.Now()
 		var at []time.Duration
-		err := patience.Nothing.Do(ctx, func() error { at = append(at, time.Since(started).Round(time.Second)); return access.ErrThrottled })
-		seconds := []time.Duration{0, 2, 6, 14, 30, 50, 70, 90}
-		for i := range seconds {
-			seconds[i] *= time.Second
+		err := patience.Nothing.Do(ctx, func() error { at = append(at, time.Since(started)); return access.ErrThrottled })
+		for i, now := range at[:len(at)-1] {
+			want := max(2500*time.Millisecond, now/8)
+			if is := at[i+1] - now; (is-want).Abs() > 1 && limit-now > 2*want {
+				t.Errorf("after %v it waited %v, not %v", now, is, want)
+			}
 		}
-		if last := at[len(at)-1]; !errors.Is(err, access.ErrThrottled) || !slices.Equal(at[:len(seconds)], seconds) || last < 119*time.Second || len(at) > 20 {
-			t.Errorf("%v: tried at %v", err, at)
+		if last := at[len(at)-1]; !errors.Is(err, access.ErrThrottled) || last < limit-time.Second || len(at) > 45 {
+			t.Errorf("%v: tried %d times, at last at %v", err, len(at), last)
 		}
 	})
 }

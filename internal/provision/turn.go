@@ -73,8 +73,7 @@ func (r *run) hold(ctx context.Context) error {
 	if r.stop != nil || len(r.users) == 0 || time.Now().Before(r.until) {
 		return r.stop
 	}
-	started := time.Now()
-	marks, err := r.marks(ctx)
+	marks, read, err := r.marks(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,7 +89,7 @@ func (r *run) hold(ctx context.Context) error {
 		// Whoever comes later does.
 		r.stop = errWait
 	default:
-		r.until = started.Add(r.lease())
+		r.until = read.Add(r.lease())
 	}
 	return r.stop
 }
@@ -108,17 +107,25 @@ func (r *run) isGone(user string) bool {
 	return r.gone[user]
 }
 
-// marks reads the marks on the users that carry the run's own.
-func (r *run) marks(ctx context.Context) (order.Marks, error) {
+// marks reads the marks on the users that carry the run's own. It returns when the
+// first of the calls began that read them: not those that were throttled before.
+func (r *run) marks(ctx context.Context) (marks order.Marks, read time.Time, err error) {
 	found := make([]access.User, 0, len(r.users))
 	var mu sync.Mutex
 	var looks []func() error
 	gone := false
 	for user, id := range r.users {
 		looks = append(looks, func() error {
-			now, err := patience.Ask(ctx, r.there(), func() (access.User, error) { return r.Users.User(ctx, user) })
+			var began time.Time
+			now, err := patience.Ask(ctx, r.there(), func() (access.User, error) {
+				began = time.Now()
+				return r.Users.User(ctx, user)
+			})
 			mu.Lock()
 			defer mu.Unlock()
+			if read.IsZero() || began.Before(read) {
+				read = began
+			}
 			switch {
 			case err == nil && now.ID != id && r.removing:
 				return errAnew
@@ -131,22 +138,22 @@ func (r *run) marks(ctx context.Context) (order.Marks, error) {
 			return err
 		})
 	}
-	err := parallel.Do(looks...)
+	err = parallel.Do(looks...)
 	if errors.Is(err, errAnew) {
 		r.stop = errAnew
 	}
 	if err != nil {
-		return nil, err
+		return nil, read, err
 	}
 	if gone { // that the run needs
 		r.failed.Gone, r.stop = true, errGone
-		return nil, errGone
+		return nil, read, errGone
 	}
 	tags := make([]map[string]string, len(found))
 	for i, user := range found {
 		tags[i] = user.Tags
 	}
-	return order.MarksOf(tags...), nil
+	return order.MarksOf(tags...), read, nil
 }
 
 // errAnew: the user that was to go is gone, and there is another one of its name.

@@ -197,3 +197,43 @@ func TestAnUpdateKeepsToItsUser(t *testing.T) {
 		})
 	}
 }
+
+// A look at the marks holds for order.Lease from when the call began that was answered.
+// The calls before it that were throttled do not count: they would make each of a
+// crowd's writes ask once more, and of a slow answer no more is known than when it began.
+func TestForHowLongALookHolds(t *testing.T) {
+	const unit = 80 * time.Millisecond
+	for title, c := range map[string]struct {
+		refused int           // how often the second look is
+		takes   time.Duration // the answer to it
+		answers int           // looks that are answered
+	}{
+		"at once":         {0, unit, 2},
+		"throttled first": {3, unit, 2},
+		"a slow answer":   {0, order.Lease - unit, 3},
+	} {
+		t.Run(title, func(t *testing.T) {
+			play(t, func(w *world) {
+				w.create(stack(verify(false)))
+				looks, answers := 0, 0
+				w.Before = func(_ context.Context, verb string) error {
+					if verb != "GetUser" {
+						time.Sleep(unit)
+						return nil
+					}
+					if looks++; looks > 1 && looks <= 1+c.refused {
+						return access.ErrThrottled
+					}
+					if answers++; answers == 2 {
+						time.Sleep(c.takes)
+					}
+					return nil
+				}
+				w.update(stack(verify(false)), stack(verify(false), serial(2)))
+				if answers != c.answers {
+					t.Errorf("%d looks were answered, not %d", answers, c.answers)
+				}
+			})
+		})
+	}
+}

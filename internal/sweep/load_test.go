@@ -91,6 +91,44 @@ func TestFiveThousandUsers(t *testing.T) {
 	})
 }
 
+// What the benchmark says of the sweep, with 20 ms a call: how long it takes, and how
+// many of them it takes, each in its function's 15 minutes, until every user was looked at.
+func TestGrowthFigures(t *testing.T) {
+	accesstest.Measured(t)
+	for _, users := range []int{1, 10, 100, 1000, 5000} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			for i := range users {
+				user := fmt.Sprintf("u%04d", i)
+				w.user(user)
+				w.SetResource(owner(user), user)
+			}
+			time.Sleep(2 * time.Hour)
+			seen := traffic{looks: map[string]int{}}
+			w.Before = seen.note(20 * time.Millisecond)
+			var took time.Duration
+			sweeps := 0
+			for ; len(seen.looks) < users; sweeps++ {
+				started := time.Now()
+				w.sweep()
+				took = max(took, time.Since(started))
+				time.Sleep(day)
+			}
+			for _, cell := range []struct {
+				column, unit string
+				value        float64
+			}{
+				{"calls of IAM", "", float64(len(seen.iam))},
+				{"most in a second", "", float64(seen.perSecond())},
+				{"sweeps until all are seen", "", float64(sweeps)},
+				{"longest sweep", "s", took.Seconds()},
+			} {
+				accesstest.Figure{Table: "Growth of the sweep", Name: fmt.Sprintf("users: %d", users), Column: cell.column, Unit: cell.unit, Values: []float64{cell.value}}.Print()
+			}
+		})
+	}
+}
+
 // A sweep that was through leaves no note of where it left off, and one that was not
 // leaves one alone.
 func TestWhereTheSweepLeavesOff(t *testing.T) {

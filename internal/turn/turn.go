@@ -146,15 +146,18 @@ func (t *Turn) hold(ctx context.Context) error {
 
 // look reads the marks.
 func (t *Turn) look(ctx context.Context) (order.Turn, error) {
-	started := time.Now()
-	user, err := patience.Ask(ctx, patience.Nothing, func() (access.User, error) { return t.rotator.Users.User(ctx, t.user.Name) })
+	var read time.Time // when the call began that was answered: not those that were throttled before
+	user, err := patience.Ask(ctx, patience.Nothing, func() (access.User, error) {
+		read = time.Now()
+		return t.rotator.Users.User(ctx, t.user.Name)
+	})
 	switch {
 	case errors.Is(err, access.ErrNotFound), err == nil && user.ID != t.user.ID:
 		return order.Stop, nil // a Delete has been at work
 	case err != nil:
 		return order.Stop, fmt.Errorf("looking who is at work on user %s: %w", t.user.Name, err)
 	}
-	t.user, t.until = user, started.Add(cmp.Or(t.rotator.Lease, order.Lease))
+	t.user, t.until = user, read.Add(cmp.Or(t.rotator.Lease, order.Lease))
 	turn, _ := order.MarksOf(user.Tags).Turn(t.run)
 	return turn, nil
 }

@@ -201,3 +201,46 @@ func TestNoAnswer(t *testing.T) {
 		}
 	})
 }
+
+// A look at the marks holds for order.Lease from when the call began that was answered:
+// those before it that were throttled do not count.
+func TestForHowLongALookHolds(t *testing.T) {
+	for title, c := range map[string]struct {
+		refused int           // how often the first look is
+		takes   time.Duration // the answer to it
+		answers int           // looks that are answered
+	}{
+		"at once":         {0, 0, 1},
+		"throttled first": {3, 0, 1},
+		"a slow answer":   {0, order.Lease, 2},
+	} {
+		t.Run(title, func(t *testing.T) {
+			play(t, func(w *world) {
+				looks, answers := 0, 0
+				there, err := w.User(w.Context(), user)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.Before = func(_ context.Context, verb string) error {
+					if verb != "GetUser" {
+						return nil
+					}
+					if looks++; looks <= c.refused {
+						return access.ErrThrottled
+					}
+					if answers++; answers == 1 {
+						time.Sleep(c.takes)
+					}
+					return nil
+				}
+				mine, err := w.rotator.Take(w.Context(), there, "one")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if wrote, err := write(w, mine); !wrote || err != nil || answers != c.answers {
+					t.Errorf("wrote %v, %v; %d looks were answered, not %d", wrote, err, answers, c.answers)
+				}
+			})
+		})
+	}
+}

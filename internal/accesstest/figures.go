@@ -1,0 +1,45 @@
+package accesstest
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"testing"
+)
+
+// measured is how often what has a chance in it is played for a figure. `make test`
+// measures nothing.
+var measured = flag.Int("figures", 0, "print figures for the benchmark, and play so many times what has a chance in it")
+
+// Measured returns how often a test of figures plays what has a chance in it. It
+// skips the test where no figures were asked for.
+func Measured(t *testing.T) int {
+	t.Helper()
+	if *measured == 0 {
+		t.Skip("figures are asked for by -figures")
+	}
+	return *measured
+}
+
+// Figure is one cell of a table of the benchmark: a value for each time that it was
+// measured.
+type Figure struct {
+	Table  string    `json:"table"`
+	Name   string    `json:"name"` // of the row
+	Column string    `json:"column"`
+	Unit   string    `json:"unit"`
+	Values []float64 `json:"values"`
+	// Limit is what was to be reached at the most; 0: nothing was.
+	Limit float64 `json:"limit,omitempty"`
+	// Note is why that cannot be reached.
+	Note string `json:"note,omitempty"`
+}
+
+// Print prints the figure as a line of its own, for the benchmark to collect.
+func (f Figure) Print() {
+	text, err := json.Marshal(f)
+	if err != nil {
+		panic(err) // a number that is none: the test has divided by zero
+	}
+	fmt.Printf("figure: %s\n", text)
+}
