@@ -3,7 +3,9 @@ package published
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -17,6 +19,7 @@ var firstTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 func Zip(bootstrap []byte) ([]byte, error) {
 	var out bytes.Buffer
 	archive := zip.NewWriter(&out)
+	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
 	header := &zip.FileHeader{Name: "bootstrap", Method: zip.Deflate, Modified: firstTime}
 	header.SetMode(0o755)
 	file, err := archive.CreateHeader(header)
