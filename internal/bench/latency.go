@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"cloney-s3-credentials/internal/bench/report"
+)
+
+// latencies are added to each call of AWS's.
+var latencies = []time.Duration{0, 20 * time.Millisecond, far}
+
+// far is the latency for which there is a target.
+const far = 80 * time.Millisecond
+
+// waits are what events cost, by program, latency and kind, a value for each run.
+type waits map[string]map[time.Duration]map[string][]measured
+
+// waitsOf plays every kind of event at every latency, the programs in turn.
+func (b *bench) waitsOf(ctx context.Context) (waits, error) {
+	provider, rotates, err := b.pair(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer provider.end()
+	defer rotates.end()
+	other, err := b.start(b.programs()[python])
+	if err != nil {
+		return nil, err
+	}
+	defer other.end()
+	found := waits{ours: {}, python: {}}
+	for _, latency := range latencies {
+		found[ours][latency], found[python][latency] = map[string][]measured{}, map[string][]measured{}
+		for run := range b.runs {
+			b.say("every kind of event, %v a call: run %d of %d", latency, run+1, b.runs)
+			for _, of := range []struct {
+				program string
+				*environment
+			}{{ours, provider}, {python, other}} {
+				costs, err := b.lives(ctx, of.program, of.environment, rotates, latency)
+				if err != nil {
+					return nil, err
+				}
+				for kind, m := range costs {
+					found[of.program][latency][kind] = append(found[of.program][latency][kind], m)
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
+// wall is what the events of a kind took, in milliseconds.
+func (w waits) wall(program string, latency time.Duration, kind string) (found report.Sample) {
+	for _, m := range w[program][latency][kind] {
+		found = append(found, milliseconds(m.wall))
+	}
+	return found
+}
+
+// count is the least that an event of the kind cost, where each call lasted long:
+// see tries.
+func (w waits) count(program, kind string) (least count, known bool) {
+	for _, m := range w[program][far][kind] {
+		if got := m.count(); !known || got.less(least) {
+			least, known = got, true
+		}
+	}
+	return least, known
+}
+
+// overTarget is how the wall time of each run compares with what the latency alone
+// asks for: 1.1 times the chain, and 50 ms.
+func (w waits) overTarget(program, kind string) (found report.Sample) {
+	c, _ := w.count(program, kind)
+	allowed := 1.1*float64(c.chain)*milliseconds(far) + 50
+	for _, took := range w.wall(program, far, kind) {
+		found = append(found, took/allowed)
+	}
+	return found
+}
+
+// worst is, of each run, the kind that is furthest over its target.
+func (w waits) worst(program string) (found report.Sample) {
+	for _, kind := range kinds {
+		for i, ratio := range w.overTarget(program, kind) {
+			if i == len(found) {
+				found = append(found, ratio)
+			}
+			found[i] = max(found[i], ratio)
+		}
+	}
+	return found
+}
+
+// counted is a number that was the same in each run.
+func counted(n int) report.Cell { return report.Cell{Text: fmt.Sprint(n)} }

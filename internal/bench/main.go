@@ -1,0 +1,109 @@
+// Command bench measures what a stack operation costs: how long it waits for us and how
+// long for AWS, beside an empty function and the same job in Python.
+//
+// Everything runs in package sandbox's local AWS, under a Runtime API of our own that
+// sees when a process asks for its first event. Programs that are compared run in turn.
+// Package report lays out what was measured. With -counts nothing is measured in time:
+// then it checks what does not depend on the machine.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync/atomic"
+
+	"cloney-s3-credentials/internal/sandbox"
+)
+
+func main() {
+	b := &bench{}
+	flag.StringVar(&b.root, "root", ".", "the checkout")
+	flag.IntVar(&b.runs, "runs", 20, "how often each thing is measured")
+	flag.IntVar(&b.crowd, "crowd", 200, "how many processes of the provider run at once; each has some 15 MB of memory")
+	onlyCounts := flag.Bool("counts", false, "measure no time: check calls and sizes")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := b.run(ctx, *onlyCounts); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// bench is one run of the benchmark.
+type bench struct {
+	root        string
+	runs, crowd int
+	sandbox     *sandbox.Sandbox
+	numbers     atomic.Int64 // of resources
+}
+
+// run starts a local AWS and measures in it, or only counts.
+func (b *bench) run(ctx context.Context, onlyCounts bool) (err error) {
+	forget()
+	if b.sandbox, err = sandbox.Start(ctx, sandbox.Options{Root: b.root}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.sandbox.Close()) }()
+	if err := b.sandbox.MakeBuckets(ctx); err != nil {
+		return err
+	}
+	// Secrets Manager rotates by a function of a stack alone.
+	if err := b.sandbox.DeployProvider(ctx); err != nil {
+		return err
+	}
+	if onlyCounts {
+		return b.check(ctx)
+	}
+	found, err := b.measure(ctx)
+	if err != nil {
+		return err
+	}
+	r := b.report(ctx, found)
+	return errors.Join(r.Terminal(os.Stdout), b.write(r))
+}
+
+// forget takes away what changes how Go's programs run, such as the Makefile's GOGC:
+// on Lambda there is none of it.
+func forget() {
+	for _, variable := range []string{"GOGC", "GOMEMLIMIT", "GOMAXPROCS", "GODEBUG", "GORACE"} {
+		_ = os.Unsetenv(variable)
+	}
+}
+
+// check looks at what is the same on every machine.
+func (b *bench) check(ctx context.Context) error {
+	sizes, err := b.sizes(ctx)
+	wrong := append([]error{err, b.sameBlock(), b.checkCounts(ctx)}, tooLarge(sizes)...)
+	if err := errors.Join(wrong...); err != nil {
+		return err
+	}
+	fmt.Printf("%d kinds of events cost what they shall, and every zip has at most %d bytes\n", len(kinds), zipLimit)
+	return nil
+}
+
+// say tells how far the run is.
+func (b *bench) say(format string, about ...any) { fmt.Fprintf(os.Stderr, format+"\n", about...) }
+
+// pair starts the two functions, and has them carry out every kind of event once. What
+// they do the first time alone, such as asking for their account, is not counted; nor
+// what the local AWS does the first time.
+func (b *bench) pair(ctx context.Context) (provider, rotates *environment, err error) {
+	if provider, err = b.start(b.sandbox.Bootstrap(sandbox.ProviderStack)); err != nil {
+		return nil, nil, err
+	}
+	if rotates, err = b.start(b.sandbox.Bootstrap(sandbox.Rotator)); err != nil {
+		provider.end()
+		return nil, nil, err
+	}
+	if _, err = b.lives(ctx, ours, provider, rotates, 0); err != nil {
+		provider.end()
+		rotates.end()
+		return nil, nil, err
+	}
+	return provider, rotates, nil
+}

@@ -1,0 +1,302 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cloney-s3-credentials/internal/bench/report"
+)
+
+// results are all that one run measures.
+type results struct {
+	cold            cold
+	waits           waits
+	memory, memory2 memory // ours, and Python's
+	sizes           []size
+	beside          size // Go with idle clients
+	own, figures    []figure
+	crowd           crowded
+}
+
+// measure measures everything, what depends on the machine least at the end. The
+// waits come first: they warm the local AWS up.
+func (b *bench) measure(ctx context.Context) (r results, err error) {
+	programs := b.programs()
+	for _, part := range []func() error{
+		func() (err error) { r.waits, err = b.waitsOf(ctx); return err },
+		func() (err error) { r.cold, err = b.coldStarts(ctx); return err },
+		func() (err error) { r.crowd, err = b.crowdOf(ctx, r.waits[ours][0][create][0]); return err },
+		func() (err error) { r.memory, err = b.peaks(ctx, ours, programs[ours], b.runs); return err },
+		func() (err error) { r.memory2, err = b.peaks(ctx, python, programs[python], pythonLives); return err },
+		func() (err error) { r.sizes, err = b.sizes(ctx); return err },
+		func() (err error) { r.beside, err = b.size(ctx, idle, ".tools/bench/idle"); return err },
+		func() (err error) { r.own, err = b.ownTimes(ctx); return err },
+		func() (err error) { r.figures, err = b.figures(ctx); return err },
+	} {
+		if err := part(); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// pythonLives is how many processes of Python live through 200 events. It is no target,
+// and one of them takes as long as several of ours.
+const pythonLives = 2
+
+// coldFile and latencyFile are the pictures, beside docs/benchmark.md.
+const (
+	page        = "docs/benchmark.md"
+	coldFile    = "cold-start.svg"
+	latencyFile = "latency.svg"
+)
+
+// report is what is told of the results.
+func (b *bench) report(ctx context.Context, r results) report.Report {
+	all := append(append([]report.Table{r.coldTable(), r.waitsTable(), r.memoryTable(), r.sizeTable(), r.crowdTable()}, tables(r.own)...), tables(r.figures)...)
+	return report.Report{
+		Commit: b.commit(ctx), Day: time.Now(), Machine: report.Machine(filepath.Join(b.root, pythonPath)),
+		Command: "make bench", Runs: b.runs,
+		Targets: append(r.targets(), targetsOf(r.figures)...), Tables: all, Pictures: r.pictures(),
+	}
+}
+
+func (b *bench) commit(ctx context.Context) string {
+	command := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--exclude=*")
+	command.Dir = b.root
+	printed, err := command.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(printed))
+}
+
+// targets are the list "To reach".
+func (r results) targets() []report.Target {
+	last := lookAt[len(lookAt)-1]
+	var zips report.Sample
+	for _, s := range r.sizes {
+		zips = append(zips, float64(max(s.zip, s.samZip))/1e6)
+	}
+	return []report.Target{
+		{What: "Cold start to the first poll, against an empty Go function", Got: ratios(r.cold.poll[ours], r.cold.poll[empty]), Unit: "x", Limit: 1.5},
+		{What: "First Create answered from cold, sooner than the Python version", Got: ratios(r.cold.answer[python], r.cold.answer[ours]), Unit: "x", Limit: 10, Least: true},
+		{What: "80 ms a call: the slowest kind of event, against 1.1 × chain × 80 ms + 50 ms", Got: r.waits.worst(ours), Unit: "x", Limit: 1},
+		{What: "Memory after 200 events, against that after 10", Got: ratios(r.memory[last], r.memory[10]), Unit: "x", Limit: flat},
+		{What: fmt.Sprintf("%d at once, IAM throttled, real processes, against the ideal", r.crowd.events), Got: report.Sample{r.crowd.ratio()}, Unit: "x", Limit: 1.2},
+		{What: "Verified Create at no latency", Got: seconds(r.waits.wall(ours, 0, verified)), Unit: "s", Limit: 0.5},
+		{What: "Peak memory over 200 events", Got: r.memory[last], Unit: "MiB", Limit: 20},
+		{What: "Largest zip of a function", Got: report.Sample{highest(zips)}, Unit: "MB", Limit: zipLimit / 1e6},
+		{What: "Own time of a Create of 1 bucket", Got: r.ownTime("Create, buckets=1"), Unit: "ms", Limit: 1},
+		{What: "Own time of a Create of 300 buckets", Got: r.ownTime("Create, buckets=300"), Unit: "ms", Limit: 10},
+	}
+}
+
+// flat is how much the peak may grow between event 10 and event 200: what the
+// garbage collector's timing alone makes of it.
+const flat = 1.05
+
+func (r results) ownTime(benchmark string) report.Sample {
+	for _, f := range r.own {
+		if f.Name == benchmark && f.Column == "time" {
+			return f.Values
+		}
+	}
+	return nil
+}
+
+func (c crowded) ratio() float64 { return float64(c.took) / float64(c.ideal) }
+
+func highest(s report.Sample) (most float64) {
+	for _, v := range s {
+		most = max(most, v)
+	}
+	return most
+}
+
+func seconds(s report.Sample) (found report.Sample) {
+	for _, v := range s {
+		found = append(found, v/1000)
+	}
+	return found
+}
+
+func (r results) coldTable() report.Table {
+	t := report.Table{
+		Title:   "Cold start",
+		About:   "From the moment before the process is started. Where an answer is measured, the event waits already. An answer is the PUT to the ResponseURL. AWS and the Runtime API are on the same machine and add no latency; what Lambda itself needs before it starts the process is not in it.",
+		Columns: []string{"first poll", "against empty Go", "first Create answered", "first verified Create answered", "sooner than Python"},
+	}
+	for _, name := range []string{empty, idle, ours, rotator, python} {
+		sooner := report.Cell{}
+		if name == ours {
+			sooner = report.Cell{Values: ratios(r.cold.answer[python], r.cold.answer[ours]), Unit: "x"}
+		}
+		t.Rows = append(t.Rows, report.Row{Name: name, Cells: []report.Cell{
+			{Values: r.cold.poll[name], Unit: "ms"}, {Values: ratios(r.cold.poll[name], r.cold.poll[empty]), Unit: "x"},
+			optional(r.cold.answer[name], "ms"), optional(r.cold.verified[name], "ms"), sooner,
+		}})
+	}
+	return t
+}
+
+// optional is an empty cell where nothing is to be measured.
+func optional(s report.Sample, unit string) report.Cell {
+	if s == nil {
+		return report.Cell{}
+	}
+	return report.Cell{Values: s, Unit: unit}
+}
+
+func (r results) waitsTable() report.Table {
+	t := report.Table{
+		Title:   "Each kind of event",
+		About:   "In a warm process. Calls of AWS, those of them that write, and the longest chain of calls that wait for each other, counted where each call lasts 80 ms longer. Then the time from the event until its answer with 0, 20 and 80 ms added to every call but the answer; of a rotation's step, until the function is done. The last column is the time at 80 ms against 1.1 × chain × 80 ms + 50 ms. The Python version makes fewer calls because it does less: its docstring says what.",
+		Columns: []string{"calls", "writes", "chain", "at 0 ms", "at 20 ms", "at 80 ms", "against the chain"},
+	}
+	for _, program := range []string{ours, python} {
+		for _, kind := range kinds {
+			c, known := r.waits.count(program, kind)
+			if !known {
+				continue
+			}
+			row := report.Row{Name: kind + ", " + program, Cells: []report.Cell{counted(c.calls), counted(c.writes), counted(c.chain)}}
+			for _, latency := range latencies {
+				row.Cells = append(row.Cells, report.Cell{Values: r.waits.wall(program, latency, kind), Unit: "ms"})
+			}
+			row.Cells = append(row.Cells, report.Cell{Values: r.waits.overTarget(program, kind), Unit: "x"})
+			t.Rows = append(t.Rows, row)
+		}
+	}
+	return t
+}
+
+func (r results) memoryTable() report.Table {
+	t := report.Table{
+		Title: "Memory",
+		About: fmt.Sprintf("The most that the process had so far (VmHWM of /proc/PID/status), after so many events in one warm process: Create, an Update that changes nothing, another bucket, a new Serial, Delete, and so on. Of Python there are %d processes.", pythonLives),
+	}
+	for _, after := range lookAt {
+		t.Columns = append(t.Columns, fmt.Sprintf("after %d", after))
+	}
+	for _, row := range []struct {
+		name string
+		memory
+	}{{ours, r.memory}, {python, r.memory2}} {
+		cells := []report.Cell{}
+		for _, after := range lookAt {
+			cells = append(cells, report.Cell{Values: row.memory[after], Unit: "MiB"})
+		}
+		t.Rows = append(t.Rows, report.Row{Name: row.name, Cells: cells})
+	}
+	return t
+}
+
+func (r results) sizeTable() report.Table {
+	t := report.Table{
+		Title:   "Size",
+		About:   "Of the functions as they are released. The zip for stack sets is ours; `sam deploy` makes its own.",
+		Columns: []string{"bootstrap", "zip for stack sets", "zip by SAM"},
+	}
+	for _, s := range append(r.sizes, r.beside) {
+		t.Rows = append(t.Rows, report.Row{Name: s.name, Cells: []report.Cell{megabytes(s.bootstrap), megabytes(s.zip), megabytes(s.samZip)}})
+	}
+	return t
+}
+
+func megabytes(n int) report.Cell {
+	return report.Cell{Values: report.Sample{float64(n) / 1e6}, Unit: "MB"}
+}
+
+func (r results) crowdTable() report.Table {
+	return report.Table{
+		Title:   "Real processes at once",
+		About:   fmt.Sprintf("Creates, each in a process of its own, all begun together. Each API of IAM takes %d calls a second, and %d at once. This is one run; the tables of made-up time have more.", rate, burst),
+		Columns: []string{"until the last answer", "ideal", "ratio"},
+		Rows: []report.Row{{Name: fmt.Sprintf("%d Creates", r.crowd.events), Cells: []report.Cell{
+			{Values: report.Sample{r.crowd.took.Seconds()}, Unit: "s"}, {Values: report.Sample{r.crowd.ideal.Seconds()}, Unit: "s"}, {Values: report.Sample{r.crowd.ratio()}, Unit: "x"},
+		}}},
+	}
+}
+
+func (r results) pictures() []report.Picture {
+	starts := report.Picture{File: coldFile, Title: "Cold start", Unit: "ms"}
+	for _, name := range []string{empty, idle, ours, python} {
+		starts.Bars = append(starts.Bars, report.Bar{Group: "first poll", Name: name, Values: r.cold.poll[name]})
+	}
+	for _, name := range []string{ours, python} {
+		starts.Bars = append(starts.Bars, report.Bar{Group: "first Create answered", Name: name, Values: r.cold.answer[name]})
+	}
+	waiting := report.Picture{File: latencyFile, Title: "Each kind of event, 80 ms a call", Unit: "ms"}
+	for _, kind := range kinds {
+		for _, program := range []string{ours, python} {
+			if c, known := r.waits.count(program, kind); known {
+				bar := report.Bar{Group: kind, Name: program, Values: r.waits.wall(program, far, kind)}
+				if program == ours {
+					bar.Mark = 1.1*float64(c.chain)*milliseconds(far) + 50
+				}
+				waiting.Bars = append(waiting.Bars, bar)
+			}
+		}
+	}
+	return []report.Picture{starts, waiting}
+}
+
+// write writes the page, its pictures and, where README has a block for it, README's
+// block.
+func (b *bench) write(r report.Report) error {
+	if err := b.file(page, r.Markdown); err != nil {
+		return err
+	}
+	for _, p := range r.Pictures {
+		if err := b.file(filepath.Join(filepath.Dir(page), p.File), p.SVG); err != nil {
+			return err
+		}
+	}
+	readme := filepath.Join(b.root, "README.md")
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		return err
+	}
+	changed, err := report.ReplaceBlock(string(text), r.ReadmeBlock())
+	if err != nil {
+		return fmt.Errorf("README.md: %w", err)
+	}
+	return os.WriteFile(readme, []byte(changed), 0o644)
+}
+
+func (b *bench) file(name string, write func(io.Writer) error) error {
+	var text bytes.Buffer
+	if err := write(&text); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return os.WriteFile(filepath.Join(b.root, name), text.Bytes(), 0o644)
+}
+
+// sameBlock says whether README shows the figures of the page.
+func (b *bench) sameBlock() error {
+	var blocks []string
+	for _, name := range []string{"README.md", page} {
+		text, err := os.ReadFile(filepath.Join(b.root, name))
+		if err != nil {
+			return err
+		}
+		block, err := report.Block(string(text))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		blocks = append(blocks, block)
+	}
+	if blocks[0] != blocks[1] {
+		return errors.New("README.md has other figures than " + page + ": make bench writes both")
+	}
+	return nil
+}
