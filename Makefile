@@ -1,4 +1,5 @@
 # make demo: see it work. make test: all checks. make sandbox: try it by hand.
+# make bench: what it costs, beside what people use instead.
 # Everything that they need beside Go, Python 3 and make is installed, pinned,
 # into .tools/ of this checkout. Only live, live-stacksets and publish need an
 # AWS account, and only what is called sam-local or invoke a container engine.
@@ -8,13 +9,19 @@
 
 VENV  := .tools/venv
 TOOLS := $(VENV)/.installed
+BENCH_VENV := .tools/bench-venv
 # Of this machine: the sandbox runs what it builds.
 ARCH  := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+# Without Lambda's former protocol, and without HTTP/2, which no call needs. The SDK's
+# code, and what of Go's own reads and writes for it, is not inlined: calls of AWS gain
+# nothing by it, and the zip is a twelfth smaller.
+TAGS  := lambda.norpc,nethttpomithttp2
+SMALL := -trimpath -tags=$(TAGS) $(foreach packages,github.com/aws/... net/... crypto/tls crypto/x509 encoding/...,-gcflags=$(packages)=-l)
 # Everything but the race detector compiles as the release does, so that each
 # package is compiled once for all.
-SAME  := CGO_ENABLED=0 GOFLAGS=-trimpath
+SAME  := CGO_ENABLED=0 GOFLAGS='$(SMALL)'
 # The same bytes from any directory, small, and without the builder's libc.
-BUILD := CGO_ENABLED=0 GOFLAGS='-trimpath -buildvcs=false -tags=lambda.norpc "-ldflags=-s -w -buildid="' SAM_CLI_TELEMETRY=0
+BUILD := CGO_ENABLED=0 GOFLAGS='$(SMALL) -buildvcs=false "-ldflags=-s -w -buildid="' SAM_CLI_TELEMETRY=0
 
 # What goes to AWS, and what is told of it.
 SHIPPED := .aws-sam/release
@@ -58,7 +65,7 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo test units races e2e test-s3 test-stacksets live live-stacksets faults costs fuzz build build-local build-container invoke test-sam-local build-x86_64 publish release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
+.PHONY: demo test units races e2e test-s3 test-stacksets live live-stacksets faults costs bench bench-counts bench-own bench-programs fuzz build build-local build-container invoke test-sam-local build-x86_64 publish release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
 
 # Go compiles while the rest is installed.
 demo: ## show the provider at work in a local AWS
@@ -77,7 +84,7 @@ test: ## everything that CI checks
 # The race detector is for what runs at the same time: not for packages that
 # only compute, nor for those that drive other processes. Of what SAMPLED play it
 # is shown some cases (accesstest.OneIn); all of them run without it.
-RACELESS := internal/(confinement|iamtest|keyring|order|plan|policy|release.*|sandbox.*|stacksets)$$
+RACELESS := internal/(bench.*|confinement|iamtest|keyring|order|plan|policy|release.*|sandbox.*|stacksets)$$
 SAMPLED  := internal/(probe|provision|sweep)$$
 races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
 	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(GOTEST) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge
@@ -90,11 +97,11 @@ e2e: $(GOTESTSUM) $(LOCAL)/template.yaml oracle ## the end-to-end tests, on the 
 
 # Beside `make test`, because MinIO takes minutes to compile where Go has not cached it.
 test-s3: $(GOTESTSUM) .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
-	$(STEP) test-s3 "Test the issued keys on a real S3" env $(SAME) $(TESTS) --format testname -- -tags=s3 -count=1 $(GOTEST) ./internal/sandbox/minio
+	$(STEP) test-s3 "Test the issued keys on a real S3" env $(SAME) $(TESTS) --format testname -- -tags=s3,$(TAGS) -count=1 $(GOTEST) ./internal/sandbox/minio
 
 # Beside `make test`, because it publishes: the functions are compiled for both processors.
 test-stacksets: $(GOTESTSUM) $(LOCAL)/template.yaml compile ## every command of docs/stacksets.md, in a local AWS with an organization
-	$(STEP) test-stacksets "Test every command of docs/stacksets.md" env $(TESTS) --format testname -- -tags=stacksets -count=1 $(GOTEST) -v ./internal/sandbox/stacksets
+	$(STEP) test-stacksets "Test every command of docs/stacksets.md" env $(TESTS) --format testname -- -tags=stacksets,$(TAGS) -count=1 $(GOTEST) -v ./internal/sandbox/stacksets
 
 # With the credentials of an administrator, where the provider is deployed.
 live: $(TOOLS) ## the life of a migration's credentials in your own AWS account: what only AWS can show
@@ -105,7 +112,7 @@ live: $(TOOLS) ## the life of a migration's credentials in your own AWS account:
 # does: NEW is an account in ROOT that no set has reached, HUB's profile may assume
 # the reader's role.
 live-stacksets: $(TOOLS) ## what only AWS can show of docs/stacksets.md, in your own organization: with HUB, NEW, ROOT and AWS_DEFAULT_REGION set
-	CLONEY_LIVE_ORGANIZATION=yes go test -tags=stacksets -v -count=1 -timeout 4h -run TestThePage ./internal/sandbox/stacksets
+	CLONEY_LIVE_ORGANIZATION=yes go test -tags=stacksets,$(TAGS) -v -count=1 -timeout 4h -run TestThePage ./internal/sandbox/stacksets
 
 # `races` plays a few of these cases; here are all. `test` draws fewer lives, and takes
 # one case in seven of a fault at every call; CI takes all of them beside it.
@@ -117,6 +124,34 @@ faults: $(GOTESTSUM) ## a fault at every call of every event, pairs of them, and
 
 costs: ## how many calls of AWS each event makes, and how many wait for each other
 	@go test -count=1 -run WhatAnEventCosts -v ./internal/provision | sed -n 's/^ *cost_test.go:[0-9]*: //p'
+
+# How often each thing is measured. CROWD processes of the provider run at once, each
+# with some 15 MB of memory.
+RUNS  := 20
+CROWD := 200
+bench: bench-programs ## how long events take and what they need, beside an empty function and Python: docs/benchmark.md
+	@.tools/bench/bench -runs=$(RUNS) -crowd=$(CROWD)
+
+bench-counts: $(GOTESTSUM) bench-programs ## what of it is the same on every machine: calls, chains, writes and sizes
+	$(STEP) bench-counts "Count calls and bytes" .tools/bench/bench -counts
+	$(STEP) bench-python "Test what is compared with" env $(SAME) $(TESTS) --format testname -- -tags=bench,$(TAGS) -count=1 $(GOTEST) ./internal/bench/python
+
+# What is measured, and what measures. The releases are there for their sizes.
+bench-programs: export BENCH := $(BUILD) go build -o .tools/bench/ ./internal/bench/empty ./internal/bench/idle && $(SAME) go build -o .tools/bench/ ./internal/bench
+bench-programs: build-local build build-x86_64 $(BENCH_VENV)/.installed
+	$(STEP) bench-programs "Compile the benchmark" bash -c "$$BENCH"
+
+# Python's compiled files are there before the first start, as in a Lambda layer.
+$(BENCH_VENV)/.installed: internal/bench/python/requirements.txt
+	$(STEP) bench-venv "Install boto3 and crhelper into $(BENCH_VENV), once" bash -c "internal/make/install $(BENCH_VENV) $< && $(BENCH_VENV)/bin/python -m compileall -q $(BENCH_VENV)/lib internal/bench/python"
+	@touch $@
+
+# Beside another commit: make bench-own BASE=main
+BASE :=
+BENCHMARKS := ./internal/resource ./internal/plan ./internal/policy ./internal/reply
+BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+bench-own: ## our own time of a Create by Go benchmarks, compared with that of commit BASE
+	@internal/make/benchown '$(BASE)' $(BENCHSTAT) $(BENCHMARKS)
 
 # What makes a new path shorter may take a second of it, not Go's sixty.
 fuzz: ## every fuzz target in turn, each for FUZZTIME
@@ -167,7 +202,7 @@ sbom: build ## the modules in each bootstrap, as CycloneDX
 # commit passes tomorrow too. What came to light since: VULNDB=https://vuln.go.dev
 VULNDB ?= file://$(CURDIR)/.tools/vulndb
 audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions can reach
-	$(STEP) audit "Look for known vulnerabilities, in $(VULNDB)" env $(SAME) go tool -modfile=$(RELEASE_TOOLS) govulncheck -db $(VULNDB) -tags lambda.norpc ./functions/...
+	$(STEP) audit "Look for known vulnerabilities, in $(VULNDB)" env $(SAME) go tool -modfile=$(RELEASE_TOOLS) govulncheck -db $(VULNDB) -tags $(TAGS) ./functions/...
 
 .tools/vulndb/index/db.json: $(RELEASE_TOOLS)
 	$(STEP) vulndb "Read Go's list of vulnerabilities" bash -c "go mod download -modfile=$(RELEASE_TOOLS) golang.org/x/vulndb \
@@ -176,7 +211,7 @@ audit: .tools/vulndb/index/db.json ## known vulnerabilities that the functions c
 # For this machine, or a container of its architecture. Only where something has
 # changed.
 build-local: compile $(LOCAL)/template.yaml ## the bootstraps for this machine
-$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS)
+$(LOCAL)/template.yaml: template.yaml go.mod go.sum $(shell find functions internal ! -path 'internal/sandbox*' ! -path 'internal/bench*' \( -type d -o -name '*.go' ! -name '*_test.go' \)) | $(TOOLS)
 	$(STEP) build-local "Build the functions for $(ARCH), by sam build" env $(BUILD) $(VENV)/bin/sam build --build-dir $(LOCAL) --parameter-overrides Architecture=$(ARCH)
 	@touch $@
 
@@ -192,7 +227,7 @@ invoke: ## one EVENT, by `sam local invoke` in a container, with a running `make
 	@.tools/bin/invoke "$(EVENT)" $(SAM_FLAGS)
 
 test-sam-local: $(GOTESTSUM) build-container ## every event through the real SAM CLI and a real container engine
-	$(STEP) test-sam-local "Test every event by sam local invoke" env SAM_FLAGS="$(SAM_FLAGS)" $(SAME) $(TESTS) --format testname -- -tags=samlocal -count=1 $(GOTEST) -v ./internal/sandbox/invoke
+	$(STEP) test-sam-local "Test every event by sam local invoke" env SAM_FLAGS="$(SAM_FLAGS)" $(SAME) $(TESTS) --format testname -- -tags=samlocal,$(TAGS) -count=1 $(GOTEST) -v ./internal/sandbox/invoke
 
 # What sam build and the commands compile, before SAM is there: it installs meanwhile.
 compile: export COMPILE := $(BUILD) go build -o .tools/bin/ ./functions/... && $(SAME) go build -o .tools/bin/ ./internal/sandbox/demo ./internal/sandbox/serve ./internal/sandbox/invoke
@@ -215,10 +250,10 @@ format:
 	$(STEP) format "Look at the format of the code" bash -c 'unformatted=$$(gofmt -l functions internal) || exit 1; test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }'
 
 vet:
-	$(STEP) vet "Vet" env $(SAME) go vet -tags=s3,samlocal,stacksets ./...
+	$(STEP) vet "Vet" env $(SAME) go vet -tags=bench,s3,samlocal,stacksets,$(TAGS) ./...
 
 staticcheck:
-	$(STEP) staticcheck "Check statically" env $(SAME) go tool staticcheck -tags=s3,samlocal,stacksets ./...
+	$(STEP) staticcheck "Check statically" env $(SAME) go tool staticcheck -tags=bench,s3,samlocal,stacksets,$(TAGS) ./...
 
 # The SAM template as it is written, as the plain CloudFormation that AWS makes of
 # it, and as it would be published (SAMPLE has a made-up account and checksums):
