@@ -50,7 +50,7 @@ func (b *bucket) owner() *string {
 // the context ends. Nobody waits while holding a slot.
 func (b *bucket) settle(ctx context.Context, slots chan struct{}, authenticated <-chan struct{}) {
 	until := b.lag.started.Add(settling)
-	for p := b.next(); p != nil; p = b.next() {
+	for p := b.next(authenticated); p != nil; p = b.next(authenticated) {
 		if b.await(ctx, p, authenticated) != nil {
 			return
 		}
@@ -72,14 +72,27 @@ func (b *bucket) settle(ctx context.Context, slots chan struct{}, authenticated 
 	}
 }
 
-// next is the open place that is due first; nil: none is open.
-func (b *bucket) next() (first *place) {
+// next is the open place that is due first; nil: none is open. One that waits for the
+// key to authenticate keeps no other waiting.
+func (b *bucket) next(authenticated <-chan struct{}) (first *place) {
+	waits := func(p *place) bool { return p.inARow > 0 && !closed(authenticated) }
 	for _, p := range b.places {
-		if p.state == open && (first == nil || b.due(p).Before(b.due(first))) {
+		switch {
+		case p.state != open:
+		case first == nil, waits(first) && !waits(p), waits(first) == waits(p) && b.due(p).Before(b.due(first)):
 			first = p
 		}
 	}
 	return first
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func (b *bucket) due(p *place) time.Time { return p.due(passes, b.lag.span()) }

@@ -62,8 +62,8 @@ func New(cfg aws.Config, log *slog.Logger, options Options) *Prober {
 
 // Prove returns nil once the key authenticates and every place answers as its
 // roles need, or an error that names each one that does not. It waits for at
-// most 90 seconds for what AWS does not know yet; asking many takes what it takes. The log has the whole
-// table, and notes on what is no failure.
+// most 90 seconds for what AWS does not know yet; asking many takes what it takes. The
+// log has the whole table, and notes on what is not a failure.
 func (p *Prober) Prove(ctx context.Context, key access.Credentials, scope access.Scope, subject access.Subject) error {
 	cfg := p.cfg.Copy()
 	cfg.Credentials = credentials.NewStaticCredentialsProvider(key.KeyID, key.Secret.Reveal(), "")
@@ -105,13 +105,18 @@ func proveAll(ctx context.Context, known *authentication, buckets []*bucket) err
 	looking, stop := context.WithCancel(ctx)
 	defer stop()
 	authenticated := make(chan struct{})
-	return parallel.Do(func() error {
-		if err := known.reach(ctx, successes); err != nil {
-			stop()
-			return err
+	return parallel.Do(func() (err error) {
+		reached := false
+		defer func() { // also after a panic: nobody would look at the buckets any more
+			if !reached {
+				stop()
+			}
+		}()
+		if err = known.reach(ctx, successes); err == nil {
+			reached = true
+			close(authenticated)
 		}
-		close(authenticated)
-		return nil
+		return err
 	}, func() error {
 		settleAll(looking, buckets, authenticated)
 		return nil
