@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -29,13 +28,7 @@ import (
 	"cloney-s3-credentials/internal/users"
 )
 
-func main() {
-	log := slog.New(lambdacontext.NewLogHandler())
-	// While Lambda is asked for the first event, what answers it is made.
-	handler := sync.OnceValue(func() handle { return start(log) })
-	go handler()
-	lambda.Start(func(ctx context.Context, raw json.RawMessage) error { return handler()(ctx, raw) })
-}
+func main() { lambda.Start(start(slog.New(lambdacontext.NewLogHandler()))) }
 
 // handle answers one event.
 type handle func(context.Context, json.RawMessage) error

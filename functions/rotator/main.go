@@ -12,7 +12,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -40,10 +39,7 @@ func main() {
 		log.Error("the rotator cannot start", "error", err.Error())
 		os.Exit(1)
 	}
-	// While Lambda is asked for the first event, what answers it is made.
-	handler := sync.OnceValue(func() handle { return serve(edge.Config(), env, log) })
-	go handler()
-	lambda.Start(func(ctx context.Context, raw json.RawMessage) error { return handler()(ctx, raw) })
+	lambda.Start(serve(edge.Config(), env, log))
 }
 
 // handle answers one event.

@@ -7,15 +7,19 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"cloney-s3-credentials/internal/lazyregexp"
 )
 
+var accountID = lazyregexp.New(`^[0-9]{12}$`)
+
 // Account returns what tells the function's own partition and account, which no event
-// is trusted to say. It is that of own, an ARN which the function's owner has given it.
-// Where that is not one, STS is asked: the call needs no permission, but the first
-// event of each process would wait for it.
+// is trusted to say. It is that of own, the ARN of a function that the owner's template
+// has given. Where that is not one, STS is asked: the call needs no permission, but the
+// first event of each process would wait for it.
 func Account(cfg aws.Config, own string) func(context.Context) (partition, id string, err error) {
 	return func(ctx context.Context) (partition, id string, err error) {
-		if given, err := arn.Parse(own); err == nil {
+		if given, err := arn.Parse(own); err == nil && given.Service == "lambda" && accountID.MatchString(given.AccountID) {
 			return given.Partition, given.AccountID, nil
 		}
 		out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})

@@ -16,6 +16,9 @@ func TestAccount(t *testing.T) {
 		"arn:aws-cn:lambda:cn-north-1:210987654321:function:rotator": {"aws-cn", "210987654321", 0},
 		"":          {"aws", "123456789012", 1},
 		"a-rotator": {"aws", "123456789012", 1},
+		"arn:aws:lambda:eu-west-1::function:rotator":          {"aws", "123456789012", 1},
+		"arn:aws:iam::210987654321:role/rotator":              {"aws", "123456789012", 1},
+		"arn:aws:lambda:eu-west-1:21098765432:function:short": {"aws", "123456789012", 1},
 	} {
 		service := &edgetest.AWS{Answer: func(edgetest.Call, int) edgetest.Answer {
 			return edgetest.Query("GetCallerIdentity", "<Arn>arn:aws:sts::123456789012:assumed-role/provider/x</Arn>")
