@@ -130,7 +130,7 @@ costs: ## how many calls of AWS each event makes, and how many wait for each oth
 RUNS  := 20
 CROWD := 200
 bench: bench-programs ## how long events take and what they need, beside an empty function and Python: docs/benchmark.md
-	@.tools/bench/bench -runs=$(RUNS) -crowd=$(CROWD)
+	@$(SAME) .tools/bench/bench -runs=$(RUNS) -crowd=$(CROWD)
 
 bench-counts: $(GOTESTSUM) bench-programs ## what of it is the same on every machine: calls, chains, writes and sizes
 	$(STEP) bench-counts "Count calls and bytes" .tools/bench/bench -counts
@@ -151,7 +151,7 @@ BASE :=
 BENCHMARKS := ./internal/resource ./internal/plan ./internal/policy ./internal/reply
 BENCHSTAT := golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 bench-own: ## our own time of a Create by Go benchmarks, compared with that of commit BASE
-	@internal/make/benchown '$(BASE)' $(BENCHSTAT) $(BENCHMARKS)
+	@$(SAME) internal/make/benchown '$(BASE)' $(BENCHSTAT) $(BENCHMARKS)
 
 # What makes a new path shorter may take a second of it, not Go's sixty.
 fuzz: ## every fuzz target in turn, each for FUZZTIME

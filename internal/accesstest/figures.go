@@ -39,7 +39,7 @@ type Figure struct {
 func (f Figure) Print() {
 	text, err := json.Marshal(f)
 	if err != nil {
-		panic(err) // a number that is none: the test has divided by zero
+		panic(err) // not a number: the test has divided by zero
 	}
 	fmt.Printf("figure: %s\n", text)
 }

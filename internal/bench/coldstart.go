@@ -21,7 +21,10 @@ func (b *bench) coldStarts(ctx context.Context) (cold, error) {
 	programs := b.programs()
 	for run := range b.runs {
 		b.say("cold starts: run %d of %d", run+1, b.runs)
-		for _, name := range []string{empty, ours, idle, rotator, python} {
+		// Who comes behind another is another one each time.
+		order := []string{empty, ours, idle, rotator, python}
+		first := run % len(order)
+		for _, name := range append(order[first:], order[:first]...) {
 			took, err := b.firstPoll(ctx, programs[name])
 			if err != nil {
 				return cold{}, fmt.Errorf("%s: %w", name, err)

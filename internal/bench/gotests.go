@@ -28,7 +28,6 @@ type figure struct {
 	Table, Name, Column, Unit string
 	Values                    report.Sample
 	Limit                     float64 // 0: it is not a target
-	Least                     bool    // the limit is the least that is asked for
 	Note                      string  // why it cannot be reached
 }
 
@@ -42,7 +41,11 @@ func (b *bench) figures(ctx context.Context) ([]figure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("figures: %w", err)
 	}
-	return readFigures(printed)
+	found, err := readFigures(printed)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("the tests of %v print no figures", figurePackages)
+	}
+	return found, err
 }
 
 func readFigures(printed []byte) (found []figure, err error) {
@@ -67,9 +70,9 @@ func readFigures(printed []byte) (found []figure, err error) {
 // abouts say of the tests' tables what is measured.
 var abouts = map[string]string{
 	"Stacks at once":      "Stacks that are carried out at the same time, in made-up time, where each API of IAM takes so many calls a second and so many at once. The ideal is what the API that is asked most takes, and one event by itself.",
-	"Growth of a Create":  "How calls, chain, policies and time of a Create grow with its buckets, and with the stacks of the account: in made-up time, without our own time, which is in the table above.",
+	"Growth of a Create":  "How calls, chain, policies and time of a Create grow with its buckets, and with the stacks of the account: calls and chain as counted in made-up time; the time is 20 ms for each link of the chain, without our own time, which is in the table above.",
 	"Growth of the sweep": "How the daily sweep grows with the users of the account, in made-up time.",
-	ownTime:               "Go benchmarks of what a Create does by itself, by the number of its buckets: decode the event, plan the calls (Converge), write the policies (Documents), answer (Encode). Handle is decode, log and answer together. Create is all of it against an account in memory, whose time counts too: an upper bound.",
+	ownTime:               "Go benchmarks of what a Create does by itself, by the number of its buckets: decode the event, plan the calls (Converge), write the policies (Documents), answer (Encode). Handle is decode, log and answer together. Create is all of it with an account in memory in place of the SDK and the network; the time of that account counts too.",
 }
 
 // tables are the figures as tables, in the order in which they were told.
@@ -106,7 +109,7 @@ func set(t *report.Table, f figure) {
 func targetsOf(figures []figure) (found []report.Target) {
 	for _, f := range figures {
 		if f.Limit != 0 {
-			found = append(found, report.Target{What: f.Name + ", " + f.Column, Got: f.Values, Unit: f.Unit, Limit: f.Limit, Least: f.Least, Note: f.Note})
+			found = append(found, report.Target{What: f.Name + ", " + f.Column, Got: f.Values, Unit: f.Unit, Limit: f.Limit, Note: f.Note})
 		}
 	}
 	return found
@@ -120,7 +123,11 @@ func (b *bench) ownTimes(ctx context.Context) ([]figure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("benchmarks: %w", err)
 	}
-	return readBenchmarks(printed), nil
+	found := readBenchmarks(printed)
+	if len(found) == 0 {
+		return nil, fmt.Errorf("%v have no benchmarks", benchmarkPackages)
+	}
+	return found, nil
 }
 
 const ownTime = "Our own time"

@@ -26,7 +26,7 @@ figure: {"table": "growth", "name": "Create, 3 buckets", "column": "calls", "val
 	}
 }
 
-// A figure that is not understood is no figure of the report: it has to be heard of.
+// A figure that is not understood is not a figure of the report, and an error.
 func TestReadFiguresRefuses(t *testing.T) {
 	for _, line := range []string{`figure: {"table": "growth"`, `figure: {"table": "growth", "name": "x", "column": "y", "values": []}`, `figure: {"name": "x", "column": "y", "values": [1]}`} {
 		if got, err := readFigures([]byte(line)); err == nil {

@@ -64,20 +64,36 @@ func (w waits) wall(program string, latency time.Duration, kind string) (found r
 // see tries.
 func (w waits) count(program, kind string) (least count, known bool) {
 	for _, m := range w[program][far][kind] {
-		if got := m.count(); !known || got.less(least) {
-			least, known = got, true
+		got := count{len(m.spans), m.writes(), chain(m.spans)}
+		if known {
+			got = least.least(got)
 		}
+		least, known = got, true
 	}
 	return least, known
 }
 
-// overTarget is how the wall time of each run compares with what the latency alone
-// asks for: 1.1 times the chain, and 50 ms.
+// allowed is how many milliseconds an event may take: 1.1 times what its chain asks
+// for, and 50 ms. The chain is that of our table, which does not grow with the code;
+// of the Python version, for which there is no table, that which was counted. A look at
+// the user holds for a second in a local AWS, and for four on AWS: what takes longer has
+// a look more here.
+func (w waits) allowed(program, kind string) float64 {
+	length := counts[kind].chain
+	if time.Duration(length)*far > time.Second {
+		length++
+	}
+	if program == python {
+		c, _ := w.count(program, kind)
+		length = c.chain
+	}
+	return 1.1*float64(length)*milliseconds(far) + 50
+}
+
+// overTarget is how the time of each run compares with what is allowed.
 func (w waits) overTarget(program, kind string) (found report.Sample) {
-	c, _ := w.count(program, kind)
-	allowed := 1.1*float64(c.chain)*milliseconds(far) + 50
 	for _, took := range w.wall(program, far, kind) {
-		found = append(found, took/allowed)
+		found = append(found, took/w.allowed(program, kind))
 	}
 	return found
 }
@@ -95,5 +111,5 @@ func (w waits) worst(program string) (found report.Sample) {
 	return found
 }
 
-// counted is a number that was the same in each run.
+// counted is the least of all runs.
 func counted(n int) report.Cell { return report.Cell{Text: fmt.Sprint(n)} }

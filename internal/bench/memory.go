@@ -7,13 +7,14 @@ import (
 
 	"cloney-s3-credentials/internal/bench/report"
 	"cloney-s3-credentials/internal/sandbox"
+	"cloney-s3-credentials/internal/traces"
 )
 
 // lookAt is after how many events of one process its memory is looked at.
 var lookAt = []int{1, 10, 200}
 
-// atOnce is how many processes the memory is measured of at a time: it is no matter
-// of time.
+// atOnce is how many processes the memory is measured of at a time: time does
+// not matter here.
 const atOnce = 4
 
 // memory is the most that a process had after so many events, in MiB, a value for
@@ -59,7 +60,11 @@ func (b *bench) peaksOf(ctx context.Context, program sandbox.Program) (peaks []f
 	var r *resource
 	for n := 0; len(peaks) < len(lookAt); n++ {
 		if n%len(life) == 0 {
-			r = b.newResource(nil)
+			verify := "false"
+			if n/len(life)%2 == 0 {
+				verify = "true"
+			}
+			r = b.newResource(traces.Properties{"Verify": verify})
 		}
 		if _, err := e.play(ctx, r, life[n%len(life)], 0); err != nil {
 			return nil, err

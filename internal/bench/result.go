@@ -48,7 +48,7 @@ func (b *bench) measure(ctx context.Context) (r results, err error) {
 	return r, nil
 }
 
-// pythonLives is how many processes of Python live through 200 events. It is no target,
+// pythonLives is how many processes of Python live through 200 events. It is not a target,
 // and one of them takes as long as several of ours.
 const pythonLives = 2
 
@@ -87,11 +87,11 @@ func (r results) targets() []report.Target {
 		zips = append(zips, float64(max(s.zip, s.samZip))/1e6)
 	}
 	return []report.Target{
-		{What: "Cold start to the first poll, against an empty Go function", Got: ratios(r.cold.poll[ours], r.cold.poll[empty]), Unit: "x", Limit: 1.5},
-		{What: "First Create answered from cold, sooner than the Python version", Got: ratios(r.cold.answer[python], r.cold.answer[ours]), Unit: "x", Limit: 10, Least: true},
-		{What: "80 ms a call: the slowest kind of event, against 1.1 × chain × 80 ms + 50 ms", Got: r.waits.worst(ours), Unit: "x", Limit: 1},
+		{What: "Cold start of the provider to its first poll, against an empty Go function", Got: ratios(r.cold.poll[ours], r.cold.poll[empty]), Unit: "x", Limit: 1.5},
+		{What: "First Create without Verify answered from cold, sooner than the Python version", Got: ratios(r.cold.answer[python], r.cold.answer[ours]), Unit: "x", Limit: 10, Least: true},
+		{What: "80 ms a call: the kind of event that is slowest for its chain, against 1.1 × chain × 80 ms + 50 ms", Got: r.waits.worst(ours), Unit: "x", Limit: 1},
 		{What: "Memory after 200 events, against that after 10", Got: ratios(r.memory[last], r.memory[10]), Unit: "x", Limit: flat},
-		{What: fmt.Sprintf("%d at once, IAM throttled, real processes, against the ideal", r.crowd.events), Got: report.Sample{r.crowd.ratio()}, Unit: "x", Limit: 1.2},
+		{What: fmt.Sprintf("%d Creates at once in real processes, 10 calls a second, burst 10 (one run), against the ideal", r.crowd.events), Got: report.Sample{r.crowd.ratio()}, Unit: "x", Limit: 1.2},
 		{What: "Verified Create at no latency", Got: seconds(r.waits.wall(ours, 0, verified)), Unit: "s", Limit: 0.5},
 		{What: "Peak memory over 200 events", Got: r.memory[last], Unit: "MiB", Limit: 20},
 		{What: "Largest zip of a function", Got: report.Sample{highest(zips)}, Unit: "MB", Limit: zipLimit / 1e6},
@@ -132,17 +132,18 @@ func seconds(s report.Sample) (found report.Sample) {
 func (r results) coldTable() report.Table {
 	t := report.Table{
 		Title:   "Cold start",
-		About:   "From the moment before the process is started. Where an answer is measured, the event waits already. An answer is the PUT to the ResponseURL. AWS and the Runtime API are on the same machine and add no latency; what Lambda itself needs before it starts the process is not in it.",
-		Columns: []string{"first poll", "against empty Go", "first Create answered", "first verified Create answered", "sooner than Python"},
+		About:   "From the moment before the process is started. Where an answer is measured, the event waits already, and the answer is the PUT to the ResponseURL: of a Create with Verify: false, and of one that is verified. AWS and the Runtime API are on the same machine, add no latency, and speak HTTP without TLS; what Lambda itself needs before it starts the process is not in it. Each program makes its clients before it asks for an event.",
+		Columns: []string{"first poll", "against empty Go", "Create answered", "sooner than Python", "verified Create answered", "sooner than Python, verified"},
 	}
 	for _, name := range []string{empty, idle, ours, rotator, python} {
-		sooner := report.Cell{}
+		sooner, soonerVerified := report.Cell{}, report.Cell{}
 		if name == ours {
 			sooner = report.Cell{Values: ratios(r.cold.answer[python], r.cold.answer[ours]), Unit: "x"}
+			soonerVerified = report.Cell{Values: ratios(r.cold.verified[python], r.cold.verified[ours]), Unit: "x"}
 		}
 		t.Rows = append(t.Rows, report.Row{Name: name, Cells: []report.Cell{
 			{Values: r.cold.poll[name], Unit: "ms"}, {Values: ratios(r.cold.poll[name], r.cold.poll[empty]), Unit: "x"},
-			optional(r.cold.answer[name], "ms"), optional(r.cold.verified[name], "ms"), sooner,
+			optional(r.cold.answer[name], "ms"), sooner, optional(r.cold.verified[name], "ms"), soonerVerified,
 		}})
 	}
 	return t
@@ -159,7 +160,7 @@ func optional(s report.Sample, unit string) report.Cell {
 func (r results) waitsTable() report.Table {
 	t := report.Table{
 		Title:   "Each kind of event",
-		About:   "In a warm process. Calls of AWS, those of them that write, and the longest chain of calls that wait for each other, counted where each call lasts 80 ms longer. Then the time from the event until its answer with 0, 20 and 80 ms added to every call but the answer; of a rotation's step, until the function is done. The last column is the time at 80 ms against 1.1 × chain × 80 ms + 50 ms. The Python version makes fewer calls because it does less: its docstring says what.",
+		About:   "In a warm process. Calls of AWS, those of them that write, and the longest chain of calls that wait for each other: the least of all runs, counted where each call lasts 80 ms longer. Then the time from the event until its answer with 0, 20 and 80 ms added to every call but the answer; of a rotation's step, until the function is done. The last column is the time at 80 ms against 1.1 × chain × 80 ms + 50 ms, by the chains that `make bench-counts` holds us to: a look at the user holds for one second in this local AWS and for four on AWS, so what takes longer than one second looks once more here, which is allowed for. What TLS adds is not in it: each proof of a key opens a connection of its own, which takes two round trips more. The Python version makes fewer calls because it does less: its docstring says what.",
 		Columns: []string{"calls", "writes", "chain", "at 0 ms", "at 20 ms", "at 80 ms", "against the chain"},
 	}
 	for _, program := range []string{ours, python} {
@@ -182,7 +183,7 @@ func (r results) waitsTable() report.Table {
 func (r results) memoryTable() report.Table {
 	t := report.Table{
 		Title: "Memory",
-		About: fmt.Sprintf("The most that the process had so far (VmHWM of /proc/PID/status), after so many events in one warm process: Create, an Update that changes nothing, another bucket, a new Serial, Delete, and so on. Of Python there are %d processes.", pythonLives),
+		About: fmt.Sprintf("The most that the process had so far (VmHWM of /proc/PID/status), after so many events in one warm process: Create (every second one is verified), an Update that changes nothing, another bucket, a new Serial, Delete, and so on. TLS, which needs root certificates, is not in it, for neither. Of Python there are %d processes.", pythonLives),
 	}
 	for _, after := range lookAt {
 		t.Columns = append(t.Columns, fmt.Sprintf("after %d", after))
@@ -203,8 +204,8 @@ func (r results) memoryTable() report.Table {
 func (r results) sizeTable() report.Table {
 	t := report.Table{
 		Title:   "Size",
-		About:   "Of the functions as they are released. The zip for stack sets is ours; `sam deploy` makes its own.",
-		Columns: []string{"bootstrap", "zip for stack sets", "zip by SAM"},
+		About:   "Of the functions as they are released. The zip for stack sets is ours; `sam deploy` of what `make build` has made packs the same file, as its Python does it. A plain `sam build` compiles with SAM's own settings, and its file is larger.",
+		Columns: []string{"bootstrap", "zip for stack sets", "the same, packed as SAM does"},
 	}
 	for _, s := range append(r.sizes, r.beside) {
 		t.Rows = append(t.Rows, report.Row{Name: s.name, Cells: []report.Cell{megabytes(s.bootstrap), megabytes(s.zip), megabytes(s.samZip)}})
@@ -238,10 +239,10 @@ func (r results) pictures() []report.Picture {
 	waiting := report.Picture{File: latencyFile, Title: "Each kind of event, 80 ms a call", Unit: "ms"}
 	for _, kind := range kinds {
 		for _, program := range []string{ours, python} {
-			if c, known := r.waits.count(program, kind); known {
+			if _, known := r.waits.count(program, kind); known {
 				bar := report.Bar{Group: kind, Name: program, Values: r.waits.wall(program, far, kind)}
 				if program == ours {
-					bar.Mark = 1.1*float64(c.chain)*milliseconds(far) + 50
+					bar.Mark = r.waits.allowed(program, kind)
 				}
 				waiting.Bars = append(waiting.Bars, bar)
 			}
@@ -250,9 +251,16 @@ func (r results) pictures() []report.Picture {
 	return []report.Picture{starts, waiting}
 }
 
-// write writes the page, its pictures and, where README has a block for it, README's
-// block.
+// fewest runs are what the pages tell of.
+const fewest = 20
+
+// write writes the page, its pictures, and README's block. A crash in between leaves
+// pages of two runs, which `make bench-counts` finds, and git has the former ones.
 func (b *bench) write(r report.Report) error {
+	if b.runs < fewest {
+		b.say("%d runs are fewer than %d: %s and README.md stay as they are", b.runs, fewest, page)
+		return nil
+	}
 	if err := b.file(page, r.Markdown); err != nil {
 		return err
 	}

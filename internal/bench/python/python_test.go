@@ -26,7 +26,7 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// enough is the time of an event for which the time is no matter.
+// enough is the time of an event whose time does not matter.
 const enough = 3 * time.Minute
 
 const root = "../../.."
