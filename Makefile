@@ -133,7 +133,7 @@ bench: bench-programs ## how long events take and what they need, beside an empt
 	@$(SAME) .tools/bench/bench -runs=$(RUNS) -crowd=$(CROWD)
 
 bench-counts: $(GOTESTSUM) bench-programs ## what of it is the same on every machine: calls, chains, writes and sizes
-	$(STEP) bench-counts "Count calls and bytes" .tools/bench/bench -counts
+	$(STEP) bench-counts "Count calls and bytes" env $(SAME) .tools/bench/bench -counts
 	$(STEP) bench-python "Test what is compared with" env $(SAME) $(TESTS) --format testname -- -tags=bench,$(TAGS) -count=1 $(GOTEST) ./internal/bench/python
 
 # What is measured, and what measures. The releases are there for their sizes.

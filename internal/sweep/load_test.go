@@ -56,19 +56,26 @@ func (c *traffic) perSecond() (most int) {
 	return most
 }
 
+// peopled is a world with so many users, each of a resource, made two hours ago.
+func peopled(t *testing.T, users int) world {
+	t.Helper()
+	w := newWorld(t)
+	for i := range users {
+		user := fmt.Sprintf("u%04d", i)
+		w.user(user)
+		w.SetResource(owner(user), user)
+	}
+	time.Sleep(2 * time.Hour) // synctest's
+	return w
+}
+
 // Five thousand users take two sweeps: the second one goes on where the first one had
 // no time left. IAM is called evenly, and no sweep overruns its function's time.
 func TestFiveThousandUsers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
 		part := accesstest.OneIn(10)
 		users, limit := 5000/part, 45*time.Second+855*time.Second/time.Duration(part)
-		for i := range users {
-			user := fmt.Sprintf("u%04d", i)
-			w.user(user)
-			w.SetResource(owner(user), user)
-		}
-		time.Sleep(2 * time.Hour)
+		w := peopled(t, users)
 		seen := traffic{looks: map[string]int{}}
 		w.Before = seen.note(100 * time.Millisecond)
 		var looked []int
@@ -97,13 +104,7 @@ func TestGrowthFigures(t *testing.T) {
 	accesstest.Measured(t)
 	for _, users := range []int{1, 10, 100, 1000, 5000} {
 		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t)
-			for i := range users {
-				user := fmt.Sprintf("u%04d", i)
-				w.user(user)
-				w.SetResource(owner(user), user)
-			}
-			time.Sleep(2 * time.Hour)
+			w := peopled(t, users)
 			seen := traffic{looks: map[string]int{}}
 			w.Before = seen.note(20 * time.Millisecond)
 			var took time.Duration
