@@ -28,7 +28,10 @@ import (
 	"cloney-s3-credentials/internal/users"
 )
 
-func main() { lambda.Start(start(slog.New(lambdacontext.NewLogHandler()))) }
+func main() {
+	log := slog.New(lambdacontext.NewLogHandler())
+	lambda.Start(start(log))
+}
 
 // handle answers one event.
 type handle func(context.Context, json.RawMessage) error
