@@ -78,14 +78,14 @@ demo: ## show the provider at work in a local AWS
 test: ## everything that CI checks
 	@rm -f .tools/log/*.failed .tools/log/*.earlier; started=$$SECONDS; status=0; \
 		$(MAKE) --no-print-directory -j2 -k $(GOTESTSUM) build-local oracle format vet staticcheck || status=$$?; \
-		$(MAKE) --no-print-directory -j2 -k PLAYS=2500 ONE_IN=7 e2e races units faults templates audit || status=$$?; \
+		$(MAKE) --no-print-directory -j2 -k PLAYS=1500 ONE_IN=11 e2e races units faults templates audit || status=$$?; \
 		internal/make/verdict $$((SECONDS - started)) $$status
 
 # The race detector is for what runs at the same time: not for packages that
 # only compute, nor for those that drive other processes. Of what SAMPLED play it
 # is shown some cases (accesstest.OneIn); all of them run without it.
 RACELESS := internal/(bench.*|confinement|iamtest|keyring|order|plan|policy|release.*|sandbox.*|stacksets)$$
-SAMPLED  := internal/(probe|provision|sweep)$$
+SAMPLED  := internal/(probe|provision|resource|sweep)$$
 races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
 	$(STEP) races "Test under the race detector what runs at once" $(TESTS) --format pkgname -- -race $(GOTEST) $$(go list ./... | grep -vE '$(RACELESS)') ./internal/sandbox/bridge
 
@@ -115,7 +115,7 @@ live-stacksets: $(TOOLS) ## what only AWS can show of docs/stacksets.md, in your
 	CLONEY_LIVE_ORGANIZATION=yes go test -tags=stacksets,$(TAGS) -v -count=1 -timeout 4h -run TestThePage ./internal/sandbox/stacksets
 
 # `races` plays a few of these cases; here are all. `test` draws fewer lives, and takes
-# one case in seven of a fault at every call; CI takes all of them beside it.
+# one case in eleven of a fault at every call; CI takes all of them beside it.
 PLAYS  = 100000
 ONE_IN = 1
 faults: $(GOTESTSUM) ## a fault at every call of every event, pairs of them, and events that overlap
