@@ -92,9 +92,8 @@ func (b *bench) check(ctx context.Context) error {
 // say tells how far the run is.
 func (b *bench) say(format string, about ...any) { fmt.Fprintf(os.Stderr, format+"\n", about...) }
 
-// pair starts the two functions, and has them carry out every kind of event once. What
-// they do the first time alone, such as asking for their account, is not counted; nor
-// what the local AWS does the first time.
+// pair starts the two functions, and has them carry out every kind of event once: what
+// they and the local AWS do the first time alone is not counted.
 func (b *bench) pair(ctx context.Context) (provider, rotates *environment, err error) {
 	if provider, err = b.start(b.sandbox.Bootstrap(sandbox.ProviderStack)); err != nil {
 		return nil, nil, err
