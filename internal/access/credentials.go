@@ -8,15 +8,15 @@ import (
 
 const redacted = "[secret]"
 
-// Secret is the secret half of an access key. It cannot print itself: every
-// verb of fmt, slog, and the JSON, text and XML encoders show "[secret]". Only Reveal
-// gives the value, and only the two places that need it call it.
+// Secret is the secret half of an access key. It cannot print itself: every verb of fmt,
+// slog, and the JSON, text and XML encoders show "[secret]". Only Reveal returns the value,
+// and only the two places that need it call it.
 type Secret struct{ value string }
 
 // NewSecret wraps a secret value.
 func NewSecret(value string) Secret { return Secret{value} }
 
-// Reveal returns the value itself. Never log, return or wrap what it gives.
+// Reveal returns the value itself. Never log, return or wrap it.
 func (s Secret) Reveal() string { return s.value }
 
 // Format redacts for every verb of fmt, %d and %x included.
@@ -37,7 +37,7 @@ type Credentials struct {
 	Secret Secret
 }
 
-// credentialProcess is what every AWS SDK takes from a credential_process.
+// credentialProcess is what every AWS SDK reads from a credential_process.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
 type credentialProcess struct {
 	Version         int
@@ -45,8 +45,8 @@ type credentialProcess struct {
 	SecretAccessKey string
 }
 
-// Encode returns the value that is kept in Secrets Manager: the JSON of
-// credential_process. It holds the secret: it goes there and nowhere else.
+// Encode returns the value that Secrets Manager stores: the JSON of credential_process. It
+// holds the secret, and goes only there.
 func (c Credentials) Encode() Secret {
 	// Strings and an int cannot fail to marshal.
 	text, _ := json.Marshal(credentialProcess{Version: 1, AccessKeyID: c.KeyID, SecretAccessKey: c.Secret.Reveal()})

@@ -2,7 +2,7 @@ package access
 
 import "time"
 
-// ListedUser is what the list of users says of one: neither tags nor boundary.
+// ListedUser is a user as the list of users shows it: without tags and boundary.
 type ListedUser struct {
 	Name    string
 	ID      string

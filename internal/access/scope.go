@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Scope is what a credential is for: the roles of the guide in these places,
-// and what narrows them.
+// Scope is the access that a credential gives: the roles of the guide in these places, and
+// what narrows them.
 type Scope struct {
 	Source      bool    // read: list, GetObject, GetObjectVersion
 	Destination bool    // write: list, PutObject, PutObjectAcl, multipart
@@ -15,8 +15,8 @@ type Scope struct {
 
 	KMSKeys   []string  // ARNs of the KMS keys of the places' objects, sorted
 	Owner     string    // only buckets of this account; empty: any
-	SourceIPs []string  // only from these addresses and CIDRs, sorted; empty: any
-	ExpiresAt time.Time // no access from then on, UTC, whole seconds; zero: never
+	SourceIPs []string  // only from these addresses and CIDRs, sorted; empty: from any
+	ExpiresAt time.Time // no access from then on, UTC, whole seconds; zero: no end
 }
 
 // Expired reports whether the scope gives no access any more.
@@ -24,20 +24,18 @@ func (s Scope) Expired(now time.Time) bool {
 	return !s.ExpiresAt.IsZero() && !now.Before(s.ExpiresAt)
 }
 
-// Subject is whose key is proven, as far as the next step of whoever reads of a
-// failure depends on it.
+// Subject is what a message about a failed proof must know of the key's resource.
 type Subject struct {
-	// MadeUp: the stack sets no UserName. A stack that is deleted and created
-	// again then makes a user of another name.
+	// MadeUp: the stack does not set UserName. If such a stack is deleted and created again,
+	// its user has another name.
 	MadeUp bool
 }
 
-// Place is where in S3 a credential reaches: a whole bucket, or the keys of a
-// bucket that begin with a prefix, written "bucket" or "bucket/prefix". The
-// prefix is taken literally.
+// Place is a part of S3 that a credential reaches: a whole bucket, or the keys of a bucket
+// that begin with a prefix, written "bucket" or "bucket/prefix". A prefix has no wildcards.
 type Place string
 
-// Bucket returns the name of the bucket.
+// Bucket returns the bucket's name.
 func (p Place) Bucket() string {
 	bucket, _, _ := strings.Cut(string(p), "/")
 	return bucket
@@ -54,7 +52,7 @@ func (p Place) Covers(q Place) bool {
 	return p.Bucket() == q.Bucket() && strings.HasPrefix(q.Prefix(), p.Prefix())
 }
 
-// Fold sorts the places and leaves out those that another one covers.
+// Fold sorts the places, and drops those that another place covers.
 func Fold(places []Place) []Place {
 	var folded []Place
 	// A place comes right after those that cover it: "b", "b/in", "b/in/x".

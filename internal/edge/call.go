@@ -15,9 +15,8 @@ import (
 	"cloney-s3-credentials/internal/metric"
 )
 
-// watched has every call of every service counted, each attempt once its turn
-// has come and the call once AWS has acknowledged it, and its error say what the
-// SDK's does not.
+// watched counts every call of every service: each attempt, and the call once AWS has
+// acknowledged it. It also adds to errors what the SDK's own text lacks.
 func watched(stack *middleware.Stack) error {
 	call := middleware.InitializeMiddlewareFunc("WatchCall", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)
@@ -30,12 +29,12 @@ func watched(stack *middleware.Stack) error {
 			metric.Done(ctx, operation)
 			err = complete(operation, out.Result)
 		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			// Go's HTTP client calls the end of callTimeout that too, but the event has
-			// time left.
-			err = fmt.Errorf("there was none within %v", callTimeout)
+			// Go's HTTP client reports the end of callTimeout as an end of the context too,
+			// but the event has time left.
+			err = fmt.Errorf("AWS did not answer within %v", callTimeout)
 		case len(attempts.Results) > 1:
-			// An attempt whose answer was lost may have been carried out, and then
-			// "exists already" is what the next one meets.
+			// An attempt whose answer was lost may have been carried out. Then the next
+			// attempt meets "exists already".
 			err = doubt(err)
 		}
 		return out, metadata, err
@@ -52,9 +51,9 @@ func watched(stack *middleware.Stack) error {
 
 func doubt(err error) error { return fmt.Errorf("%w; %w", err, access.ErrDoubt) }
 
-// required is what a success has to say, by operation; of a list each element.
-// AWS was seen to answer 200 with nothing in it, and a key without a date would
-// pass for one as old as can be.
+// required is what a successful answer must contain, by operation; in a list, each element.
+// AWS was seen to answer 200 with an empty body, and a key without a date would look very
+// old.
 var required = map[string][]string{
 	"GetUser":              {"User.UserId", "User.UserName", "User.Arn"},
 	"ListUsers":            {"Users.UserName", "Users.UserId", "Users.CreateDate"},
@@ -71,14 +70,14 @@ var required = map[string][]string{
 	"GetSecretValue":       {"ARN"},
 	"GetResourcePolicy":    {"Name"},
 	"ListSecrets":          {"SecretList.Name", "SecretList.ARN"},
-	// Each event that was put has an id.
+	// Each event that was accepted has an id.
 	"PutEvents":             {"Entries"},
 	"Publish":               {"MessageId"},
 	"DescribeStackResource": {"StackResourceDetail.ResourceStatus"},
 }
 
-// complete returns an error when the answer lacks what it has to say: what was
-// asked for may have happened.
+// complete returns an error if the answer lacks a required field: then the call may have
+// been carried out.
 func complete(operation string, answer any) error {
 	for _, path := range required[operation] {
 		if lacks(reflect.ValueOf(answer), strings.Split(path, ".")) {

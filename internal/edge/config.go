@@ -14,23 +14,22 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// callTimeout ends one attempt of one call that gets no answer. AWS answers in
-// well under a second.
+// callTimeout limits one attempt of one call. AWS answers in well under a second.
 const callTimeout = 15 * time.Second
 
-// Config is the SDK's configuration from what Lambda tells a function: its region,
-// the credentials of its role, and, for a local AWS, where that is. They hold as
-// long as the process lives.
+// Config is the SDK's configuration from the environment of a Lambda function: its region,
+// the credentials of its role, and the endpoint of a local AWS. It is valid as long as the
+// process lives.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 //
-// The SDK's own loader, which finds the same (TestConfigIsTheSDKs), also looks for
-// files, single sign-on and a metadata service. No function has these, and the
-// clients for them would be a tenth of the bootstrap.
+// The SDK's own loader finds the same (TestConfigIsTheSDKs). But it also looks for files,
+// single sign-on and a metadata service, which no function has, and the clients for them
+// would be a tenth of the bootstrap.
 //
-// The SDK repeats attempts that failed on the way or inside AWS, without a quota of
-// retries. It does not repeat what is throttled: the flow waits that out, up to its
-// deadline, and four attempts of the SDK to each of the flow's would keep an account
-// throttled that many stacks work in.
+// The SDK repeats attempts that failed on the way or inside AWS, without a retry quota. It
+// does not repeat throttled calls: the flow waits and repeats those, up to its deadline.
+// Four attempts of the SDK for each attempt of the flow would keep an account throttled in
+// which many stacks work.
 func Config() aws.Config {
 	cfg := aws.Config{
 		Region: os.Getenv("AWS_REGION"),
@@ -47,7 +46,7 @@ func Config() aws.Config {
 				o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notThrottled)}, o.Retryables...)
 			})
 		},
-		// The loader's defaults, which are not the zero values.
+		// These are the loader's defaults that are not zero values.
 		RequestMinCompressSizeBytes: 10240,
 		AccountIDEndpointMode:       aws.AccountIDEndpointModePreferred,
 		RequestChecksumCalculation:  aws.RequestChecksumCalculationWhenSupported,
@@ -60,7 +59,7 @@ func Config() aws.Config {
 	return cfg
 }
 
-// endpoints are what clients ask for besides, of the environment.
+// endpoints answers the other questions of clients from the environment.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-endpoints.html
 type endpoints struct{}
@@ -71,7 +70,7 @@ func (endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (url 
 	return url, url != "", nil
 }
 
-// GetUseFIPSEndpoint returns what AWS_USE_FIPS_ENDPOINT says.
+// GetUseFIPSEndpoint returns AWS_USE_FIPS_ENDPOINT.
 func (endpoints) GetUseFIPSEndpoint(context.Context) (use aws.FIPSEndpointState, found bool, err error) {
 	switch strings.ToLower(os.Getenv("AWS_USE_FIPS_ENDPOINT")) {
 	case "true":

@@ -16,7 +16,7 @@ import (
 	"cloney-s3-credentials/internal/edge"
 )
 
-// settled is what clients make of a configuration, but for what is ours: how calls
+// settled returns what clients make of a configuration, without what is ours: how calls
 // are repeated, sent and watched.
 type settled struct {
 	Credentials           aws.Credentials

@@ -10,9 +10,9 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// Closing returns cfg, and what closes every connection that was opened with
-// it. Their buffers hold what was last sent and received, a key among it. The
-// SDK's own client keeps its transport to itself, hence by way of the dialer.
+// Closing returns cfg, and a function that closes every connection that was opened with it.
+// The buffers of a connection hold what was last sent and received, which can be a key. The
+// SDK's own client hides its transport, so this wraps the dialer.
 func Closing(cfg aws.Config) (aws.Config, func()) {
 	client, ok := cfg.HTTPClient.(*awshttp.BuildableClient)
 	if !ok {
@@ -25,7 +25,7 @@ func Closing(cfg aws.Config) (aws.Config, func()) {
 	return cfg, c.close
 }
 
-// connections are those that are open.
+// connections are the open connections.
 type connections struct {
 	dial func(ctx context.Context, network, address string) (net.Conn, error)
 	mu   sync.Mutex
@@ -49,7 +49,7 @@ func (c *connections) dialContext(ctx context.Context, network, address string) 
 	return opened, nil
 }
 
-// Close closes the connection, which is no longer to be closed by close.
+// Close closes the connection, and removes it from the open ones.
 func (c *connection) Close() error {
 	c.of.mu.Lock()
 	delete(c.of.open, c)

@@ -13,21 +13,21 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// Absence tells "denied" from "gone": what is gone has neither the path nor the
-// tags that the function's role asks for, so AWS denies what it would else not
-// find.
+// Absence distinguishes "access denied" from "not found". An entity that does not exist has
+// neither the path nor the tags that the function's role requires, so AWS denies the call
+// instead of not finding it.
 type Absence struct {
-	Field string // of a call's input: the name of what the call is about
-	// Besides are operations with that field of whose denial absence says nothing:
-	// the look itself, and what makes it.
+	Field string // of a call's input: the name of the entity
+	// Besides are operations with that field that are left out: the look itself, and the
+	// call that creates the entity.
 	Besides []string
-	Look    func(ctx context.Context, name *string) error // at it, by a call that is allowed
+	Look    func(ctx context.Context, name *string) error // reads the entity, by a call that is allowed
 	Outcome func(error) error
 }
 
-// WhenDenied has an edge look around after AWS has denied a call. That the
-// thing is not there takes the place of the denial; so does being throttled at
-// the look, after which the call is repeated, denied again, and looked at again.
+// WhenDenied makes an edge look after AWS has denied a call. If the entity does not exist,
+// the error is "not found" instead of the denial. If the look is throttled, the error is
+// that: then the call is repeated, denied again, and looked at again.
 func WhenDenied(a Absence) func(*middleware.Stack) error {
 	denied := middleware.InitializeMiddlewareFunc("WhenDenied", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleInitialize(ctx, in)

@@ -1,10 +1,10 @@
-// Package edge is what the edges to AWS's services share: one configuration of
-// the SDK, and the translation of its errors into the outcomes of package
-// access, by code and never by text.
+// Package edge is shared by the edges to AWS's services: one configuration of the SDK, and
+// the translation of its errors into the outcomes of package access, by code and never by
+// text.
 //
-// What AWS refused comes out as an outcome and AWS's own sentence, without the
-// request. What failed on the way comes out as it is: it names an endpoint at
-// the most, for the SDK puts no body into its errors.
+// If AWS refused a call, the error is an outcome with AWS's own sentence, without the
+// request. If a call failed on the way, the error is unchanged: it contains at most an
+// endpoint, because the SDK puts no body into its errors.
 package edge
 
 import (
@@ -18,8 +18,8 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// notThrottled keeps the SDK from repeating what is throttled, whatever status
-// it comes with, and leaves the rest to the SDK's own rules.
+// notThrottled keeps the SDK from repeating throttled calls of any status, and leaves the
+// rest to the SDK's own rules.
 func notThrottled(err error) aws.Ternary {
 	var api smithy.APIError
 	if errors.As(err, &api) && throttled(api.ErrorCode()) {
@@ -33,15 +33,16 @@ func throttled(code string) bool {
 	return known
 }
 
-// Outcome translates an error of the SDK. own are the outcomes of the service's
-// own errors, by code.
+// Outcome translates an error of the SDK. own are the outcomes of the service's own error
+// codes.
 func Outcome(err error, own map[string]error) error {
 	if err == nil {
 		return nil
 	}
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		// No answer, or none that AWS's protocol knows: it may have happened.
+		// There was no answer, or none that AWS's protocol knows: the call may have been
+		// carried out.
 		return fmt.Errorf("no clear answer from AWS: %w", err)
 	}
 	outcome := own[api.ErrorCode()]
@@ -58,7 +59,7 @@ func Outcome(err error, own map[string]error) error {
 	return told
 }
 
-// common are the outcomes that every service tells by the same codes.
+// common are the outcomes of error codes that all services share.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 func common(code string) error {
 	switch code {
@@ -73,8 +74,8 @@ func common(code string) error {
 	return nil
 }
 
-// Gone takes "not found" for done.
-func Gone(err error) error {
+// IgnoreNotFound treats "not found" as success.
+func IgnoreNotFound(err error) error {
 	if errors.Is(err, access.ErrNotFound) {
 		return nil
 	}

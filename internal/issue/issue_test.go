@@ -104,7 +104,7 @@ func TestAKeyIsIssued(t *testing.T) {
 		if err != nil || w.Labelled(secret, name.KeyLabel(2, minted.KeyID)) != minted.KeyID || w.Labelled(secret, access.Current) != w.first {
 			t.Fatalf("%v, minted %s, AWSCURRENT %s", err, minted.KeyID, w.Labelled(secret, access.Current))
 		}
-		if stored, err := w.issuer.Stored(w.Context(), secret, token); err != nil || stored != minted {
+		if stored, err := w.issuer.ReadKey(w.Context(), secret, token); err != nil || stored != minted {
 			t.Errorf("%v, stored %s", err, stored.KeyID)
 		}
 		scope := access.Scope{Source: true, Places: []access.Place{"one"}}
@@ -189,7 +189,7 @@ func faster(w *world) {
 }
 
 // A key that was there a moment before, and one that another run has stored
-// meanwhile, are not the lost one.
+// in between, are not the lost one.
 func TestOnlyTheLostKeyIsDeleted(t *testing.T) {
 	play(t, func(w *world) {
 		byHand, other := w.AddKey(user), ""

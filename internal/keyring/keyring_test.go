@@ -19,7 +19,7 @@ var (
 	keys, versions = keyringtest.Keys, keyringtest.Versions
 )
 
-// ring is one whose AWSCURRENT went back to a former version 30 days ago.
+// ring returns a Ring whose AWSCURRENT moved back to an older version 30 days ago.
 func ring(ofUser, ofSecret string, changes ...func(*keyring.Ring)) keyring.Ring {
 	r := keyring.Ring{
 		User: "u", Keys: keys(ofUser), Versions: versions(ofSecret), LastUse: map[string]access.LastUse{},
@@ -73,7 +73,7 @@ func TestWhichVersionStandsForASerial(t *testing.T) {
 		"a rotation that has as good as": {ring("A-90 B-0", "1:A=previous 1:B=current,pending"), 1, "vB"},
 		"someone else's version":         {ring("A-90", "x=current"), 1, ""},
 	} {
-		if got, ok := c.ring.Standing(c.serial); got.ID != c.want || ok != (c.want != "") {
+		if got, ok := c.ring.ForSerial(c.serial); got.ID != c.want || ok != (c.want != "") {
 			t.Errorf("%s: %q", what, got.ID)
 		}
 	}
@@ -174,7 +174,7 @@ func TestKeysOfNobody(t *testing.T) {
 		"replaced twice, long ago":   {ring("A-90 B-30", "1:A 2:X=previous 3:B=current"), "", "A"},
 		"there is no secret":         {ring("A-90 B-30", ""), "", "A B"},
 	} {
-		if got := ids(c.ring.Strays(c.promoted)); got != c.want {
+		if got := ids(c.ring.Unneeded(c.promoted)); got != c.want {
 			t.Errorf("%s: %q", what, got)
 		}
 	}
@@ -215,7 +215,7 @@ func TestVersionsWhoseKeysAreGone(t *testing.T) {
 		"a rotation's, unseen yet": {ring("B-30", "2:B=current 2:C=pending"), "vB", "", ""},
 	} {
 		var got []string
-		for _, v := range c.ring.Forgotten(c.becomesPrevious, keys(c.deleted)) {
+		for _, v := range c.ring.KeylessVersions(c.becomesPrevious, keys(c.deleted)) {
 			got = append(got, v.ID)
 		}
 		if strings.Join(got, " ") != c.want {
@@ -232,7 +232,7 @@ func TestTheVersionOfALivingKey(t *testing.T) {
 		"no other":                       {"A-90", "1:A 2:B=current 1:C=previous", ""},
 		"both are gone":                  {"", "1:A=previous 2:B=current", ""},
 	} {
-		if got, ok := keyring.LivingOf(keys(c.keys), versions(c.versions)); got.ID != c.want || ok != (c.want != "") {
+		if got, ok := keyring.ActiveVersion(keys(c.keys), versions(c.versions)); got.ID != c.want || ok != (c.want != "") {
 			t.Errorf("%s: %q", what, got.ID)
 		}
 	}
@@ -258,7 +258,7 @@ func TestNoKeyInUseGoes(t *testing.T) {
 func judge(t *testing.T, what string, r keyring.Ring) {
 	t.Helper()
 	free, blocking := r.Room()
-	for _, key := range slices.Concat(free, r.Strays("")) {
+	for _, key := range slices.Concat(free, r.Unneeded("")) {
 		if current, _ := r.Labelled(access.Current); r.InUse(key) || keyring.KeyID(current) == key.ID {
 			t.Errorf("%s: %s goes", what, key.ID)
 		}
@@ -282,7 +282,8 @@ func TestWhatIsSaidOfAKeyInTheWay(t *testing.T) {
 		says string
 	}{
 		{ring("A-90 B-30", secret, used("A", 1)), "last used on 2026-11-01 for s3 in eu-west-1"},
-		{ring("A-90 B-3", secret), "replaced on 2026-10-30, no use recorded yet"},
+		{ring("A-90 B-3", secret), "replaced on 2026-10-30, and never used, as far as IAM says"},
+		{ring("A-90 B-3", secret, used("A", 90)), "replaced on 2026-10-30, and not used since this provider verified it, as far as IAM says"},
 	} {
 		got := c.ring.Blocked(key)
 		for _, words := range []string{"Key A", c.says, "unused for 7 days", "aws iam update-access-key --user-name u --access-key-id A --status Inactive"} {
@@ -299,7 +300,7 @@ func TestWhatAVersionSays(t *testing.T) {
 		t.Errorf("%+v, %+v", ours, theirs)
 	}
 	r := ring("A-1", "12:A=current x=previous")
-	if r.Recorded("B") || !r.Recorded("A") {
+	if r.Stored("B") || !r.Stored("A") {
 		t.Error("what is recorded is not known")
 	}
 	if _, there := r.Find(""); there {
@@ -328,12 +329,12 @@ func TestWhenARotationHasReplacedAKey(t *testing.T) {
 
 // The key of a rotation that has not ended is in use, in a secret of before too.
 func TestTheKeyOfARotationInAFormerSecret(t *testing.T) {
-	r := ring("A-90 B-40", "1:A=current", func(r *keyring.Ring) { r.Former = versions("1:A=current 1:B=pending") })
+	r := ring("A-90 B-40", "1:A=current", func(r *keyring.Ring) { r.OldVersions = versions("1:A=current 1:B=pending") })
 	if _, blocking := r.Room(); blocking == nil || blocking.ID != "B" {
 		t.Errorf("in the way is %v", blocking)
 	}
-	if strays := r.Strays(""); len(strays) > 0 {
-		t.Errorf("strays: %v", strays)
+	if unneeded := r.Unneeded(""); len(unneeded) > 0 {
+		t.Errorf("unneeded: %v", unneeded)
 	}
 }
 
@@ -353,14 +354,14 @@ func TestProof(t *testing.T) {
 // stored; an older one was left behind.
 func TestAKeyThatIsAboutToBeStored(t *testing.T) {
 	ring := keyring.Ring{Keys: keyringtest.Keys("A-30 X-0"), Versions: keyringtest.Versions("1:A=current"), Now: keyringtest.Now.Add(14 * time.Minute)}
-	if key, storing := ring.Storing(ring.Keys); !storing || key.ID != "X" {
+	if key, storing := ring.BeingStored(ring.Keys); !storing || key.ID != "X" {
 		t.Errorf("%v, %t", key, storing)
 	}
-	if _, storing := ring.Storing(keyringtest.Keys("A-0")); storing {
+	if _, storing := ring.BeingStored(keyringtest.Keys("A-0")); storing {
 		t.Error("a key that a version records is about to be stored")
 	}
 	ring.Now = keyringtest.Now.Add(15 * time.Minute)
-	if key, storing := ring.Storing(ring.Keys); storing {
+	if key, storing := ring.BeingStored(ring.Keys); storing {
 		t.Errorf("%v is about to be stored for ever", key)
 	}
 }

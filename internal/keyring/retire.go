@@ -8,61 +8,61 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// A replaced key is retired in two steps: it is deactivated once it has gone unused
-// for the grace, and deleted once it has gone unused for as long again. A deactivated
-// key can be activated again by hand; a deleted one is lost.
+// A replaced key is retired in two steps. It is deactivated when it has been unused for the
+// grace, and deleted when it has been unused for as long again. A person can activate a
+// deactivated key again, but not a deleted one.
 
 const (
-	// RecordsLate is how late IAM may note that a key was used: what it does not show
-	// may have happened in that time. AWS does not document it; it is said to be hours.
+	// RecordsLate is how late IAM may show that a key was used. AWS does not document it;
+	// users report hours.
 	RecordsLate = 4 * time.Hour
-	// hurry is how much shorter than the grace a key may be inactive before it is
-	// deleted: a day, because IAM's late record may have had it deactivated a sweep later;
-	// and half a day, because daily sweeps do not come to a user at the same hour. It has
-	// gone unused for twice the grace all the same.
+	// hurry is how much shorter than the grace a key may be inactive before it is deleted: a
+	// day, because IAM's late record may have delayed the deactivation by one sweep; and
+	// half a day, because daily sweeps do not reach a user at the same hour. Even so the key
+	// has been unused for twice the grace.
 	hurry = 36 * time.Hour
 )
 
-// inactive is how long a key is inactive, at the least, before it is deleted.
+// inactive is the shortest time for which a key is inactive before it is deleted.
 func inactive(grace time.Duration) time.Duration { return max(grace-hurry, grace/2) }
 
-// Holding is the keys of one user, and every secret that may record them.
+// Holding is the keys of one user, and every secret that may hold them.
 type Holding struct {
 	User    string
 	Keys    []access.Key
-	Secrets []access.SecretInfo // the user's own; more than one where its SecretName was changed
+	Secrets []access.SecretInfo // the user's own; several if its SecretName was changed
 	Others  []access.SecretInfo // of the same resource, under another user's name
 	LastUse map[string]access.LastUse
 	Now     time.Time
 }
 
-// Deed is what is to be done with a key, or about it.
+// Deed is what is to be done about a key.
 type Deed string
 
-// The deeds.
+// These are the deeds.
 const (
-	// Deactivate deactivates the key, and notes when.
+	// Deactivate deactivates the key, and records the time.
 	Deactivate Deed = "deactivate"
-	// Delete deletes the key, and forgets it.
+	// Delete deletes the key, and removes its labels.
 	Delete Deed = "delete"
-	// Forget takes our labels off the version of a key that is gone: an earlier sweep
-	// has deleted it, and stopped before it forgot it.
+	// Forget removes our labels from the version of a deleted key: an earlier sweep has
+	// deleted the key, and stopped before it removed them.
 	Forget Deed = "forget"
-	// Spare notes that somebody has activated the key again.
+	// Spare records that somebody has activated the key again.
 	Spare Deed = "spare"
 )
 
-// Retirement is one deed, and the version that records the key.
+// Retirement is one deed, and the version that holds the key.
 type Retirement struct {
 	Deed            Deed
 	KeyID           string
 	Secret, Version string
 }
 
-// Retire says which keys are to be retired. It never names a key that AWSCURRENT or
-// AWSPENDING of any secret holds, one that no secret of the user records, or one that
-// somebody may be using. While the current key does not work it names none: a former
-// one may be all that is left.
+// Retire returns which keys are to be retired. It never returns the current or pending key
+// of any secret, a key that no secret of the user holds, or a key that somebody may be
+// using. While the current key does not work it returns none: a replaced key may be the only
+// one that works.
 func (h Holding) Retire() (retire []Retirement) {
 	if !h.currentWorks() {
 		return nil
@@ -77,7 +77,7 @@ func (h Holding) Retire() (retire []Retirement) {
 	return retire
 }
 
-// deed says what is to be done about the key of a version, if anything is.
+// deed returns what is to be done about the key of a version, if anything is due.
 func (h Holding) deed(v access.Version) (deed Deed, due bool) {
 	id := KeyID(v)
 	key, there := find(h.Keys, id)
@@ -97,12 +97,12 @@ func (h Holding) deed(v access.Version) (deed Deed, due bool) {
 }
 
 // StillInUse returns the keys that were replaced longer than the grace ago, and that
-// somebody has used within it.
+// somebody has used within the grace.
 func (h Holding) StillInUse() (used []access.Key) {
 	ring := h.present()
 	for _, key := range h.Keys {
 		lately := h.Now.Sub(h.LastUse[key.ID].Time) < h.Grace()
-		if key.Active && h.records(key.ID) && !h.given(key.ID) && !ring.untold(key) && lately && h.Now.Sub(ring.replaced()) >= h.Grace() {
+		if key.Active && h.records(key.ID) && !h.given(key.ID) && !ring.neverCurrent(key) && lately && h.Now.Sub(ring.replaced()) >= h.Grace() {
 			used = append(used, key)
 		}
 	}
@@ -119,17 +119,17 @@ func (h Holding) Retired() (retired []access.Key) {
 	return retired
 }
 
-// Unrecorded returns the keys that no secret records.
-func (h Holding) Unrecorded() (unrecorded []access.Key) {
+// LostKeys returns the keys that no secret holds.
+func (h Holding) LostKeys() (lost []access.Key) {
 	for _, key := range h.Keys {
 		if !h.records(key.ID) {
-			unrecorded = append(unrecorded, key)
+			lost = append(lost, key)
 		}
 	}
-	return unrecorded
+	return lost
 }
 
-// Grace is the longest that a secret of the user says.
+// Grace is the longest grace of the user's secrets.
 func (h Holding) Grace() time.Duration {
 	var longest time.Duration
 	for _, secret := range h.Secrets {
@@ -138,8 +138,8 @@ func (h Holding) Grace() time.Duration {
 	return longest
 }
 
-// Current returns the secret that is the user's at present, and the key that its
-// AWSCURRENT names; there is false when that key is gone.
+// Current returns the user's present secret and its current key. there is false if that key
+// was deleted.
 func (h Holding) Current() (secret access.SecretInfo, key access.Key, there bool) {
 	for _, candidate := range h.Secrets {
 		version, _ := candidate.Labelled(access.Current)
@@ -157,14 +157,14 @@ func (h Holding) currentWorks() bool {
 	return there && key.Active
 }
 
-// present is the ring of the user's present secret. AWSCURRENT moved when that of any
-// of its secrets last did.
+// present is the ring of the user's present secret. Replaced is the latest time at which
+// AWSCURRENT of any of its secrets moved.
 func (h Holding) present() Ring {
 	secret, _, _ := h.Current()
 	ring := Ring{User: h.User, Keys: h.Keys, Versions: secret.Versions, LastUse: h.LastUse, Grace: h.Grace(), Now: h.Now}
 	for _, other := range h.Secrets {
 		if other.Name != secret.Name {
-			ring.Former = append(ring.Former, other.Versions...)
+			ring.OldVersions = append(ring.OldVersions, other.Versions...)
 		}
 		if moved := movedAt(other); moved.After(ring.Replaced) {
 			ring.Replaced = moved
@@ -173,7 +173,7 @@ func (h Holding) present() Ring {
 	return ring
 }
 
-// movedAt is when AWSCURRENT of a secret last moved, as far as that was noted.
+// movedAt is when AWSCURRENT of a secret last moved, as far as that was recorded.
 func movedAt(secret access.SecretInfo) time.Time {
 	current, _ := secret.Labelled(access.Current)
 	since := name.Since(current.Labels)
@@ -184,11 +184,11 @@ func movedAt(secret access.SecretInfo) time.Time {
 }
 
 // quietSince is since when nobody is known to need the key: it was replaced, used, or
-// activated again by hand. One that was never given to anybody, since it was made.
+// activated again by hand. For a key that nobody ever received, it is its creation.
 func (h Holding) quietSince(key access.Key) time.Time {
 	ring := h.present()
 	since := ring.replaced()
-	if ring.untold(key) {
+	if ring.neverCurrent(key) {
 		since = key.Created
 	}
 	for _, later := range []time.Time{h.LastUse[key.ID].Time, h.reactivated(key.ID)} {
@@ -199,8 +199,8 @@ func (h Holding) quietSince(key access.Key) time.Time {
 	return since
 }
 
-// given reports whether a secret gives the key out, or a rotation is about to. A
-// former secret that nobody can read (name.TagLocked) gives nothing out.
+// given reports whether the key is current in a secret, or pending. An old secret that
+// nobody can read (name.TagLocked) does not count.
 func (h Holding) given(keyID string) bool {
 	return slices.ContainsFunc(slices.Concat(h.Secrets, h.Others), func(secret access.SecretInfo) bool {
 		ring := Ring{Versions: secret.Versions}
@@ -210,14 +210,14 @@ func (h Holding) given(keyID string) bool {
 
 func (h Holding) records(keyID string) bool {
 	return slices.ContainsFunc(slices.Concat(h.Secrets, h.Others), func(secret access.SecretInfo) bool {
-		return Ring{Versions: secret.Versions}.Recorded(keyID)
+		return Ring{Versions: secret.Versions}.Stored(keyID)
 	})
 }
 
-// deactivated is when the sweep deactivated the key; zero: it has not.
+// deactivated is when the sweep deactivated the key; zero: never.
 func (h Holding) deactivated(keyID string) time.Time { return h.noted(keyID, name.DeactivatedAt) }
 
-// reactivated is when the sweep found it active again.
+// reactivated is when the sweep found the key active again.
 func (h Holding) reactivated(keyID string) time.Time { return h.noted(keyID, name.ReactivatedAt) }
 
 func (h Holding) noted(keyID string, read func(labels []string, keyID string) time.Time) (latest time.Time) {
@@ -231,8 +231,8 @@ func (h Holding) noted(keyID string, read func(labels []string, keyID string) ti
 	return latest
 }
 
-// OwnLabels returns our labels on the version that a retirement is about; that which
-// says whose key it holds is the last.
+// OwnLabels returns our labels on the version of a retirement. The label that names its key
+// is the last.
 func (h Holding) OwnLabels(of Retirement) (labels []string) {
 	for _, secret := range h.Secrets {
 		for _, v := range secret.Versions {

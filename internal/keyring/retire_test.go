@@ -66,7 +66,7 @@ func graceOf(days int) func(*keyring.Holding) {
 	return func(h *keyring.Holding) { h.Secrets[0].Tags[name.TagGrace] = strconv.Itoa(days) }
 }
 
-// wentBack says how long ago AWSCURRENT went back to a former key.
+// wentBack says how long ago AWSCURRENT moved back to an older key.
 func wentBack(ago time.Duration) func(*keyring.Holding) {
 	return func(h *keyring.Holding) { h.Secrets[0].Tags[name.TagPromoted] = now.Add(-ago).Format(time.RFC3339) }
 }
@@ -214,8 +214,8 @@ func judgeRetired(t *testing.T, what string, h keyring.Holding) {
 func TestWhatIsSaidOfKeys(t *testing.T) {
 	const replaced = "1:A=previous 2:B=current"
 	for what, c := range map[string]struct {
-		h                         keyring.Holding
-		used, retired, unrecorded string
+		h                   keyring.Holding
+		used, retired, lost string
 	}{
 		"replaced, and used within the grace":       {holding("A-90 B-30", replaced, usedAgo("A", hour)), "A", "", ""},
 		"replaced lately, and used":                 {holding("A-90 B-6", replaced, usedAgo("A", hour)), "", "", ""},
@@ -230,13 +230,13 @@ func TestWhatIsSaidOfKeys(t *testing.T) {
 		"recorded by a former secret":               {holding("A-90 B-30", "2:B=current", former("1:A=current")), "", "", ""},
 		"recorded by a secret that went to another": {holding("A-90", "", passed("1:A=previous 2:B=current")), "", "", ""},
 	} {
-		if u, r, x := ids(c.h.StillInUse()), ids(c.h.Retired()), ids(c.h.Unrecorded()); u != c.used || r != c.retired || x != c.unrecorded {
-			t.Errorf("%s: in use %q, retired %q, unrecorded %q", what, u, r, x)
+		if u, r, x := ids(c.h.StillInUse()), ids(c.h.Retired()), ids(c.h.LostKeys()); u != c.used || r != c.retired || x != c.lost {
+			t.Errorf("%s: in use %q, retired %q, lost %q", what, u, r, x)
 		}
 	}
 }
 
-// The secret that gives out the younger key is the user's; one that nobody can read is
+// The secret whose current key is younger is the user's; one that nobody can read is
 // not, if there is another.
 func TestThePresentSecret(t *testing.T) {
 	for what, c := range map[string]struct {

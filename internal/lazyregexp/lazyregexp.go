@@ -1,10 +1,9 @@
-// Package lazyregexp is regular expressions that are compiled when they are first
-// used, as Go's own internal/lazyregexp has them.
+// Package lazyregexp has regular expressions that are compiled when they are first used,
+// like Go's own internal/lazyregexp.
 //
-// The functions declare some forty; to compile them all took a third of a function's
-// start, and an event uses a few of them. An expression that says how often a
-// character may come, such as {1,255}, is compiled to so many copies: say it with
-// len.
+// The functions declare some forty expressions. Compiling all took a third of a function's
+// start, and an event uses a few of them. An expression that counts characters, such as
+// {1,255}, is compiled to as many copies: check that with len instead.
 package lazyregexp
 
 import (
@@ -17,8 +16,8 @@ import (
 // Regexp is a regular expression. It may be used by several goroutines.
 type Regexp struct{ compiled func() *regexp.Regexp }
 
-// New returns the expression. One that is malformed panics when it is first used,
-// and in a test at once, so that no test is needed of each.
+// New returns the expression. A malformed expression panics when it is first used, and at
+// once in a test, so that not each expression needs a test.
 func New(expression string) *Regexp {
 	r := &Regexp{sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expression) })}
 	if len(os.Args) > 0 && strings.HasSuffix(os.Args[0], ".test") {
@@ -27,7 +26,7 @@ func New(expression string) *Regexp {
 	return r
 }
 
-// MatchString is regexp's, and so are the others.
+// MatchString is the method of regexp, and so are the other methods.
 func (r *Regexp) MatchString(s string) bool { return r.compiled().MatchString(s) }
 
 func (r *Regexp) FindString(s string) string { return r.compiled().FindString(s) }

@@ -9,39 +9,39 @@ import (
 // Namespace of the metrics in CloudWatch.
 const Namespace = "CloneyS3Credentials"
 
-// Cause is why an event was not answered SUCCESS. Each is a metric of its own,
-// so there are few, and none is made from words that came with an event.
+// Cause is why an event was not answered with SUCCESS. Each cause is a metric of its own, so
+// there are few, and none contains words of an event.
 type Cause string
 
-// The causes of failure.
+// These are the causes of failure.
 const (
 	None         Cause = ""
 	Event        Cause = "Event"        // malformed
-	Account      Cause = "Account"      // of a stack that is not served
+	Account      Cause = "Account"      // a stack that is not served
 	Properties   Cause = "Properties"   // invalid
 	Refused      Cause = "Refused"      // a name is taken, a key in use …
 	Verification Cause = "Verification" // the key does not do what it should
-	Denied       Cause = "Denied"       // by AWS, to the function
-	Invalid      Cause = "Invalid"      // what the function asked AWS for
+	Denied       Cause = "Denied"       // AWS denied the function something
+	Invalid      Cause = "Invalid"      // the function sent AWS an invalid request
 	Limit        Cause = "Limit"        // a quota of AWS
-	Throttled    Cause = "Throttled"    // up to the deadline
-	Deadline     Cause = "Deadline"     // time ran out at something else
-	Unclear      Cause = "Unclear"      // any other failure of AWS or the way there
+	Throttled    Cause = "Throttled"    // until the deadline
+	Deadline     Cause = "Deadline"     // time ran out in another way
+	Unclear      Cause = "Unclear"      // any other failure of AWS or on the way there
 	Internal     Cause = "Internal"     // a panic
 	Settings     Cause = "Settings"     // the function's environment is not the template's
 	Unanswerable Cause = "Unanswerable" // the ResponseURL is refused
-	Unanswered   Cause = "Unanswered"   // no answer was accepted
+	Unanswered   Cause = "Unanswered"   // CloudFormation accepted no response
 )
 
-// Told is what is told of one event.
+// Told is what one event reports.
 type Told struct {
-	Type  string // Create, Update, Delete; anything else counts as none
+	Type  string // Create, Update, Delete; nothing else is counted
 	Cause Cause
 	Took  time.Duration
 	Counts
 }
 
-// Sink writes metrics. A nil one writes nothing.
+// Sink writes metrics. A nil Sink writes nothing.
 type Sink struct {
 	Function string    // the dimension FunctionName
 	Out      io.Writer // a Lambda function's standard output
@@ -55,8 +55,8 @@ type directive struct {
 
 type definition struct{ Name, Unit string }
 
-// Tell writes one line, by itself a JSON object: CloudWatch Logs makes metrics
-// of it. Lambda passes lines of JSON on as they are, in its JSON format too.
+// Tell writes one line, a JSON object: CloudWatch Logs makes metrics of it. Lambda passes
+// lines of JSON through unchanged, also in its JSON format.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 func (s *Sink) Tell(e Told) {
 	if s == nil {
@@ -91,11 +91,11 @@ func (s *Sink) Tell(e Told) {
 	s.write(line, append(directives, failures)...)
 }
 
-// write writes a line with what CloudWatch is to make of it.
+// write writes a line with the metrics that CloudWatch makes of it.
 func (s *Sink) write(line map[string]any, directives ...directive) {
 	line["_aws"] = map[string]any{"Timestamp": time.Now().UnixMilli(), "CloudWatchMetrics": directives}
-	// Numbers and strings alone cannot fail to marshal; a log that cannot be
-	// written is not a reason to fail an event.
+	// Numbers and strings cannot fail to marshal. If the log cannot be written, that must
+	// not fail an event.
 	text, _ := json.Marshal(line)
 	_, _ = s.Out.Write(append(text, '\n'))
 }

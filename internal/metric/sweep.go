@@ -8,14 +8,14 @@ import (
 
 // Swept is what one sweep found and did.
 type Swept struct {
-	Users       int // that were looked at
-	Failed      int // of them, that could not be looked at, or not be seen to
-	Findings    int // that stand, told before or not
+	Users       int // users that were read
+	Failed      int // users that could not be read or handled
+	Findings    int // open findings, reported before or not
 	Deactivated int // keys
 	Deleted     int // keys
-	Under30     int // active keys that are younger than 30 days
-	Under90     int // that are younger than 90
-	Over90      int // the others
+	Under30     int // active keys that are less than 30 days old
+	Under90     int // active keys that are 30 to 89 days old
+	Over90      int // older active keys
 }
 
 const day = 24 * time.Hour
@@ -40,8 +40,7 @@ func (s *Sink) Sweep(e Swept) {
 	})
 }
 
-// Rotation writes the line of one rotation that ended: its new key is current, or it
-// failed.
+// Rotation writes the line of one rotation that ended: its new key is current, or it failed.
 func (s *Sink) Rotation(failed bool) {
 	if failed {
 		s.count(map[string]int{"Rotations": 0, "RotationFailures": 1})

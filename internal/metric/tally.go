@@ -1,9 +1,9 @@
-// Package metric counts what an event costs and brings about, and tells it as
-// one line of CloudWatch's embedded metric format.
+// Package metric counts what an event needs and does, and writes that as one line of
+// CloudWatch's embedded metric format.
 //
-// It is told by the edges and the flow through the context of an invocation;
-// where nobody counts, telling does nothing. It knows no name, no property and
-// no text of an error: a failure has one of a few causes.
+// The edges and the flow count through the context of an invocation. Without a Tally in the
+// context nothing is counted. Package metric knows no name, no property and no text of an
+// error: a failure has one of a few causes.
 package metric
 
 import (
@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// Counts are what one event cost and brought about.
+// Counts are what one event needed and did.
 type Counts struct {
-	Requests  int // that AWS was sent, each attempt by itself
-	Retries   int // repeated attempts, and waits after which something was looked at or tried again
-	Issued    int // access keys whose making AWS acknowledged
+	Requests  int // calls to AWS, each attempt by itself
+	Retries   int // repeated attempts, and waits before another look or try
+	Issued    int // access keys whose creation AWS acknowledged
 	Retired   int // access keys whose deletion AWS acknowledged
 	Warnings  int // lines of level WARN, see Warning
 	Unbound   int // events whose ResponseURL is not their own
 	Verifying time.Duration
-	Verified  bool // a key was put to the proof, whatever came of it
+	Verified  bool // a key was proven, or failed its proof
 }
 
 // Tally counts, from many goroutines at once.
@@ -32,13 +32,13 @@ type Tally struct {
 
 type key struct{}
 
-// Start returns a context whose users are counted.
+// Start returns a context in which calls are counted.
 func Start(ctx context.Context) (context.Context, *Tally) {
 	tally := new(Tally)
 	return context.WithValue(ctx, key{}, tally), tally
 }
 
-// Counts are those so far. What was left behind may go on counting.
+// Counts returns the counts so far. Goroutines that were left behind may still count.
 func (t *Tally) Counts() Counts {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,7 +66,7 @@ func Done(ctx context.Context, operation string) {
 	})
 }
 
-// Verified counts the time that a key has been put to the proof since then.
+// Verified counts the time that the proof of a key has taken since then.
 func Verified(ctx context.Context, since time.Time) {
 	add(ctx, func(c *Counts) { c.Verified, c.Verifying = true, c.Verifying+time.Since(since) })
 }

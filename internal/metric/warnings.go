@@ -5,9 +5,9 @@ import (
 	"log/slog"
 )
 
-// Warning returns a handler that counts what is logged at level WARN, and passes it
-// on: what was accepted and reaches nothing, or was left behind, is in no answer of
-// its own. Nobody has to remember to count it, and no log level hides it.
+// Warning returns a handler that counts what is logged at level WARN, and passes it on: the
+// response does not show what was accepted and has no effect, or what was left behind. So no
+// caller has to count, and no log level hides it.
 func Warning(next slog.Handler) slog.Handler { return warning{next} }
 
 type warning struct{ slog.Handler }

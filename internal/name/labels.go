@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// What the rotator remembers of a version, as staging labels: the value and its
-// labels come and go together. A label is on one version at a time, so each holds
-// what makes it unique.
+// These staging labels hold what the rotator remembers of a version: a version and its
+// labels are created and deleted together. A label is on one version at a time, so each
+// contains something unique.
 const (
 	provenLabel      = TagPrefix + "proven:"
 	sinceLabel       = TagPrefix + "since:"
@@ -21,8 +21,8 @@ const (
 // the key and its scope.
 func ProvenLabel(proof string) string { return provenLabel + proof }
 
-// SinceLabel says that AWSCURRENT moved to the version at that time. A version that it
-// moved to several times has several.
+// SinceLabel says that AWSCURRENT moved to the version at that time. A version to which it
+// moved several times has several of these labels.
 func SinceLabel(t time.Time) string { return sinceLabel + t.UTC().Format(labelTime) }
 
 // AnnouncedLabel says that the rotation to the version's key was announced.
@@ -33,28 +33,27 @@ func DeactivatedLabel(keyID string, t time.Time) string {
 	return deactivatedLabel + keyID + ":" + t.UTC().Format(labelTime)
 }
 
-// ReactivatedLabel says that the sweep found the key active again, at that time, which
-// it had deactivated: somebody needs it, and its grace begins anew.
+// ReactivatedLabel says that the sweep found a key active again that it had deactivated, and
+// when: somebody needs the key, and its grace starts again.
 func ReactivatedLabel(keyID string, t time.Time) string {
 	return reactivatedLabel + keyID + ":" + t.UTC().Format(labelTime)
 }
 
-// Since returns the latest time of the SinceLabels among these; zero: there is none.
+// Since returns the latest time of the SinceLabels; zero: there are none.
 func Since(labels []string) time.Time { return latestOf(labels, sinceLabel) }
 
-// DeactivatedAt returns when the sweep deactivated the key, by these labels; zero: it
-// has not.
+// DeactivatedAt returns when the sweep deactivated the key, by these labels; zero: never.
 func DeactivatedAt(labels []string, keyID string) time.Time {
 	return latestOf(labels, deactivatedLabel+keyID+":")
 }
 
-// ReactivatedAt returns when the sweep found the key active again, by these labels;
-// zero: it has not.
+// ReactivatedAt returns when the sweep found the key active again, by these labels; zero:
+// never.
 func ReactivatedAt(labels []string, keyID string) time.Time {
 	return latestOf(labels, reactivatedLabel+keyID+":")
 }
 
-// latestOf returns the latest time that stands after the prefix.
+// latestOf returns the latest time after the prefix.
 func latestOf(labels []string, prefix string) (latest time.Time) {
 	for _, label := range labels {
 		if text, ok := strings.CutPrefix(label, prefix); ok {
@@ -66,5 +65,5 @@ func latestOf(labels []string, prefix string) (latest time.Time) {
 	return latest
 }
 
-// IsOwnLabel reports whether the provider has put the staging label on a version.
+// IsOwnLabel reports whether the provider has set the staging label.
 func IsOwnLabel(label string) bool { return strings.HasPrefix(label, TagPrefix) }

@@ -67,7 +67,7 @@ func TestUserNamesDifferWhereStacksDo(t *testing.T) {
 // IAM's users are one space for all regions of an account. Of a stack set's
 // instances the readable parts are the same there, once the set's or the logical id
 // is long enough for the UUID to be cut off. The hash alone tells them apart: it
-// covers the region, and the UUID, which is another one when an instance is made anew.
+// covers the region, and the UUID, which is another one when a stack is created again.
 func TestTheHashTellsTheRegionsOfAStackSetApart(t *testing.T) {
 	const set, uuid, again = "cloney-source-of-the-department", "6e84f2e0-f223-11e4-872e-1234567db123", "7f95a3f1-f223-11e4-872e-1234567db123"
 	id := func(region, uuid string) string {
@@ -162,15 +162,15 @@ func TestTokens(t *testing.T) {
 
 // The ids of Creates that failed can be no user's, and one of them is read back.
 func TestIDsOfCreatesThatFailed(t *testing.T) {
-	notCreated, notFinished := name.NotCreated("u-1"), name.NotFinished("0a1b2c", "u-1")
-	if name.IsUser(notCreated) || name.IsUser(notFinished) {
-		t.Errorf("%s or %s could be a user", notCreated, notFinished)
+	notCreated, maybeCreated := name.NotCreated("u-1"), name.MaybeCreated("0a1b2c", "u-1")
+	if name.IsUser(notCreated) || name.IsUser(maybeCreated) {
+		t.Errorf("%s or %s could be a user", notCreated, maybeCreated)
 	}
-	if event, user, ok := name.ParseNotFinished(notFinished); !ok || event != "0a1b2c" || user != "u-1" {
-		t.Errorf("%s came back as %q, %q, %v", notFinished, event, user, ok)
+	if event, user, ok := name.ParseMaybeCreated(maybeCreated); !ok || event != "0a1b2c" || user != "u-1" {
+		t.Errorf("%s came back as %q, %q, %v", maybeCreated, event, user, ok)
 	}
 	for _, other := range []string{notCreated, "u-1", "not-finished:", "not-finished:u-1", "not-finished::u-1", "", "x-not-finished:0a:u"} {
-		if event, user, ok := name.ParseNotFinished(other); ok {
+		if event, user, ok := name.ParseMaybeCreated(other); ok {
 			t.Errorf("%q is read as %q, %q", other, event, user)
 		}
 	}

@@ -2,10 +2,10 @@ package name
 
 import "strings"
 
-// usual is the partition of the regions that begin like none of the others.
+// usual is the partition of regions whose names have none of the prefixes below.
 const usual = "aws"
 
-// partitions are AWS's: the domain of each, and how its regions begin.
+// partitions are AWS's partitions: the domain of each, and the prefix of its regions.
 // https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
 var partitions = map[string]struct{ suffix, regions string }{
 	usual:        {"amazonaws.com", ""},
@@ -21,8 +21,8 @@ var partitions = map[string]struct{ suffix, regions string }{
 // Suffix returns the domain of a partition's services; empty: not known.
 func Suffix(partition string) string { return partitions[partition].suffix }
 
-// Partition returns which partition a region lies in. Regions that AWS opens
-// next year are in here already: each lies where its beginning says.
+// Partition returns the partition of a region. It also knows regions that AWS opens later,
+// by their prefix.
 func Partition(region string) string {
 	for name, p := range partitions {
 		if name != usual && strings.HasPrefix(region, p.regions) {

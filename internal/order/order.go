@@ -1,22 +1,21 @@
 // Package order says which event decides.
 //
-// CloudFormation may give up on an event that still runs, or that waits in
-// Lambda's queue, and go on with the next one; and Lambda may deliver an event
-// twice. Nothing keeps these runs apart. So each run leaves a mark on the IAM
-// user that it works on: a tag whose key holds the time of its event. No two
-// runs write the same key, so that no mark is ever overwritten. Of two events of
-// the same second a Delete is the later one; of two deliveries of one event, the
-// one that began later.
+// CloudFormation may give up on an event that still runs, or that waits in Lambda's queue,
+// and go on with the next one. Lambda may also deliver an event twice. Nothing in AWS keeps
+// these runs apart. So each run leaves a mark on the IAM user on which it works: a tag whose
+// key holds the time of its event. Two runs never write the same key, so no mark is ever
+// overwritten. Of two events of the same second a Delete is the later one. Of two deliveries
+// of one event the later one is that which began later.
 //
-// A run first writes its mark, then reads the marks of all. Of two runs at
-// least one sees the other that way. The run of the later event goes on; the
-// other one stops before its next write. A mark says whether its run has ended.
-// Where the latest one has not, its run may have been killed, or may still have
-// a call under way: the later run waits for InFlight, looks again, and is alone.
+// A run first writes its mark, then reads all marks. So of two runs at least one sees the
+// other. The run of the later event goes on; the other one stops before its next write. A
+// mark says whether its run has ended. If the latest run has not ended, it may have been
+// killed, or may still have a call under way. Then the later run waits for InFlight, reads
+// the marks again, and is alone.
 //
-// A run of the rotator leaves a mark too, and takes it off at its end. It never makes
-// an event stop: an event waits until no call of it can be under way, and it stops as
-// soon as it sees the event's mark.
+// A run of the rotator leaves a mark too, and removes it at its end. It never stops an
+// event: the event waits until no call of the rotator can be under way, and the rotator
+// stops as soon as it sees the event's mark.
 //
 // It is pure: no SDK, no I/O.
 package order
@@ -33,31 +32,31 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// How runs keep out of each other's way. A run reads the marks, starts no write
-// later than Lease after that, and gives each write up after Attempt. So no write
-// of it is under way InFlight after a later run has written its mark.
+// These times keep runs apart. A run reads the marks, starts no write later than Lease after
+// that, and gives up each write after Attempt. So InFlight after a later run has written its
+// mark, no write of the earlier one is under way.
 const (
 	Lease    = 4 * time.Second
 	Attempt  = 10 * time.Second
 	InFlight = Lease + Attempt + time.Second
-	// Queue is how long an event may wait in Lambda's queue: the template's
-	// MaximumEventAgeInSeconds.
+	// Queue is how long an event may wait in Lambda's queue: MaximumEventAgeInSeconds in the
+	// template.
 	// https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
 	Queue = 60 * time.Second
-	// Prompt is an age. While an event is younger, no Delete that was sent after it
-	// can have finished.
+	// Prompt is an age. While an event is younger than that, no Delete that was sent after
+	// it can be completed.
 	Prompt = 3 * time.Second
-	// Longest is how long after it has begun the function of an event calls AWS at the
-	// most: the template's Timeout, and what was under way. An open mark that is older
-	// is one of a function that was killed.
+	// Longest is the longest time for which a function calls AWS after its event began:
+	// Timeout in the template, plus calls under way. If an open mark is older, its function
+	// was killed.
 	Longest = 5*time.Minute + InFlight
 )
 
-// Type is what an event asks for.
+// Type is the type of an event.
 type Type string
 
-// The three types of event, and what is not an event: a run of the rotator. It never
-// decides. It stops before its next write once an event is at work.
+// These are the three types of event. Rotate is not an event but a run of the rotator. It
+// never decides, and stops before its next write when an event is at work.
 const (
 	Create Type = "Create"
 	Update Type = "Update"
@@ -68,18 +67,18 @@ const (
 // Run is one delivery of one event.
 type Run struct {
 	Type    Type
-	Request string    // the event's RequestId
+	Request string    // RequestId of the event
 	Sent    time.Time // when CloudFormation signed the event's ResponseURL
 	Began   time.Time // when this delivery began
 }
 
-// Age is how long after it was sent the event was delivered.
+// Age is the time between sending the event and this delivery.
 func (r Run) Age() time.Duration { return r.Began.Sub(r.Sent) }
 
-// Prompt reports whether no Delete can be through that was sent after it.
+// Prompt reports whether no Delete that was sent after the event can be completed.
 func (r Run) Prompt() bool { return r.Age() < Prompt }
 
-// What the value of a mark begins with.
+// The value of a mark begins with one of these.
 const (
 	begun = "begun "
 	ended = "ended "
@@ -89,8 +88,8 @@ const keyPrefix = name.TagPrefix + "event:"
 
 const keyTime = "20060102T150405Z"
 
-// rank orders runs: by the second in which the event was sent, a Delete last,
-// then by when it was delivered.
+// rank orders runs: by the second in which the event was sent, with a Delete last, then by
+// the time of delivery.
 func (r Run) rank() string {
 	last := "0"
 	if r.Type == Delete {
@@ -104,35 +103,34 @@ func (r Run) Begun() map[string]string {
 	return map[string]string{keyPrefix + r.rank(): begun + string(r.Type)}
 }
 
-// Ended is the mark of a run that will call AWS no more.
+// Ended is the mark of a run that does not call AWS any more.
 func (r Run) Ended() map[string]string {
 	return map[string]string{keyPrefix + r.rank(): ended + string(r.Type)}
 }
 
-// Mark is what a run has left.
+// Mark is what a run has left on a user.
 type Mark struct {
 	Type  Type
 	Ended bool
 	rank  string
 }
 
-// Same reports whether the mark is one of the run's own event: its RequestId
-// says so. An event that says no time of its own has that of each delivery.
+// Same reports whether the mark is from a run of the same event: the RequestId says so. If
+// an event does not say its time, each delivery has a time of its own.
 func (m Mark) Same(r Run) bool {
 	return m.Type == r.Type && m.Event() == r.Event()
 }
 
-// Event is Run.Event of the run that has left the mark.
+// Event is Run.Event of the run that left the mark.
 func (m Mark) Event() string { return m.rank[strings.LastIndex(m.rank, ":")+1:] }
 
-// Event is a short hash of the event's RequestId, for a tag's key or a physical
-// id.
+// Event is a short hash of the event's RequestId, for a tag's key or a physical id.
 func (r Run) Event() string {
 	sum := sha256.Sum256([]byte(r.Request))
 	return fmt.Sprintf("%x", sum[:5])
 }
 
-// Marks are those of all runs, the latest last.
+// Marks are the marks of all runs, the latest last.
 type Marks []Mark
 
 // MarksOf reads the marks from the tags of one user, or of several.
@@ -150,7 +148,7 @@ func MarksOf(users ...map[string]string) Marks {
 	return marks
 }
 
-// Turn is what a run may do in view of the marks.
+// Turn is what a run may do, according to the marks.
 type Turn int
 
 const (
@@ -158,14 +156,14 @@ const (
 	Go Turn = iota
 	// Wait: an earlier run may still be at work.
 	Wait
-	// Yield: a later delivery of the same event is at work. It gives the answer.
+	// Yield: a later delivery of the same event is at work, and will respond.
 	Yield
 	// Stop: a later event decides.
 	Stop
 )
 
-// Turn says whose turn it is, and the mark that this follows from: the latest one
-// of an event.
+// Turn returns whose turn it is, and the mark from which that follows: the latest one of an
+// event.
 func (m Marks) Turn(r Run) (Turn, Mark) {
 	var events, rotations Marks
 	for _, mark := range m {
@@ -182,13 +180,13 @@ func (m Marks) Turn(r Run) (Turn, Mark) {
 	}
 	turn, latest := events.among(r)
 	if turn == Go && len(rotations) > 0 {
-		// It sees this run's mark before its next write, and stops.
+		// The rotator sees this run's mark before its next write, and stops.
 		turn = Wait
 	}
 	return turn, latest
 }
 
-// among says whose turn it is among events.
+// among returns whose turn it is among events.
 func (m Marks) among(r Run) (Turn, Mark) {
 	if len(m) == 0 {
 		return Go, Mark{}
@@ -205,8 +203,8 @@ func (m Marks) among(r Run) (Turn, Mark) {
 	return Go, latest
 }
 
-// rotate says whether a run of the rotator may go on: not while an event is at work,
-// nor once a later run of the rotator is.
+// rotate returns whether a run of the rotator may go on. It may not while an event is at
+// work, or after a later run of the rotator has begun.
 func rotate(r Run, events, rotations Marks) (Turn, Mark) {
 	for _, mark := range events {
 		if !mark.Ended && !mark.dead(r.Began) {
@@ -222,7 +220,7 @@ func rotate(r Run, events, rotations Marks) (Turn, Mark) {
 	return Wait, rotations[len(rotations)-1]
 }
 
-// dead reports whether the mark's run can have nothing under way any more.
+// dead reports whether the mark's run can no longer have a call under way.
 func (m Mark) dead(now time.Time) bool { return m.beganBefore(now.Add(-Longest)) }
 
 func (m Mark) beganBefore(t time.Time) bool {
@@ -230,8 +228,8 @@ func (m Mark) beganBefore(t time.Time) bool {
 	return err == nil && time.Unix(0, began).Before(t)
 }
 
-// Abandoned returns the keys of the marks that runs of the rotator have left which began
-// before that time: their function was killed.
+// Abandoned returns the keys of the rotator's marks that are older than that time: the
+// functions that left them were killed.
 func Abandoned(tags map[string]string, before time.Time) (keys []string) {
 	for _, mark := range MarksOf(tags) {
 		if mark.Type == Rotate && mark.beganBefore(before) {
@@ -247,12 +245,12 @@ func (r Run) Has(tags map[string]string) bool {
 	return begun
 }
 
-// most is how many outdated marks a user keeps: to take them off costs a call.
+// most is how many outdated marks a user keeps, because removing them costs a call.
 const most = 1
 
-// Outdated returns the keys of earlier marks that nobody needs any more: the
-// run's own mark is later, and on the same user. The latest mark that never ended
-// stays: it tells a Delete to look closely.
+// Outdated returns the keys of earlier marks that are no longer needed: the run's own mark
+// is later, and on the same user. The latest mark whose run never ended stays, so that a
+// Delete looks closely.
 func (r Run) Outdated(tags map[string]string) (keys []string) {
 	open := ""
 	for key, value := range tags {
@@ -271,8 +269,8 @@ func (r Run) Outdated(tags map[string]string) (keys []string) {
 	return slices.Sorted(slices.Values(append(keys, r.Killed(tags)...)))
 }
 
-// Killed returns the keys of earlier marks of the rotator: its runs were killed, or
-// stop at this run's mark.
+// Killed returns the keys of the rotator's earlier marks: its runs were killed, or stop when
+// they see this run's mark.
 func (r Run) Killed(tags map[string]string) (keys []string) {
 	for key, value := range tags {
 		if r.after(key) && isRotation(value) {
@@ -291,10 +289,10 @@ func (r Run) after(key string) bool {
 
 func isRotation(value string) bool { return strings.HasSuffix(value, " "+string(Rotate)) }
 
-// Ended reports whether the run itself has ended, as far as its mark says.
+// Ended reports whether the run itself has ended, according to its mark.
 func (m Marks) Ended(r Run) bool { return slices.Contains(m, Mark{r.Type, true, r.rank()}) }
 
-// Open reports whether an event has not ended, as far as its mark says.
+// Open reports whether an event has not ended, according to its mark.
 func (m Marks) Open() bool {
 	return slices.ContainsFunc(m, func(mark Mark) bool { return !mark.Ended && mark.Type != Rotate })
 }

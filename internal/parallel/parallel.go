@@ -1,7 +1,7 @@
 // Package parallel runs functions at the same time.
 //
-// What panics in one of them panics in the caller, where it is caught and the
-// event answered: a panic of a goroutine of its own would end the process.
+// If a function panics, Do panics in the caller, which recovers and responds to the event: a
+// panic in a goroutine of its own would end the process.
 package parallel
 
 import (
@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// Panic is what a goroutine panicked with, and where.
+// Panic is the value with which a goroutine panicked, and its stack.
 type Panic struct {
 	Value any
 	Stack []byte
@@ -53,7 +53,7 @@ func Do(all ...func() error) error {
 		panic(*panicked)
 	}
 	if through < len(all) {
-		runtime.Goexit() // as one of them has: nobody waits for it any more
+		runtime.Goexit() // as the function has: nobody waits for it any more
 	}
 	return failed
 }

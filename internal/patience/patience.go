@@ -1,9 +1,8 @@
-// Package patience waits out what AWS asks to wait for: throttling, "come back
-// later", and what IAM knows late.
+// Package patience waits where AWS makes callers wait: for throttling, for "try again
+// later", and for what IAM shows late.
 //
-// It is the only place that repeats a call of the flow. The SDK below it
-// repeats what failed on the way, and nothing that is throttled: two that do so
-// would multiply.
+// Only this package repeats calls of the flow. The SDK below repeats calls that failed on
+// the way, and never a throttled one: two layers that did so would multiply their calls.
 package patience
 
 import (
@@ -16,58 +15,56 @@ import (
 	"cloney-s3-credentials/internal/metric"
 )
 
-// How long IAM's lag is waited out: what was just made is not seen yet, what
-// was just detached still counts as attached.
+// These times are for IAM's lag: IAM does not show yet what was just created, and what was
+// just detached still counts as attached.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 const (
 	lag = 60 * time.Second
-	// Made is how long what is not found is looked for all the same, where a
-	// process that is gone may have made it a moment ago.
+	// Made is how long to look for what is not found, where a run that was killed may have
+	// created it a moment ago.
 	Made = 10 * time.Second
-	// fewest is how often at the least, however long that takes: between two
-	// looks that are throttled much time may pass.
+	// fewest is the least number of looks, however long they take: much time may pass
+	// between two looks that are throttled.
 	fewest    = 5
 	firstWait = 200 * time.Millisecond
 	mostWait  = 5 * time.Second
 )
 
-// How long a throttled call waits: an eighth of what it has waited so far, and
-// firstThrottled at the least. A quota is the whole account's, and each of two
-// hundred stacks that are made at once runs in a function of its own, which knows
-// nothing of the others. But whoever has waited long knows that the crowd is large,
-// and what is an eighth to it is an eighth to the whole crowd too: the last one is
-// done about an eighth later than the quota allows, however many there are, and the
-// calls grow with the logarithm of the time. Waits that double do not do that: the
-// last ones sleep on while the quota lies idle. TestTwoHundredStacksAtOnce measures.
+// A throttled call waits for an eighth of the time that it has waited so far, and for at
+// least firstThrottled. A quota belongs to the whole account: two hundred stacks that are
+// created at once run in two hundred functions that do not know of each other. But a call
+// that has waited long knows that there are many. With this rule the last call is done about
+// an eighth later than the quota allows, however many there are, and the number of calls
+// grows with the logarithm of the time. Waits that double do worse: the last calls still
+// sleep while the quota is unused. TestTwoHundredStacksAtOnce measures this.
 const (
 	firstThrottled = 2500 * time.Millisecond
 	throttledShare = 8
 )
 
-// For is what is waited out beside throttling, "come back later" and "still in
+// For says what to wait for, in addition to throttling, "try again later" and "still in
 // use".
 type For struct {
 	// NotFound is how long "not found" is not believed.
 	NotFound time.Duration
-	// Denied is how long "access denied" is not believed: who may do what lags
-	// too, and a user that is seen may still have neither path nor boundary for
-	// IAM to judge by.
+	// Denied is how long "access denied" is not believed: permissions lag too, and IAM may
+	// not know the path and the boundary yet of a user that it already shows.
 	Denied time.Duration
-	// Often comes back as soon when throttled as for what lags: a live key waits.
+	// Often waits as short when throttled as for IAM's lag: a working key waits to be
+	// stored.
 	Often bool
 }
 
 var (
 	// Nothing believes what AWS says.
 	Nothing = For{}
-	// JustMade is for what this run has made.
+	// JustMade is for what this run has created.
 	JustMade = For{NotFound: lag, Denied: Made}
-	// Maybe is for what a process that is gone may have made.
+	// Maybe is for what a run that was killed may have created.
 	Maybe = For{NotFound: Made}
 )
 
-// Chance is a time of less than d. A test sets it that has to run the same way
-// again.
+// Chance returns a random time of less than d. A test replaces it to run the same way again.
 var Chance = rand.N[time.Duration]
 
 // Do calls f until it succeeds or fails for good, up to the deadline.
@@ -87,7 +84,7 @@ func (w For) Do(ctx context.Context, f func() error) error {
 		default:
 			return err
 		}
-		// Half of it to one and a half by chance, so that many stacks spread out.
+		// A random wait of half to one and a half of the time spreads many stacks.
 		if Sleep(ctx, before(ctx, wait/2+Chance(wait))) != nil {
 			return err
 		}
@@ -95,7 +92,7 @@ func (w For) Do(ctx context.Context, f func() error) error {
 	}
 }
 
-// waits reports whether the outcome may be another one later.
+// waits reports whether the outcome may change later.
 func (w For) waits(err error, waited time.Duration, looks int) bool {
 	few := looks < fewest
 	switch {
@@ -111,7 +108,7 @@ func (w For) waits(err error, waited time.Duration, looks int) bool {
 	return false
 }
 
-// Within shortens what is waited for to half of the time that is left.
+// Within shortens NotFound to half of the remaining time.
 func (w For) Within(ctx context.Context) For {
 	if deadline, ok := ctx.Deadline(); ok {
 		w.NotFound = min(w.NotFound, time.Until(deadline)/2)
@@ -119,8 +116,8 @@ func (w For) Within(ctx context.Context) For {
 	return w
 }
 
-// before shortens a wait that would leave no time for another call: a last try
-// before the deadline is better than none.
+// before shortens a wait that would leave no time for another call: a last try before the
+// deadline is better than none.
 func before(ctx context.Context, wait time.Duration) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -129,7 +126,7 @@ func before(ctx context.Context, wait time.Duration) time.Duration {
 	return min(wait, max(time.Until(deadline)/2, firstWait))
 }
 
-// Ask calls a question until it is answered.
+// Ask repeats a question until it is answered.
 func Ask[T any](ctx context.Context, w For, f func() (T, error)) (answer T, err error) {
 	err = w.Do(ctx, func() (err error) {
 		answer, err = f()
@@ -138,7 +135,7 @@ func Ask[T any](ctx context.Context, w For, f func() (T, error)) (answer T, err 
 	return answer, err
 }
 
-// Sleep waits, or returns the context's error when that ends first.
+// Sleep waits, or returns the context's error if the context ends first.
 func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

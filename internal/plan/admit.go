@@ -13,17 +13,17 @@ type Verdict int
 const (
 	// Work: no other run is at work.
 	Work Verdict = iota
-	// Wait for order.InFlight, with the run's mark written, and look again.
+	// Wait for order.InFlight, with the run's mark written, and observe again.
 	Wait
-	// Yield to a later delivery of the same event, and answer what it has done.
+	// Yield to a later delivery of the same event, and answer with its result.
 	Yield
-	// Overtaken: a later event decides. Nothing is touched any more.
+	// Overtaken: a later event decides. This run changes nothing more.
 	Overtaken
-	// Stands: what is there is the answer.
-	Stands
+	// AlreadyDone: the run answers with what exists.
+	AlreadyDone
 )
 
-// marks are those on the users that a run works on.
+// marks are the marks on the users of a run.
 func (d Desired) marks(seen Observed) order.Marks {
 	var tags []map[string]string
 	for _, user := range []*access.User{seen.User, seen.Other} {
@@ -34,15 +34,15 @@ func (d Desired) marks(seen Observed) order.Marks {
 	return order.MarksOf(tags...)
 }
 
-// Admit says whether a Create or Update may work, and the mark that this follows
-// from. waited says that the run has waited before.
+// Admit returns whether a Create or Update may work, and the mark from which that follows.
+// waited says that the run has waited before.
 func Admit(want Desired, seen Observed, waited bool) (Verdict, order.Mark, error) {
 	turn, mark := want.marks(seen).Turn(want.Run)
 	create := want.PhysicalID == ""
-	finished := want.owned(seen.User) && Finished(seen.User)
+	finished := want.owned(seen.User) && IsCompleted(seen.User)
 	switch {
 	case create && turn == order.Stop && finished:
-		return Stands, mark, nil // delivered once more, late
+		return AlreadyDone, mark, nil // delivered once more, late
 	case turn == order.Stop:
 		return Overtaken, mark, nil
 	case turn == order.Yield:
@@ -57,29 +57,28 @@ func Admit(want Desired, seen Observed, waited bool) (Verdict, order.Mark, error
 	return lateWithoutUser(want, seen, waited)
 }
 
-// retained refuses a Create that finds its user there and finished: an earlier
-// Create of the very same resource has made it.
+// retained refuses a Create whose user exists and is completed: an earlier Create of the
+// same resource has created it.
 func retained(want Desired) error {
-	return Refused(fmt.Sprintf("UserName: the user %q of this very resource is there already, left by a DeletionPolicy or a skipped Delete; it was not touched, and its key works. Choose another UserName; or delete that user, its policies and its secret, once you are sure that nobody uses its key: it may be the one that Cloney uses", want.Spec.UserName))
+	return Refused(fmt.Sprintf("UserName: the user %q of this resource already exists, left by a DeletionPolicy or a skipped Delete. It was not changed, and its key works: Cloney may use it. Choose another UserName; or, once you are sure that nobody uses the key, delete that user, its policies and its secret", want.Spec.UserName))
 }
 
-// lateWithoutUser judges an Update that waited in the queue and whose user is
-// gone. A Delete that CloudFormation has sent since takes the secret too; one
-// that somebody has made by hand leaves it.
+// lateWithoutUser decides about an Update that waited in the queue and whose user was
+// deleted. A Delete that CloudFormation has sent since deletes the secret too; a person who
+// deletes the user by hand leaves the secret.
 func lateWithoutUser(want Desired, seen Observed, waited bool) (Verdict, order.Mark, error) {
 	secret := seen.Secret != nil && want.Owner.OwnsAs(want.Spec.UserName, seen.Secret.Tags)
-	switch something := secret || len(seen.Formers) > 0 || seen.Other != nil; {
+	switch something := secret || len(seen.OldSecrets) > 0 || seen.Other != nil; {
 	case !something:
-		return Work, order.Mark{}, Refused("the user and its secret were deleted since this update was sent; nothing was made. Update the stack again if the resource is to be there")
+		return Work, order.Mark{}, Refused("the user and its secret were deleted since this update was sent; nothing was created. If you still need the resource, update the stack again")
 	case seen.Other == nil && !waited:
 		return Wait, order.Mark{}, nil
 	}
 	return Work, order.Mark{}, nil
 }
 
-// Marks reports whether a run has to leave its mark before it works: not where
-// nothing is to change, nor where its own event has ended, so that an update
-// that changes nothing writes nothing.
+// Marks reports whether a run must leave its mark before it works. It need not if nothing
+// changes, or if its own event has ended: an update that changes nothing writes nothing.
 func Marks(want Desired, last order.Mark) bool {
 	return !want.Unchanged && !(last.Same(want.Run) && last.Ended)
 }

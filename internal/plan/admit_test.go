@@ -48,7 +48,7 @@ func TestAdmit(t *testing.T) {
 		"Create: retained":                               {lateCreate, one(marked(earlier("Update").Ended())), false, refused},
 		"Create: retained, may be at work":               {lateCreate, one(marked(earlier("Update").Begun())), false, refused},
 		"Create: retained, waited for":                   {lateCreate, one(marked(earlier("Update").Begun())), true, refused},
-		"Create: a later event has changed it":           {lateCreate, one(marked(later("Update").Ended())), false, plan.Stands},
+		"Create: a later event has changed it":           {lateCreate, one(marked(later("Update").Ended())), false, plan.AlreadyDone},
 		"Create: a later Create has failed":              {lateCreate, one(halfMade, marked(later("Create").Ended())), false, plan.Overtaken},
 		"Create: a later Delete is at work":              {lateCreate, one(halfMade, marked(later("Delete").Begun())), true, plan.Overtaken},
 		"Create: someone else's user, the plan says so":  {lateCreate, one(func(o *plan.Observed) { o.User.Tags = nil }), false, plan.Work},
@@ -78,7 +78,7 @@ func TestAdmit(t *testing.T) {
 		}
 	}
 	_, _, err := plan.Admit(lateCreate, one(), false)
-	for _, words := range []string{"UserName", "DeletionPolicy", "not touched"} {
+	for _, words := range []string{"UserName", "DeletionPolicy", "not changed"} {
 		if err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("%v does not say %q", err, words)
 		}

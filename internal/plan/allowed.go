@@ -2,36 +2,36 @@ package plan
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/numbered"
 	"cloney-s3-credentials/internal/policy"
 )
 
-// notAllowed refuses what the provider's owner has not allowed, or no longer. What the
-// user or the secret has already stays, and so does what was accepted before:
-// a rollback is never refused for a limit that the owner has set since.
+// notAllowed refuses what the provider's owner does not allow, or does not allow any more.
+// What the user or the secret already has stays, and so does what was accepted before: a
+// rollback is never refused because the owner has set a limit since.
 func (p *planner) notAllowed() error {
-	if p.back {
+	if p.accepted {
 		return nil
 	}
 	var problems []string
 	for _, n := range p.want.Spec.NotAllowed {
-		if has := stands[n.Property]; has == nil || !has(p.seen, n.Value) {
+		if has := alreadyHas[n.Property]; has == nil || !has(p.seen, n.Value) {
 			problems = append(problems, n.Problem)
 		}
 	}
 	if len(problems) > 0 {
-		return Refused(strings.Join(problems, "; "))
+		return Refused(numbered.Join(problems))
 	}
 	return nil
 }
 
-// stands says, for each property that the provider's owner can limit, whether the user
-// or its secret has the value already, or has none where it is empty.
-var stands = map[string]func(seen Observed, value string) bool{
+// alreadyHas reports, for each property that the provider's owner can limit, whether the user or
+// its secret already has the value. An empty value means that it has none.
+var alreadyHas = map[string]func(seen Observed, value string) bool{
 	"Buckets": func(seen Observed, value string) bool {
 		return seen.grants(func(of access.Scope) bool {
 			return slices.ContainsFunc(of.Places, func(has access.Place) bool { return has.Covers(access.Place(value)) })
@@ -47,7 +47,7 @@ var stands = map[string]func(seen Observed, value string) bool{
 	},
 	"SecretKmsKeyId": func(seen Observed, value string) bool {
 		has := func(secret access.SecretInfo) bool { return secret.Tags[name.TagKMSKey] == value }
-		return seen.Secret != nil && has(*seen.Secret) || slices.ContainsFunc(seen.Formers, has)
+		return seen.Secret != nil && has(*seen.Secret) || slices.ContainsFunc(seen.OldSecrets, has)
 	},
 	"SecretReaders": func(seen Observed, value string) bool {
 		readers, _, _ := policy.ReadersOf(seen.ResourcePolicy)

@@ -44,11 +44,11 @@ var plans = []struct {
 		o.Policies, o.User.Tags[name.TagPolicies] = held(create(buckets(many()...))), "2"
 	})},
 	{"Update: fewer policies", update(), one(func(o *plan.Observed) { o.Policies = held(create(buckets(append(many(), "one")...))) })},
-	{"Update: another tag", update(func(d *plan.Desired) { d.Spec.Tags, d.Former.TagKeys = map[string]string{"team": "b"}, []string{"old"} }), one(func(o *plan.Observed) { o.User.Tags["old"], o.User.Tags["theirs"] = "x", "x" })},
+	{"Update: another tag", update(func(d *plan.Desired) { d.Spec.Tags, d.Old.TagKeys = map[string]string{"team": "b"}, []string{"old"} }), one(func(o *plan.Observed) { o.User.Tags["old"], o.User.Tags["theirs"] = "x", "x" })},
 	{"Update: a new Serial", update(serial(2)), one()},
 	{"Update: the Serial of before", update(), two()},
 	{"Update: the Serial of before, and it was proven", update(), two(func(o *plan.Observed) {
-		o.User.Tags[name.TagCompleted] = plan.Completed([]string{keyring.Proof("A", create().Spec.Scope)}, create().Spec, "B")
+		o.User.Tags[name.TagCompleted] = plan.CompletedTag([]string{keyring.Proof("A", create().Spec.Scope)}, create().Spec, "B")
 	})},
 	{"Update: a third Serial, the replaced key is not in use", update(serial(3)), two()},
 	{"Update: a third Serial, the current key was switched off", update(serial(3)), with("A-90 B-3-off", "1:A=previous 2:B=current")},
@@ -65,7 +65,7 @@ var plans = []struct {
 	{"Update: another KMS key", update(kms("alias/x")), one()},
 	{"Update: another KMS key and a new Serial", update(kms("alias/x"), serial(2)), one()},
 	{"Update: another secret", update(serial(2), moved("cloney/other")), two(aside)},
-	{"Update: another secret, and a crash has left the former one", update(serial(2), moved("cloney/other")), two(func(o *plan.Observed) { o.Formers = []access.SecretInfo{*o.Secret} })},
+	{"Update: another secret, and a crash has left the former one", update(serial(2), moved("cloney/other")), two(func(o *plan.Observed) { o.OldSecrets = []access.SecretInfo{*o.Secret} })},
 	{"Replacement: a secret of its own", update(renamed("new", "cloney/new")), one(noUser, noSecret, other(finished(user, create(), "A"), "A-90"))},
 	{"Replacement: the secret is shared", update(serial(2), renamed("new", secret)), two(noUser, other(finished(user, create(), "B"), "A-90 B-30"))},
 	{"Rollback of that", update(serial(2), rollback("new")), with("A-90 B-30", "1:A 2:B=previous 1:N=current,latest", passed("new"), other(aUser("new"), "N-0"), func(o *plan.Observed) { o.User = finished(user, create(), "B") })},
@@ -89,7 +89,7 @@ var plans = []struct {
 	{"Update: a new Serial after rotations, and a key that is gone", update(scheduled(monthly), serial(2)), with("B-1", "1:A=previous 1:B=current,latest", rotates(monthly),
 		labelled("A", name.ProvenLabel("0123456789abcdef")), labelled("A", name.AnnouncedLabel("A")))},
 	{"Update: a secret from a skipped rollback is still rotated", update(), with("A-90 B-1", "1:A=current", used("B", 0), func(o *plan.Observed) {
-		o.Formers = []access.SecretInfo{{Name: "cloney/b", Tags: tags(user), Versions: versions("2:B=current 2:C=pending"), Rotation: access.Rotation{On: true}}}
+		o.OldSecrets = []access.SecretInfo{{Name: "cloney/b", Tags: tags(user), Versions: versions("2:B=current 2:C=pending"), Rotation: access.Rotation{On: true}}}
 		o.User.Tags = remembering("cloney/b").Tags
 	})},
 	{"Rollback of a new Serial that failed before it was current", update(), with("A-90 B-0", "1:A=current 2:B=latest")},
@@ -220,7 +220,7 @@ func TestNamesThatDifferInCapitalsOnly(t *testing.T) {
 	}
 }
 
-// Which other user, and which former secret, an event is about.
+// Which other user, and which old secret, an event is about.
 func TestWhatAnEventIsAbout(t *testing.T) {
 	for what, c := range map[string]struct {
 		want                plan.Desired
@@ -239,7 +239,7 @@ func TestWhatAnEventIsAbout(t *testing.T) {
 		"a stranger remembers":       {update(), &access.User{Name: user, Tags: name.RememberSecret("cloney/b")}, "", "", false},
 		"a Create again":             {create(), remembering("cloney/b"), "", "cloney/b", false},
 	} {
-		if d, former := c.want, strings.Join(c.want.FormerSecrets(c.user), " "); d.Other() != c.other || former != c.formerSecret || d.Replaces() != c.replaces {
+		if d, former := c.want, strings.Join(c.want.OldSecretNames(c.user), " "); d.Other() != c.other || former != c.formerSecret || d.Replaces() != c.replaces {
 			t.Errorf("%s: other %q, former secrets %q, replaces %t", what, d.Other(), former, d.Replaces())
 		}
 	}

@@ -17,41 +17,41 @@ func (p *planner) user() needs {
 	for _, d := range p.documents {
 		highest = max(highest, d.Number)
 	}
-	wanted := p.tags()
+	declared := p.tags()
 	if p.remembers() {
-		// Noted before the secret is made, so that every Delete finds it.
-		maps.Copy(wanted, name.RememberSecret(p.want.Spec.SecretName))
+		// Written before the secret is created, so that every Delete finds it.
+		maps.Copy(declared, name.RememberSecret(p.want.Spec.SecretName))
 	}
 	if p.seen.User == nil {
-		wanted = p.made(wanted)
+		declared = p.made(declared)
 		if p.want.PhysicalID != "" {
-			// Made anew: its policies may be those of the one before.
+			// The user is created again: policies of the deleted user may still exist.
 			highest = name.MaxPolicyNumber
 		}
-		wanted[name.TagPolicies] = strconv.Itoa(highest)
-		return p.add(CreateUser{p.want.Spec.UserName, wanted})
+		declared[name.TagPolicies] = strconv.Itoa(highest)
+		return p.add(CreateUser{p.want.Spec.UserName, declared})
 	}
-	// Raised before a policy of that number is made, so that Delete knows how
-	// far to look, whatever crashed in between.
+	// Raised before a policy of that number is created, so that a Delete knows how far to
+	// look, after any crash.
 	if HighestPolicy(p.seen.User.Tags) < highest {
-		wanted[name.TagPolicies] = strconv.Itoa(highest)
+		declared[name.TagPolicies] = strconv.Itoa(highest)
 	}
-	if set, unset := p.changed(wanted, p.seen.User.Tags); len(set)+len(unset) > 0 {
+	if set, unset := p.changed(declared, p.seen.User.Tags); len(set)+len(unset) > 0 {
 		return p.add(TagUser{p.want.Spec.UserName, set, unset})
 	}
 	return nil
 }
 
-// remembers reports whether the user has to remember the secret's name. A Delete
-// looks under the default name by itself. An Update does not: a secret of that
-// name is remembered too when it is made beside another one.
+// remembers reports whether the user must remember the secret's name. A Delete looks under
+// the default name without that. An Update does not: so the default name is remembered too
+// when an old secret exists next to the new one.
 func (p *planner) remembers() bool {
-	beside := p.seen.Secret == nil && len(p.want.FormerSecrets(p.seen.User)) > 0
+	beside := p.seen.Secret == nil && len(p.want.OldSecretNames(p.seen.User)) > 0
 	return beside || p.want.Spec.SecretName != name.Secret(p.want.Spec.UserName)
 }
 
-// HighestPolicy returns the highest number that a policy of the user with
-// these tags can have.
+// HighestPolicy returns the highest number that a policy of the user with these tags can
+// have.
 func HighestPolicy(userTags map[string]string) int {
 	n, err := strconv.Atoi(userTags[name.TagPolicies])
 	if err != nil || n < 0 || n > name.MaxPolicyNumber {
@@ -60,10 +60,10 @@ func HighestPolicy(userTags map[string]string) int {
 	return n
 }
 
-// policies plans the policies' texts. A policy needs the user, whose tags say how
-// many there are, so that a Delete looks for all of them. New policies give and
-// take nothing away: they come before the others. A text that loses a bucket needs the one that gains it, in
-// the order of policy.Documents.
+// policies plans the policies' texts. A policy needs the user, whose tags say how many
+// policies there are, so that a Delete looks for all of them. New policies come before the
+// others, because they only add rights. A text that loses a bucket needs the text that gains
+// it, in the order of policy.Documents.
 func (p *planner) policies(user needs) (needs, error) {
 	name, all := p.want.Spec.UserName, needs{}
 	for _, d := range p.documents {
@@ -87,8 +87,8 @@ func (p *planner) policies(user needs) (needs, error) {
 	return all, nil
 }
 
-// made adds which event has made an entity: an older Delete that is still at work,
-// or comes late, leaves it.
+// made adds the mark of the event that creates an entity: an older Delete that is still at
+// work, or arrives late, leaves the entity.
 func (p *planner) made(tags map[string]string) map[string]string {
 	maps.Copy(tags, p.want.Run.Begun())
 	return tags
@@ -96,81 +96,81 @@ func (p *planner) made(tags map[string]string) map[string]string {
 
 func policyName(user string, number int) string { return name.Policy(user, number) }
 
-// secret plans the secret's place: what a new key needs to be stored.
+// secret plans the secret in which a new key can be stored.
 func (p *planner) secret(user needs) needs {
-	secret, wanted := p.want.Spec.SecretName, p.tags()
+	secret, declared := p.want.Spec.SecretName, p.tags()
 	if p.want.Spec.KMSKey != "" {
-		wanted[name.TagKMSKey] = p.want.Spec.KMSKey
+		declared[name.TagKMSKey] = p.want.Spec.KMSKey
 	}
 	if len(p.want.Spec.Readers) > 0 {
-		wanted[name.TagReaders] = "true"
+		declared[name.TagReaders] = "true"
 	}
-	maps.Copy(wanted, name.GraceTags(p.want.Spec.GraceDays))
+	maps.Copy(declared, name.GraceTags(p.want.Spec.GraceDays))
 	moved := p.moved()
-	if len(moved) > 0 && p.former.Tags[name.TagPromoted] != "" {
-		wanted[name.TagPromoted] = p.former.Tags[name.TagPromoted]
+	if len(moved) > 0 && p.oldSecret.Tags[name.TagPromoted] != "" {
+		declared[name.TagPromoted] = p.oldSecret.Tags[name.TagPromoted]
 	}
 	var place needs
 	if p.seen.Secret == nil {
 		if p.seen.User == nil && p.want.PhysicalID == "" {
-			user = nil // a Delete of what this makes knows its name
+			user = nil // a Delete knows the secret's name without the user
 		}
-		place = p.add(p.createSecret(wanted), user)
+		place = p.add(p.createSecret(declared), user)
 	} else {
-		place = p.existing(secret, wanted, user)
+		place = p.existing(secret, declared, user)
 	}
 	if len(moved) > 0 {
-		place = p.add(CopyVersions{From: p.former.Name, To: secret, Versions: moved}, place)
+		place = p.add(CopyVersions{From: p.oldSecret.Name, To: secret, Versions: moved}, place)
 	}
 	return place
 }
 
-// createSecret makes the secret. With a KMS key of the stack's choice it holds a
-// placeholder from the first moment, so that a key that cannot be used is refused
-// before there is an access key.
+// createSecret creates the secret. If the stack sets a KMS key, the secret holds a
+// placeholder from the start: a KMS key that cannot be used is refused before there is an
+// access key.
 func (p *planner) createSecret(tags map[string]string) CreateSecret {
 	step := CreateSecret{Name: p.want.Spec.SecretName, KMSKey: p.want.Spec.KMSKey, Tags: p.made(tags)}
 	if step.KMSKey == "" {
 		return step
 	}
 	step.Token = PlaceholderID(step.Name)
-	step.Tolerant = p.stood
-	if p.former == nil {
+	step.Tolerant = p.acceptedWhole
+	if p.oldSecret == nil {
 		return step
 	}
-	if key := p.former.Tags[name.TagKMSKey]; key != step.KMSKey && key != name.KMSKeyChanges {
-		step.Tolerant, step.Instead = p.back, key
+	if key := p.oldSecret.Tags[name.TagKMSKey]; key != step.KMSKey && key != name.KMSKeyChanges {
+		step.Tolerant, step.Instead = p.accepted, key
 	}
 	return step
 }
 
-// existing plans what a secret that is there lacks.
-func (p *planner) existing(secret string, wanted map[string]string, user needs) (place needs) {
+// existing plans what a secret that exists lacks.
+func (p *planner) existing(secret string, declared map[string]string, user needs) (place needs) {
 	if !p.seen.Secret.Deleted.IsZero() {
 		place = p.add(RestoreSecret{secret})
 	}
 	if p.seen.Secret.Tags[name.TagKMSKey] != p.want.Spec.KMSKey {
-		standing, _ := keyring.Ring{Keys: p.seen.Keys, Versions: p.seen.Secret.Versions}.Standing(p.want.Spec.Serial)
+		version, _ := keyring.Ring{Keys: p.seen.Keys, Versions: p.seen.Secret.Versions}.ForSerial(p.want.Spec.Serial)
 		place = after(place, p.add(RekeySecret{
-			Name: secret, KMSKey: p.want.Spec.KMSKey, Read: standing.ID, Tolerant: p.back, From: p.seen.Secret.Tags[name.TagKMSKey],
+			Name: secret, KMSKey: p.want.Spec.KMSKey, Read: version.ID, Tolerant: p.accepted, From: p.seen.Secret.Tags[name.TagKMSKey],
 		}, place))
 	}
-	delete(wanted, name.TagKMSKey) // RekeySecret says which one it is
-	if set, unset := p.changed(wanted, p.seen.Secret.Tags, name.TagGrace); len(set)+len(unset) > 0 {
+	delete(declared, name.TagKMSKey) // RekeySecret sets this tag
+	if set, unset := p.changed(declared, p.seen.Secret.Tags, name.TagGrace); len(set)+len(unset) > 0 {
 		if set[name.TagPhysical] != "" {
-			place = after(place, user) // it passes to a user that is there
+			place = after(place, user) // the secret needs the user to which it will belong
 		}
 		place = after(place, p.add(TagSecret{secret, set, unset}, place))
 	}
 	narrowed := p.narrow(place)
 	if len(p.want.Spec.Readers) == 0 && p.seen.Secret.Tags[name.TagReaders] != "" {
-		// Once nobody reads it: whoever comes before that looks at the policy.
+		// Only once no reader is left: an earlier run would still read the policy.
 		p.add(TagSecret{Name: secret, Unset: []string{name.TagReaders}}, place, narrowed)
 	}
 	return after(place, narrowed)
 }
 
-// remove takes away what is no longer wanted.
+// remove deletes what is no longer declared.
 func (p *planner) remove(all needs) {
 	user := p.want.Spec.UserName
 	for _, number := range slices.Sorted(maps.Keys(p.seen.Policies)) {
@@ -180,19 +180,19 @@ func (p *planner) remove(all needs) {
 		}
 	}
 	kept := p.keptSecrets()
-	for _, former := range p.seen.Formers {
-		if !slices.Contains(kept, former.Name) {
-			p.add(DeleteSecret{former.Name, user}, all, p.dropPending(former, all))
+	for _, old := range p.seen.OldSecrets {
+		if !slices.Contains(kept, old.Name) {
+			p.add(DeleteSecret{old.Name, user}, all, p.dropPending(old, all))
 			continue
 		}
-		p.stopRotating(former, all)
-		if p.locked(former) && former.Tags[name.TagLocked] == "" {
-			p.add(TagSecret{Name: former.Name, Set: map[string]string{name.TagLocked: "true"}}, all)
+		p.stopRotating(old, all)
+		if p.locked(old) && old.Tags[name.TagLocked] == "" {
+			p.add(TagSecret{Name: old.Name, Set: map[string]string{name.TagLocked: "true"}}, all)
 		}
 	}
 }
 
-// complete marks the user as finished, once all else is done.
+// complete marks the user as completed, once everything else is done.
 func (p *planner) complete() {
 	every := make(needs, len(p.tasks))
 	for i := range every {
@@ -200,7 +200,7 @@ func (p *planner) complete() {
 	}
 	step := Complete{User: p.want.Spec.UserName, Spec: p.want.Spec, Unproven: p.unproven()}
 	if user := p.seen.User; user != nil {
-		step.Before = completed(user.Tags)
+		step.Before = readCompleted(user.Tags)
 		step.Forget = append(p.want.Run.Outdated(user.Tags), name.ForgetSecrets(user.Tags, p.remembered()...)...)
 	}
 	step.Kept = p.keptSecrets()
@@ -210,8 +210,8 @@ func (p *planner) complete() {
 	p.add(step, every)
 }
 
-// owned reports whether an entity that was seen is the resource's, under the
-// name of the user.
+// owned reports whether a user that was observed belongs to the resource, under its own
+// name.
 func (d Desired) owned(user *access.User) bool {
 	return user != nil && d.Owner.OwnsAs(user.Name, user.Tags)
 }

@@ -9,14 +9,14 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// What exists under a wanted name is the resource's if its tags say so. Else it is
-// not touched, and the sentence says whose it is, as far as its tags tell.
+// What exists under a declared name belongs to the resource if its tags say so. Otherwise it
+// is not changed, and the message says whose it is, as far as its tags tell.
 
-// foreign refuses what exists under a wanted name and is not the resource's. A
-// policy without tags that is attached to the resource's own user gets them back.
+// foreign refuses what exists under a declared name and does not belong to the resource. A
+// policy without tags that is attached to the resource's own user gets its tags back.
 //
-// Nor does the plan go on without what the stack declared before and whose tags were
-// taken off: a new user or secret would get a new key, and no rollback finds back.
+// It also refuses to go on if what the stack declared before has lost its tags: a new user
+// or secret would get a new key, and no rollback would find the old one.
 func (p *planner) foreign() error {
 	owner, user := p.want.Owner, p.want.Spec.UserName
 	if seen := p.seen.User; seen != nil && !owner.OwnsAs(user, seen.Tags) {
@@ -33,62 +33,79 @@ func (p *planner) foreign() error {
 	if seen := p.seen.LostUser; seen != nil && p.want.Replaces() {
 		return lostBefore("UserName", "user", seen.Name, giveUserBack(owner, seen.Name))
 	}
-	if _, stands := p.ring.Standing(p.want.Spec.Serial); stands {
-		return nil // the key is known without it
+	if _, found := p.ring.ForSerial(p.want.Spec.Serial); found {
+		return nil // the key is known without that secret
 	}
 	for _, seen := range p.seen.Lost {
-		if seen.Name == p.want.Former.SecretName {
+		if seen.Name == p.want.Old.SecretName {
 			return lostBefore("SecretName", "secret", seen.Name, giveSecretBack(owner, user, seen.Name))
 		}
 	}
 	return nil
 }
 
-// lostBefore refuses to change the name of what has lost its tags.
+// lostBefore refuses to change the name of an entity that has lost its tags.
 func lostBefore(property, kind, entity, giveBack string) Refused {
-	return Refused(fmt.Sprintf("%s: the former %s %q has lost tags of this provider. It was not touched, and nothing was changed. Give the tags back: %s. Then update the stack again", property, kind, entity, giveBack))
+	return Refused(fmt.Sprintf("%s: the old %s %q has lost tags of this provider. Nothing was changed. Set the tags again: %s. Then update the stack again", property, kind, entity, giveBack))
 }
 
-// ForeignUser says whose a user under the wanted name is, and what to do.
+// ForeignUser says whose the user of the declared name is, and what to do.
 func ForeignUser(owner name.Owner, user access.User) Refused {
-	return Refused(fmt.Sprintf("UserName: a user %q exists and does not belong to this resource (%s); it was not touched. Choose another UserName; or delete that user, once you are sure that nobody uses its key: it may be the one that Cloney uses", user.Name, whose(owner, user.Name, user.Tags)))
+	whose, deletable := whose(owner, user.Name, user.Tags)
+	return taken("UserName", fmt.Sprintf("a user %q exists", user.Name), whose, orDelete(deletable, "nobody uses its key, which may be Cloney's", "delete that user"))
 }
 
-// ForeignSecret says whose a secret under the wanted name is, and what to do.
+// ForeignSecret says whose the secret of the declared name is, and what to do.
 func ForeignSecret(owner name.Owner, user string, secret access.SecretInfo) Refused {
-	whose := whose(owner, user, secret.Tags)
+	whose, deletable := whose(owner, user, secret.Tags)
 	if !secret.Deleted.IsZero() {
-		return Refused(fmt.Sprintf("SecretName: a secret %q that does not belong to this resource (%s) is scheduled for deletion and keeps its name until then; it was not touched. Choose another SecretName; or, once you are sure that nobody restores it, delete it for good: aws secretsmanager delete-secret --secret-id %s --force-delete-without-recovery", secret.Name, whose, secret.Name))
+		return taken("SecretName", fmt.Sprintf("a secret %q exists until its scheduled deletion", secret.Name), whose,
+			orDelete(deletable, "nobody restores it", "delete it now: aws secretsmanager delete-secret --secret-id "+secret.Name+" --force-delete-without-recovery"))
 	}
-	return Refused(fmt.Sprintf("SecretName: a secret %q exists and does not belong to this resource (%s); it was not touched. Choose another SecretName; or delete that secret, once you are sure that nobody reads it", secret.Name, whose))
+	return taken("SecretName", fmt.Sprintf("a secret %q exists", secret.Name), whose, orDelete(deletable, "nobody reads it", "delete that secret"))
 }
 
-// ForeignPolicy says whose a policy under a wanted name is, and what to do.
+// ForeignPolicy says whose the policy of a needed name is, and what to do.
 func ForeignPolicy(owner name.Owner, user string, policy access.Policy) Refused {
-	return Refused(fmt.Sprintf("UserName: a policy %q exists and does not belong to this resource (%s); it was not touched. Choose another UserName; or delete that policy, once you are sure that nobody needs it", policy.Name, whose(owner, user, policy.Tags)))
+	whose, deletable := whose(owner, user, policy.Tags)
+	return taken("UserName", fmt.Sprintf("a policy %q exists", policy.Name), whose, orDelete(deletable, "nobody needs it", "delete that policy"))
 }
 
-// giveBack says how an Update finds its user again that lost its tags.
+// taken refuses a name that something else has.
+func taken(property, what, whose, orDelete string) Refused {
+	return Refused(fmt.Sprintf("%s: %s and does not belong to this resource: %s. It was not changed. Choose another %s%s", property, what, whose, property, orDelete))
+}
+
+// orDelete is the way to keep the name. Nobody is told to delete what another resource may
+// still use.
+func orDelete(deletable, unused, step string) string {
+	if deletable == "" {
+		return ""
+	}
+	return fmt.Sprintf("; or, %s that %s, %s", deletable, unused, step)
+}
+
+// giveBack says how the resource gets a user back that lost its tags.
 func (p *planner) giveBack(user access.User) Refused {
 	if p.want.PhysicalID != user.Name || !HasLostTags(p.want.Owner, user) {
 		return ""
 	}
-	return Refused(". If somebody took the tags off this resource's own user, give them back: " + giveUserBack(p.want.Owner, user.Name))
+	return Refused(". If somebody removed the tags of this resource's own user, set them again: " + giveUserBack(p.want.Owner, user.Name))
 }
 
-// giveSecretBack says the same of its secret.
+// giveSecretBack says how the resource gets a secret back that lost its tags.
 func (p *planner) giveSecretBack(secret access.SecretInfo) Refused {
 	user := p.want.Spec.UserName
 	if p.want.PhysicalID != user || !p.want.Owner.LostAs(user, secret.Tags) {
 		return ""
 	}
-	return Refused(". If somebody took the tags off this resource's own secret, give them back: " + giveSecretBack(p.want.Owner, user, secret.Name))
+	return Refused(". If somebody removed the tags of this resource's own secret, set them again: " + giveSecretBack(p.want.Owner, user, secret.Name))
 }
 
-// LostUser is why a Delete fails that finds its user without its tags: that user's
-// key would live on behind a success.
+// LostUser is why a Delete fails that finds its user without its tags: after a success the
+// user's key would still work, and nobody would know.
 func LostUser(owner name.Owner, user string) Refused {
-	return Refused(fmt.Sprintf("UserName: user %q has lost tags of this provider. It was not touched, and its key still works. Give the tags back: %s. Then delete again. If the user is not this resource's, retain the resource", user, giveUserBack(owner, user)))
+	return Refused(fmt.Sprintf("UserName: user %q has lost tags of this provider. It was not changed, and its key still works. Set the tags again: %s. Then delete again. If the user does not belong to this resource, retain the resource", user, giveUserBack(owner, user)))
 }
 
 func giveUserBack(owner name.Owner, user string) string {
@@ -99,37 +116,39 @@ func giveSecretBack(owner name.Owner, user, secret string) string {
 	return fmt.Sprintf("aws secretsmanager tag-resource --secret-id %s --tags %s", secret, tagArguments(owner, user))
 }
 
-// tagArguments are the tags of an entity as the AWS CLI takes them.
+// tagArguments are the tags of an entity in the AWS CLI's syntax.
 func tagArguments(owner name.Owner, user string) string {
 	return fmt.Sprintf("Key=%s,Value=%s Key=%s,Value=%s Key=%s,Value=%s", name.TagStack, owner.Stack.ID, name.TagLogical, owner.Logical, name.TagPhysical, user)
 }
 
-// whose says whose an entity is that is not the resource's.
-func whose(owner name.Owner, user string, tags map[string]string) string {
+// whose says to whom an entity belongs that does not belong to the resource, and when it may
+// be deleted; empty: never, because another resource still has it.
+func whose(owner name.Owner, user string, tags map[string]string) (whose, deletable string) {
+	const sure = "once you are sure"
 	logical, of := tags[name.TagLogical], tags[name.TagStack]
 	stack, err := name.ParseStackID(of)
 	switch {
 	case logical == "" && of == "" && tags[name.TagPhysical] == "":
-		return "it carries none of this provider's tags"
+		return "it has none of this provider's tags", sure
 	case owner.LostAs(user, tags) || logical == "" || err != nil:
-		return "it does not carry all of this provider's tags"
+		return "it does not have all of this provider's tags", sure
 	case owner.Owns(tags):
-		return fmt.Sprintf("its tag %s says that it belongs to the user %q of this very resource", name.TagPhysical, tags[name.TagPhysical])
+		return fmt.Sprintf("its tag %s says that it belongs to the user %q of this same resource", name.TagPhysical, tags[name.TagPhysical]), ""
 	case of == owner.Stack.ID:
-		return fmt.Sprintf("it belongs to the resource %s of this stack", logical)
+		return fmt.Sprintf("it belongs to the resource %s of this stack", logical), ""
 	}
-	return fmt.Sprintf("it belongs to the resource %s of stack %s (%s), which has it or, if that is deleted, has left it", logical, stack.Name, short(of))
+	return fmt.Sprintf("it belongs to the resource %s of stack %s (%s)", logical, stack.Name, short(of)), "if that stack no longer exists and you are sure"
 }
 
-// short is what tells stacks of one name apart: how the id of this one begins.
+// short is the beginning of a stack's id: it distinguishes stacks of the same name.
 func short(stackID string) string {
 	id := stackID[strings.LastIndex(stackID, "/")+1:]
 	return id[:min(len(id), 8)]
 }
 
-// HasLostTags reports whether a user may be the resource's own but for tags that
-// somebody took off or wrote over: it is on the provider's path, and its tags are no
-// other resource's. The provider makes no user whose tags name another user.
+// HasLostTags reports whether a user may belong to the resource although somebody removed or
+// overwrote tags of it: it is on the provider's path, and its tags do not name another
+// resource. The provider creates no user whose tags name another user.
 func HasLostTags(owner name.Owner, user access.User) bool {
 	tags := maps.Clone(user.Tags)
 	if tags[name.TagPhysical] != user.Name {
@@ -138,17 +157,18 @@ func HasLostTags(owner name.Owner, user access.User) bool {
 	return onPath(owner, user) && owner.LostAs(user.Name, tags)
 }
 
-// Stranger says whose a user on the provider's path is that is not the resource's;
-// empty: it is elsewhere.
-func Stranger(owner name.Owner, user access.User) (whoseItIs string) {
+// WhoseUser says whose a user on the provider's path is that does not belong to the resource;
+// empty: the user is on another path.
+func WhoseUser(owner name.Owner, user access.User) (whoseItIs string) {
 	if !onPath(owner, user) {
 		return ""
 	}
-	return whose(owner, user.Name, user.Tags)
+	whoseItIs, _ = whose(owner, user.Name, user.Tags)
+	return whoseItIs
 }
 
-// onPath reports whether a user is where this provider makes its users. The path
-// stands in the ARN.
+// onPath reports whether a user is on the path of this provider's users. The ARN contains
+// the path.
 func onPath(owner name.Owner, user access.User) bool {
 	return strings.HasSuffix(user.ARN, ":user"+name.Path(owner.Stack.Region)+user.Name)
 }

@@ -10,42 +10,42 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// key plans which key AWSCURRENT shall name: the one it names, one that was
-// issued for this Serial before and still lives, or a new one.
+// key plans which key becomes or stays current: the current one, one that was issued for
+// this Serial before and still works, or a new one.
 func (p *planner) key(user, policies, secret needs) (needs, error) {
 	current, _ := p.ring.Labelled(access.Current)
-	version, stands := p.ring.Standing(p.want.Spec.Serial)
+	version, found := p.ring.ForSerial(p.want.Spec.Serial)
 	switch {
-	case stands && version.ID == current.ID:
+	case found && version.ID == current.ID:
 		return p.keep(version, after(policies, secret)), nil
-	case stands:
+	case found:
 		return p.goBack(version, current, after(policies, secret)), nil
 	}
 	return p.mint(current, user, policies, secret)
 }
 
-// keep keeps AWSCURRENT where it is.
+// keep keeps the current key.
 func (p *planner) keep(version access.Version, ready needs) needs {
 	proof := p.prove(version, ready)
-	return after(p.widen(proof), p.strays(keyring.KeyID(version), ready, proof))
+	return after(p.widen(proof), p.deleteUnneeded(keyring.KeyID(version), ready, proof))
 }
 
-// goBack makes a key current that was it before.
+// goBack makes an older key current again.
 func (p *planner) goBack(version, current access.Version, ready needs) needs {
 	proof := p.prove(version, ready)
 	promoted := p.add(Promote{Secret: p.want.Spec.SecretName, Version: version.ID, KeyID: keyring.KeyID(version), From: current.ID, Note: true}, p.widen(proof))
-	return after(promoted, p.strays(keyring.KeyID(version), promoted))
+	return after(promoted, p.deleteUnneeded(keyring.KeyID(version), promoted))
 }
 
-// prove proves a key that is stored, unless it was proven for this before.
+// prove proves a stored key, unless it was proven for this scope before.
 func (p *planner) prove(version access.Version, ready needs) needs {
 	if !p.want.Spec.Verify || p.proven(version) {
 		return ready
 	}
-	return p.add(Prove{Secret: p.want.Spec.SecretName, Version: version.ID, Tolerant: p.stood}, ready)
+	return p.add(Prove{Secret: p.want.Spec.SecretName, Version: version.ID, Tolerant: p.acceptedWhole}, ready)
 }
 
-// mint makes a new key.
+// mint issues a new key.
 func (p *planner) mint(current access.Version, user, policies, secret needs) (needs, error) {
 	s := p.want.Spec
 	if err := p.outside("Serial", "no new key"); err != nil {
@@ -63,20 +63,21 @@ func (p *planner) mint(current access.Version, user, policies, secret needs) (ne
 	}, user, secret, room)
 	ready := after(policies, minted)
 	if s.Verify {
-		ready = p.add(Prove{Secret: s.SecretName, Tolerant: p.stood}, ready)
+		ready = p.add(Prove{Secret: s.SecretName, Tolerant: p.acceptedWhole}, ready)
 	}
 	ready = p.widen(ready)
 	if current.ID != "" {
 		ready = p.add(Promote{Secret: s.SecretName, From: current.ID}, ready)
-		for _, v := range p.ring.Forgotten(current.ID, deleted) {
+		for _, v := range p.ring.KeylessVersions(current.ID, deleted) {
 			p.forget(s.SecretName, v, name.KeyLabel(keyring.Serial(v), keyring.KeyID(v)), ready)
 		}
 	}
-	return after(ready, p.strays("", ready)), nil
+	return after(ready, p.deleteUnneeded("", ready)), nil
 }
 
-// token names the version of the new key: the same for every run that sees the
-// same keys in the secret, so that of two runs only one can store; another for the next key.
+// token is the id of the new key's version. It is the same for every run that sees the same
+// keys in the secret, so that only one of two runs can store its key; the next key has
+// another one.
 func (p *planner) token() string {
 	ids := make([]string, 0, len(p.ring.Versions))
 	for _, v := range p.ring.Versions {
@@ -88,21 +89,22 @@ func (p *planner) token() string {
 	return name.Token(append([]string{p.want.Spec.UserName, strconv.Itoa(p.want.Spec.Serial)}, ids...)...)
 }
 
-// room deletes what is in the way of a new key, or refuses. It returns the
-// version that AWSCURRENT names then.
+// room deletes what blocks a new key, or refuses. It returns the version that is current
+// after that.
 func (p *planner) room(current access.Version, ready needs) (deleted []access.Key, now access.Version, done needs, err error) {
 	user := p.want.Spec.UserName
-	// While the secret moves, its rollback has to find the former one as it was.
-	if former, ok := p.ring.SwitchedOff(); ok && p.former == nil {
+	// While the values move to another secret, a rollback must find the old secret
+	// unchanged.
+	if previous, ok := p.ring.SwitchedOff(); ok && p.oldSecret == nil {
 		off, _ := p.ring.Find(keyring.KeyID(current))
-		// A crash after the first: AWSCURRENT names the former key, which lives.
-		moved := p.add(Promote{Secret: p.want.Spec.SecretName, Version: former.ID, KeyID: keyring.KeyID(former), From: current.ID, Note: true}, ready)
-		return []access.Key{off}, former, p.add(DeleteKey{user, off.ID}, moved), nil
+		// A crash after the first step: AWSCURRENT names the older key, which works.
+		moved := p.add(Promote{Secret: p.want.Spec.SecretName, Version: previous.ID, KeyID: keyring.KeyID(previous), From: current.ID, Note: true}, ready)
+		return []access.Key{off}, previous, p.add(DeleteKey{user, off.ID}, moved), nil
 	}
 	free, blocking := p.ring.Room()
 	if key, back, ok := p.takenBack(); ok && blocking != nil {
-		// A crash after the first: AWSCURRENT of the former secret names the key that
-		// was in use before; the other one is found by its label.
+		// A crash after the first step: AWSCURRENT of the old secret names the key that was
+		// in use before. The label of the other key leads the next run to it.
 		return []access.Key{key}, current, p.add(DeleteKey{user, key.ID}, p.add(back, ready)), nil
 	}
 	if blocking != nil {
@@ -114,19 +116,19 @@ func (p *planner) room(current access.Version, ready needs) (deleted []access.Ke
 	return free, current, done, nil
 }
 
-// takenBack returns the key that goes where a rollback needs a new one and both
-// places are taken: the one that the Update issued which is taken back, if nobody
-// has used it. Its value is in a former secret that cannot be read, together with
-// the key that was there before, which is in use, and becomes current there again.
+// takenBack returns the key to delete when a rollback needs a new key and the user has two:
+// the key that the failed Update issued, if nobody has used it. Its value is in an old
+// secret that cannot be read. The key from before is in that secret too, is in use, and
+// becomes current there again.
 func (p *planner) takenBack() (key access.Key, back Promote, ok bool) {
-	for _, former := range p.seen.Formers {
-		if !p.givenUp(former) {
+	for _, old := range p.seen.OldSecrets {
+		if !p.givenUp(old) {
 			continue
 		}
-		current, _ := former.Labelled(access.Current)
-		before, _ := keyring.Ring{Keys: p.seen.Keys, Versions: former.Versions}.Standing(p.want.Spec.Serial)
-		back = Promote{Secret: former.Name, Version: before.ID, KeyID: keyring.KeyID(before), From: current.ID}
-		for _, v := range former.Versions {
+		current, _ := old.Labelled(access.Current)
+		before, _ := keyring.Ring{Keys: p.seen.Keys, Versions: old.Versions}.ForSerial(p.want.Spec.Serial)
+		back = Promote{Secret: old.Name, Version: before.ID, KeyID: keyring.KeyID(before), From: current.ID}
+		for _, v := range old.Versions {
 			key, there := p.ring.Find(keyring.KeyID(v))
 			if there && keyring.Serial(v) != p.want.Spec.Serial && p.ring.Unused(key) {
 				return key, back, true
@@ -136,9 +138,9 @@ func (p *planner) takenBack() (key access.Key, back Promote, ok bool) {
 	return key, back, false
 }
 
-// strays deletes the keys that are nobody's.
-func (p *planner) strays(promoted string, ready ...needs) (done needs) {
-	for _, key := range p.ring.Strays(promoted) {
+// deleteUnneeded deletes the keys that nobody needs.
+func (p *planner) deleteUnneeded(promoted string, ready ...needs) (done needs) {
+	for _, key := range p.ring.Unneeded(promoted) {
 		step := DeleteKey{p.want.Spec.UserName, key.ID}
 		if !slices.ContainsFunc(p.tasks, func(t Task) bool { return t.Step == Step(step) }) {
 			done = append(done, p.add(step, ready...)...)
@@ -147,9 +149,9 @@ func (p *planner) strays(promoted string, ready ...needs) (done needs) {
 	return done
 }
 
-// promotedAt is when AWSCURRENT last went back, as far as it was noted.
+// promotedAt is when AWSCURRENT last moved back to an older key, as far as the tags say.
 func (p *planner) promotedAt() time.Time {
-	for _, secret := range []*access.SecretInfo{p.former, p.seen.Secret} {
+	for _, secret := range []*access.SecretInfo{p.oldSecret, p.seen.Secret} {
 		if secret == nil {
 			continue
 		}

@@ -11,8 +11,8 @@ import (
 
 // A key that is in use is in use while the secret gets another name, too.
 func TestKeysInUseStayWhileTheSecretMoves(t *testing.T) {
-	seen := with("A-90 B-3", "1:A 1:X=previous 1:B=current") // its successor is gone
-	seen.Secret, seen.Formers = nil, []access.SecretInfo{*seen.Secret}
+	seen := with("A-90 B-3", "1:A 1:X=previous 1:B=current") // the key that replaced it was deleted
+	seen.Secret, seen.OldSecrets = nil, []access.SecretInfo{*seen.Secret}
 	for _, step := range steps(t, update(moved("cloney/other")), seen) {
 		if key, ok := step.(plan.DeleteKey); ok {
 			t.Errorf("%s goes", key.ID)
@@ -46,13 +46,13 @@ func TestWhichFormerSecretTheValuesMoveFrom(t *testing.T) {
 	} {
 		seen := with(c.keys, "1:A=current", used("B", 0), func(o *plan.Observed) {
 			o.User.Tags = remembering("cloney/b", "cloney/c", "cloney/was", "cloney/z").Tags
-			o.Formers = c.formers
+			o.OldSecrets = c.formers
 			if !c.here {
 				o.Secret = nil
 			}
 		})
 		want, from, gone := update(), "", []string(nil)
-		want.Former.SecretName = "cloney/was"
+		want.Old.SecretName = "cloney/was"
 		for _, step := range steps(t, want, seen) {
 			switch s := step.(type) {
 			case plan.CopyVersions:

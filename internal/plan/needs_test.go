@@ -104,12 +104,12 @@ func anyState(chance *rand.Rand) (want plan.Desired, seen plan.Observed) {
 	return want, seen
 }
 
-// happenings are what an Update may be about, beside the usual, and what may have
-// gone before. Each is about a resource that stands.
+// happenings are what an Update may change in addition to the usual, and what somebody may
+// have deleted before. Each is about a resource that exists.
 var happenings = []func(*plan.Desired, *plan.Observed){
 	func(*plan.Desired, *plan.Observed) {},
 	func(_ *plan.Desired, seen *plan.Observed) { seen.ResourcePolicy = "" },
-	func(_ *plan.Desired, seen *plan.Observed) { seen.User.Tags = tags(user) }, // half-made
+	func(_ *plan.Desired, seen *plan.Observed) { seen.User.Tags = tags(user) }, // incomplete
 	func(_ *plan.Desired, seen *plan.Observed) { seen.User.Boundary.ARN = "" },
 	func(_ *plan.Desired, seen *plan.Observed) { seen.User.Boundary.ARN = formerBoundary },
 	func(_ *plan.Desired, seen *plan.Observed) { noUser(seen) },
@@ -126,6 +126,6 @@ var happenings = []func(*plan.Desired, *plan.Observed){
 	},
 	func(want *plan.Desired, seen *plan.Observed) { // another secret
 		moved("cloney/other")(want)
-		seen.Formers, seen.Secret, seen.ResourcePolicy = []access.SecretInfo{*seen.Secret}, nil, ""
+		seen.OldSecrets, seen.Secret, seen.ResourcePolicy = []access.SecretInfo{*seen.Secret}, nil, ""
 	},
 }

@@ -1,47 +1,49 @@
-// Package plan decides: from what a stack declares and what the account holds,
-// the steps that make the one into the other.
+// Package plan decides: from what a stack declares and what the account holds, it
+// computes the steps that make the account as declared.
 //
-// Every decision about what stands in the account is a function here, of what is
-// wanted and what was seen:
+// Every decision about the account is a function of two things, what is declared and
+// what was observed:
 //
-//   - Admit: whether a Create or Update may work. Work: nobody else does. Wait: an
+//   - Admit: whether a Create or Update may work. Work: no other run works. Wait: an
 //     earlier run was killed, or still has a call under way. Yield: Lambda has
 //     delivered the event twice. Overtaken: CloudFormation went on with a later
-//     event. Stands: an old Create comes once more. Refused: the resource was
-//     retained, or deleted meanwhile;
+//     event. AlreadyDone: an old Create arrives once more. Refused: the resource was
+//     retained, or was deleted since;
 //   - Converge: the steps of a Create or Update, or why there are none;
-//   - ClaimOn and Remove: what a Delete takes away. Mine: all. InDoubt: the keys at
-//     once, the rest when an earlier run is over. Later: nothing, a later event
-//     has made it. Foreign: what carries our tags, not the stranger's user. Lost:
-//     nothing, somebody took the tags off;
-//   - Undo: what a failed run takes back, and GiveBack: to whom a secret passes
+//   - ClaimOn and Remove: what a Delete removes. Mine: everything. InDoubt: the keys
+//     at once, the rest when an earlier run is over. Later: nothing, because a later
+//     event has created it. Foreign: what has our tags, and not the user, which
+//     belongs to somebody else. Lost: nothing, because somebody removed the tags;
+//   - Undo: what a failed run takes back. GiveBack: the user to which a secret returns
 //     that two users share;
-//   - Accepted, Stood and keyring.Proof: what was completed and proven before. A rollback to it
-//     proves nothing again.
+//   - Accepted, AcceptedWhole and keyring.Proof: what was completed and proven before. A
+//     rollback to it proves nothing again.
 //
-// Three decisions are elsewhere: which event is later (package order), which key
-// may go (package keyring), and whether there is time (package resource).
+// Three decisions are elsewhere: which event is later (package order), which key may be
+// deleted (package keyring), and whether there is time (package resource).
 //
-// Steps are data; package provision carries them out. Each says which steps it
-// needs; those that need nothing of each other run at the same time. An account
-// that is as declared gives no steps. There is no plan for a retry, a rollback
-// or a crash: each looks at what is there and plans from that, like the first
-// run.
+// Steps are data; package provision carries them out. Each step names the steps that it
+// needs. Steps that do not need each other run at the same time. An account that is as
+// declared gives no steps. There is no special plan for a retry, a rollback or a crash:
+// each run observes the account and plans from that, like the first run.
 //
-// The needs are the safety. A key needs the secret's place, so that little can
-// fail between its birth and its storing. AWSCURRENT needs the proof of the key
-// that it shall name. A narrower policy needs the wider one. A removed reader
-// loses access before a new key is in the secret; a new reader gets it once the
-// key is proven. What goes away needs all else; in a Delete, all else needs that
-// the keys are gone, and the policies need nothing of each other: one that is
-// attached elsewhere holds up nothing else, but the
-// secrets where a stranger's user has the name. A key that is in use is never deleted to make room: the plan
-// is refused instead. So is a plan that would touch an entity of someone else.
-// A rotation that has not ended is left to Secrets Manager and the rotator, unless
-// nothing can finish it any more. The schedule is set once AWSCURRENT names its key.
-// A user that has lost its permissions boundary gets it back before it is given
-// anything; one that someone has put under a boundary of their own gets no new key
-// or policy.
+// The needs keep it safe:
+//
+//   - A new key needs its secret, so that little can fail between creating the key and
+//     storing it. AWSCURRENT needs the proof of its new key.
+//   - A narrower policy needs the wider one.
+//   - A removed reader loses access before a new key is stored. An added reader gets
+//     access once the key is proven.
+//   - A deletion needs everything else. In a Delete everything else needs that the keys
+//     are deleted. Policies do not need each other: a policy that is also attached
+//     elsewhere delays only itself, and the secrets if somebody else's user has the
+//     name.
+//   - A key in use is never deleted to make room: the plan is refused instead. A plan
+//     that would change an entity of somebody else is refused too.
+//   - A rotation that has not ended is left to Secrets Manager and the rotator, unless
+//     they can no longer end it. The schedule is set once AWSCURRENT names its key.
+//   - A user that has lost its permissions boundary gets it back first. A user that
+//     somebody has put under another boundary gets no new key or policy.
 //
 // It is pure: no SDK, no clock, no I/O.
 package plan
@@ -60,33 +62,34 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// Desired is what shall be.
+// Desired is what a stack declares.
 type Desired struct {
 	Owner name.Owner
 	Run   order.Run
 	Spec  spec.Spec
 
-	// Of an Update: what the resource was before.
+	// The next fields are for an Update: what the resource was before.
 	PhysicalID string // the user that CloudFormation knows
-	Former     Former
-	// Unchanged: the former properties say the same.
+	Old        Old
+	// Unchanged: the old properties say the same.
 	Unchanged bool
-	// Frozen: nothing may be written for this stack any more. What stands is told.
+	// Frozen: nothing may be written for this stack any more. The response tells what
+	// exists.
 	Frozen bool
 }
 
-// Former is what OldResourceProperties lead to. They need not be valid.
-type Former struct {
+// Old is what OldResourceProperties lead to. They need not be valid.
+type Old struct {
 	UserName   string
 	SecretName string
 	TagKeys    []string // of the tags that the stack set
-	Readers    []string // AWS knew them
+	Readers    []string // readers that AWS knew
 }
 
-// Other is the second user that an Update is about, or nothing: the one that it
-// replaces; or the one that a replacement made, which the rollback takes away.
+// Other is the second user of an Update, or empty: the user that it replaces, or the user
+// that a replacement created and that the rollback removes.
 func (d Desired) Other() string {
-	for _, user := range []string{d.PhysicalID, d.Former.UserName} {
+	for _, user := range []string{d.PhysicalID, d.Old.UserName} {
 		if d.PhysicalID != "" && user != d.Spec.UserName {
 			return user
 		}
@@ -94,17 +97,16 @@ func (d Desired) Other() string {
 	return ""
 }
 
-// Replaces reports whether the user takes the place of another one that
-// CloudFormation knows.
+// Replaces reports whether the user replaces another one that CloudFormation knows.
 func (d Desired) Replaces() bool { return d.PhysicalID != "" && d.PhysicalID != d.Spec.UserName }
 
-// FormerSecrets are the names that other secrets of the user can have, sorted:
-// the one that the stack declared before, and those that the user remembers. A
-// rollback that was skipped leaves such a secret, of which CloudFormation knows
-// nothing. A user that replaces another one gets a secret of its own.
-func (d Desired) FormerSecrets(user *access.User) (names []string) {
+// OldSecretNames are the names that old secrets of the user can have, sorted: the name that
+// the stack declared before, and the names that the user remembers. A rollback that was
+// skipped leaves such a secret, and CloudFormation does not know of it. A user that replaces
+// another one gets a secret of its own.
+func (d Desired) OldSecretNames(user *access.User) (names []string) {
 	if d.PhysicalID != "" && d.Other() == "" {
-		names = append(names, d.Former.SecretName)
+		names = append(names, d.Old.SecretName)
 	}
 	if d.owned(user) {
 		names = append(names, name.RememberedSecrets(user.Tags)...)
@@ -114,40 +116,40 @@ func (d Desired) FormerSecrets(user *access.User) (names []string) {
 	return slices.Compact(names)
 }
 
-// Observed is what is there.
+// Observed is what the account holds.
 type Observed struct {
-	User     *access.User // nil: none
-	Keys     []access.Key
-	LastUse  map[string]access.LastUse // by key id, of each key but AWSCURRENT's
-	Policies map[int]access.Policy     // by number: attached to the user, and ours
-	Secret   *access.SecretInfo        // of the desired name; nil: none
-	Formers  []access.SecretInfo       // see Desired.FormerSecrets: those that are there, and the user's
-	Lost     []access.SecretInfo       // those of them that somebody took the tags off
-	LostUser *access.User              // that of Desired.Other, if somebody took its tags off; nil: no
-	// Locked are secrets whose values AWS did not let this run store or read, and
-	// why: their KMS keys, likeliest.
+	User       *access.User // nil: does not exist
+	Keys       []access.Key
+	LastUse    map[string]access.LastUse // by key id, of each key but the current one
+	Policies   map[int]access.Policy     // by number: attached to the user, and ours
+	Secret     *access.SecretInfo        // of the declared name; nil: does not exist
+	OldSecrets []access.SecretInfo       // see Desired.OldSecretNames: those that exist and belong to the user
+	Lost       []access.SecretInfo       // those of them whose tags somebody removed
+	LostUser   *access.User              // the user of Desired.Other, if somebody removed its tags; nil: nobody did
+	// Locked are secrets whose values AWS did not let this run store or read, and why: most
+	// likely their KMS keys.
 	Locked map[string]string
-	// ResourcePolicy is that of the desired secret; empty: it has none, or is
-	// not there, not ours or in its recovery window.
+	// ResourcePolicy is the policy of the declared secret; empty: the secret has none, does
+	// not exist, is not ours, or is in its recovery window.
 	ResourcePolicy string
 
-	Other     *access.User // see Desired.Other; nil: none, or not ours
+	Other     *access.User // see Desired.Other; nil: does not exist, or is not ours
 	OtherKeys []access.Key
 }
 
-// Refused says why a plan cannot be made. Nothing was done.
+// Refused says why there is no plan. Nothing was changed.
 type Refused string
 
 func (r Refused) Error() string { return string(r) }
 
-// Task is one step of a plan, and the earlier ones that it needs: they have to
-// be done before it begins.
+// Task is one step of a plan, and the earlier steps that it needs: they must be done before
+// it begins.
 type Task struct {
 	Step  Step
 	Needs []int
 }
 
-// Converge returns the steps that make the account as desired, or Refused, or
+// Converge returns the steps that make the account as declared, or Refused, or
 // policy.TooManyError.
 func Converge(want Desired, seen Observed, now time.Time) ([]Task, error) {
 	p := newPlanner(want, seen, now)
@@ -176,7 +178,7 @@ func Converge(want Desired, seen Observed, now time.Time) ([]Task, error) {
 		return nil, err
 	}
 	p.remove(after(policies, secret, key, schedule))
-	if p.incomplete() || len(p.tasks) > 0 {
+	if p.outdated() || len(p.tasks) > 0 {
 		p.complete()
 	}
 	return p.tasks, nil
@@ -187,34 +189,34 @@ type planner struct {
 	seen      Observed
 	now       time.Time
 	documents []policy.Document
-	former    *access.SecretInfo // that the values move from; nil: none
+	oldSecret *access.SecretInfo // the old secret from which the values are copied; nil: none
 	ring      keyring.Ring
 	tasks     []Task
-	// readers is the secret's resource policy as the steps so far leave it.
+	// readers is the secret's resource policy after the steps so far.
 	readers string
-	// bound is what puts the user under the provider's permissions boundary; nil:
-	// nothing has to.
+	// bound is the step that sets the provider's permissions boundary; nil: the user has it.
 	bound needs
-	// back: these very properties were accepted before.
-	back bool
-	// stood: they were, with this secret and this Serial. A rollback above all: it
-	// goes through, whatever became of a KMS key, an access key or a bucket.
-	stood bool
+	// accepted: the scope, the readers and the KMS key were accepted before.
+	accepted bool
+	// acceptedWhole: they were accepted together with this secret and this Serial. So this is most
+	// likely a rollback. It must succeed, whatever happened to a KMS key, an access key or a
+	// bucket since.
+	acceptedWhole bool
 }
 
 func newPlanner(want Desired, seen Observed, now time.Time) *planner {
 	p := &planner{want: want, seen: seen, now: now, readers: seen.ResourcePolicy}
-	p.former = p.source()
+	p.oldSecret = p.source()
 	if seen.User != nil {
-		remembers := completed(seen.User.Tags)
-		p.back, p.stood = slices.Contains(remembers, Accepted(want.Spec)), slices.Contains(remembers, Stood(want.Spec))
+		remembers := readCompleted(seen.User.Tags)
+		p.accepted, p.acceptedWhole = slices.Contains(remembers, Accepted(want.Spec)), slices.Contains(remembers, AcceptedWhole(want.Spec))
 	}
 	p.ring = keyring.Ring{
 		User: want.Spec.UserName, Secret: p.rotating(), Keys: seen.Keys, Others: seen.OtherKeys, Versions: p.versions(), LastUse: seen.LastUse,
 		Replaced: p.promotedAt(), Grace: name.Days(want.Spec.GraceDays), Now: now,
 	}
-	for _, former := range slices.Concat(seen.Formers, seen.Lost) {
-		p.ring.Former = append(p.ring.Former, former.Versions...)
+	for _, old := range slices.Concat(seen.OldSecrets, seen.Lost) {
+		p.ring.OldVersions = append(p.ring.OldVersions, old.Versions...)
 	}
 	return p
 }
@@ -222,7 +224,7 @@ func newPlanner(want Desired, seen Observed, now time.Time) *planner {
 // needs are tasks, by their index.
 type needs []int
 
-// add adds a task, and returns what those need that come after it.
+// add adds a task, and returns it as a need for later tasks.
 func (p *planner) add(step Step, after ...needs) needs {
 	p.tasks = append(p.tasks, Task{step, slices.Compact(slices.Sorted(slices.Values(slices.Concat(after...))))})
 	return needs{len(p.tasks) - 1}
@@ -232,37 +234,37 @@ func (p *planner) add(step Step, after ...needs) needs {
 func after(all ...needs) needs { return slices.Concat(all...) }
 
 func (p *planner) spread() ([]policy.Document, error) {
-	former := map[int][]access.Place{}
+	before := map[int][]access.Place{}
 	for number, existing := range p.seen.Policies {
-		former[number] = policy.Places(existing.Document)
+		before[number] = policy.Places(existing.Document)
 	}
 	most := name.MaxPolicies
-	if _, tenth := former[name.MaxPolicyNumber]; tenth || p.back {
-		// A user from before may keep its tenth, and go back to it.
+	if _, tenth := before[name.MaxPolicyNumber]; tenth || p.accepted {
+		// A user from an earlier release may keep its tenth policy, and go back to it.
 		most = name.MaxPolicyNumber
 	}
-	return policy.Documents(most, p.want.Spec.Scope, p.want.Owner.Stack.Partition, former)
+	return policy.Documents(most, p.want.Spec.Scope, p.want.Owner.Stack.Partition, before)
 }
 
-// tags are the stack owner's and those that say whose the entity is.
+// tags are the stack owner's tags, and those that say to which resource an entity belongs.
 func (p *planner) tags() map[string]string {
 	tags := p.want.Owner.Tags(p.want.Spec.UserName)
 	maps.Copy(tags, p.want.Spec.Tags)
 	return tags
 }
 
-// changed returns the tags to set and to remove. Tags that someone else put on
-// an entity stay: only those that the stack set before are removed.
-func (p *planner) changed(wanted, existing map[string]string, own ...string) (set map[string]string, unset []string) {
+// changed returns the tags to set and to remove. Tags that somebody else set on an entity
+// stay: it removes only tags that the stack set before.
+func (p *planner) changed(declared, existing map[string]string, own ...string) (set map[string]string, unset []string) {
 	set = map[string]string{}
-	for key, value := range wanted {
+	for key, value := range declared {
 		if is, there := existing[key]; !there || is != value {
 			set[key] = value
 		}
 	}
-	for _, key := range append(own, p.want.Former.TagKeys...) {
+	for _, key := range append(own, p.want.Old.TagKeys...) {
 		_, there := existing[key]
-		if _, stays := wanted[key]; there && !stays && !slices.Contains(unset, key) {
+		if _, stays := declared[key]; there && !stays && !slices.Contains(unset, key) {
 			unset = append(unset, key)
 		}
 	}
@@ -270,5 +272,5 @@ func (p *planner) changed(wanted, existing map[string]string, own ...string) (se
 	return set, unset
 }
 
-// InCapitalsOnly reports whether two user names differ in nothing but case.
+// InCapitalsOnly reports whether two user names differ only in upper and lower case.
 func InCapitalsOnly(a, b string) bool { return a != b && strings.EqualFold(a, b) }

@@ -12,7 +12,7 @@ import (
 )
 
 // What was accepted is what gives access, and nothing else: that is not refused
-// when it is gone back to.
+// when a stack goes back to it.
 func TestWhatWasAccepted(t *testing.T) {
 	was := plan.Accepted(create().Spec)
 	for what, c := range map[string]struct {
@@ -42,7 +42,7 @@ func TestWhatWasAccepted(t *testing.T) {
 
 // What stood is the same in all that a key depends on: who comes back to it goes back.
 func TestWhatStood(t *testing.T) {
-	was := plan.Stood(create().Spec)
+	was := plan.AcceptedWhole(create().Spec)
 	for what, c := range map[string]struct {
 		now  plan.Desired
 		same bool
@@ -55,7 +55,7 @@ func TestWhatStood(t *testing.T) {
 		"a reader":       {update(readers(a)), false},
 		"a KMS key":      {update(kms("alias/x")), false},
 	} {
-		if (plan.Stood(c.now.Spec) == was) != c.same {
+		if (plan.AcceptedWhole(c.now.Spec) == was) != c.same {
 			t.Errorf("%s: %t", what, !c.same)
 		}
 	}
@@ -63,7 +63,7 @@ func TestWhatStood(t *testing.T) {
 
 // The tag remembers the youngest, once each, and is no longer than a tag's value.
 func TestWhatAUserRemembers(t *testing.T) {
-	accepted, stood, proof := plan.Accepted(create().Spec), plan.Stood(create().Spec), keyring.Proof("A", create().Spec.Scope)
+	accepted, stood, proof := plan.Accepted(create().Spec), plan.AcceptedWhole(create().Spec), keyring.Proof("A", create().Spec.Scope)
 	var before []string
 	for n := range 40 {
 		before = append(before, keyring.Proof(fmt.Sprint("K", n), create().Spec.Scope))
@@ -74,27 +74,27 @@ func TestWhatAUserRemembers(t *testing.T) {
 		then   []string
 	}{
 		"the first time":        {nil, create(), []string{accepted, stood, proof}},
-		"nothing was proven":    {nil, create(unverified), []string{accepted, plan.Stood(create(unverified).Spec)}},
+		"nothing was proven":    {nil, create(unverified), []string{accepted, plan.AcceptedWhole(create(unverified).Spec)}},
 		"the youngest is first": {before[:1], create(), []string{accepted, stood, proof, before[0]}},
 		"again":                 {[]string{before[0], proof, stood, accepted}, create(), []string{accepted, stood, proof, before[0]}},
 		"as many as fit":        {before, create(), append([]string{accepted, stood, proof}, before[:12]...)},
 		"of another version":    {[]string{"verified", "x", before[0]}, create(), []string{accepted, stood, proof, before[0]}},
 	} {
-		got := plan.Completed(c.before, c.want.Spec, "A")
+		got := plan.CompletedTag(c.before, c.want.Spec, "A")
 		if !slices.Equal(strings.Fields(got), c.then) || len(got) > 256 {
 			t.Errorf("%s: %s", what, got)
 		}
 	}
 }
 
-// What was proven is gone back to without being proven again: the bucket may be
-// gone. Another key, or other buckets, are proven.
+// Going back to what was proven needs no new proof: the bucket may be
+// deleted. Another key, or other buckets, are proven.
 func TestWhatIsProven(t *testing.T) {
 	proven := func(scopes ...plan.Desired) find {
 		return func(o *plan.Observed) {
 			var before []string
 			for _, d := range scopes {
-				before = strings.Fields(plan.Completed(before, d.Spec, "A"))
+				before = strings.Fields(plan.CompletedTag(before, d.Spec, "A"))
 			}
 			o.User.Tags[name.TagCompleted] = strings.Join(before, " ")
 		}

@@ -42,8 +42,8 @@ func policies(t *testing.T, want plan.Desired, seen plan.Observed) (all []string
 	return all
 }
 
-// Who shall not read any more loses it before a new key is stored, who newly
-// shall gets it once the key is proven, and who stays reads at every moment.
+// A removed reader loses access before a new key is stored, an added reader gets access once
+// the key is proven, and a reader that stays can read at every moment.
 func TestReadersNarrowEarlyAndWidenLate(t *testing.T) {
 	theirs := `{"Version":"2012-10-17","Statement":[{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"` + a + `"},"Action":"secretsmanager:GetSecretValue","Resource":"*"}]}`
 	edited := strings.Replace(policy.Readers([]string{a}), "DescribeSecret", "*", 1)
@@ -114,7 +114,7 @@ func TestMoreReadersThanOnePolicyHolds(t *testing.T) {
 	}
 	tasks, err := plan.Converge(create(readers(all...)), plan.Observed{}, now)
 	var refused plan.Refused
-	if !errors.As(err, &refused) || tasks != nil || !strings.Contains(err.Error(), "SecretReaders: 600 readers") || !strings.Contains(err.Error(), "takes 20480") {
+	if !errors.As(err, &refused) || tasks != nil || !strings.Contains(err.Error(), "SecretReaders: 600 readers") || !strings.Contains(err.Error(), "allows 20480") {
 		t.Errorf("%v, %v", tasks, err)
 	}
 }

@@ -46,6 +46,7 @@ var refusals = []struct {
 	})},
 	{"Update: the replaced key was used yesterday", update(serial(3)), two(yesterday("A"))},
 	{"Update: the replaced key was replaced lately, and not used", update(serial(3)), with("A-90 B-3", "1:A=previous 2:B=current")},
+	{"Update: the same, and only its proof used it", update(serial(3)), with("A-90 B-3", "1:A=previous 2:B=current", used("A", 90))},
 	{"Update: a key made by hand is in use", update(serial(2)), with("A-90 X-9", "1:A=current", yesterday("X"))},
 	{"Update: a rotation has not finished", update(serial(2)), with("A-90 B-0", "1:A=current 1:B=pending")},
 	{"Update: the same, in a former secret", update(serial(2), moved("cloney/b")), with("A-90 B-0", "1:A=current 1:B=pending", aside)},
@@ -137,8 +138,8 @@ func TestWhoseABoundaryIs(t *testing.T) {
 	}
 }
 
-// What stood before the account's owner narrowed a list stays, and can be gone
-// back to.
+// What was there before the account's owner narrowed a list stays, and a stack can go
+// back to it.
 func TestWhatIsNotAllowedAnyMore(t *testing.T) {
 	back := update(buckets("two"))
 	reader := func(d *plan.Desired) {
@@ -173,7 +174,7 @@ func TestWhatIsNotAllowedAnyMore(t *testing.T) {
 		"other addresses":                           {update(from("203.0.113.8")), one(onlyFrom("203.0.113.7")), false},
 		"addresses, and there were none":            {update(from("203.0.113.8")), one(), false},
 		"the same KMS key":                          {update(buckets("two"), encrypted("alias/x")), one(encryptedWith("alias/x")), true},
-		"the same KMS key, for a secret that moves": {update(moved("cloney/b"), encrypted("alias/x")), one(aside, func(o *plan.Observed) { o.Formers[0].Tags[name.TagKMSKey] = "alias/x" }), true},
+		"the same KMS key, for a secret that moves": {update(moved("cloney/b"), encrypted("alias/x")), one(aside, func(o *plan.Observed) { o.OldSecrets[0].Tags[name.TagKMSKey] = "alias/x" }), true},
 		"another KMS key":                           {update(encrypted("alias/x")), one(encryptedWith("alias/y")), false},
 		"a KMS key, and there was none":             {update(encrypted("alias/x")), one(), false},
 		"no KMS key, as before":                     {update(buckets("two"), lacks("SecretKmsKeyId")), one(), true},
@@ -241,7 +242,7 @@ func stood(so change) find {
 
 func remembers(d plan.Desired) find {
 	return func(o *plan.Observed) {
-		o.User.Tags[name.TagCompleted] = plan.Completed(strings.Fields(o.User.Tags[name.TagCompleted]), d.Spec, "A")
+		o.User.Tags[name.TagCompleted] = plan.CompletedTag(strings.Fields(o.User.Tags[name.TagCompleted]), d.Spec, "A")
 	}
 }
 
@@ -264,9 +265,9 @@ func TestWhatNeedsNothingOfALockedSecret(t *testing.T) {
 	}{
 		"a new Serial":         {update(moved("cloney/b"), serial(2)), one(aside, locked(secret))},
 		"the same key":         {update(buckets("two")), one(locked(secret))},
-		"it is here too":       {update(moved(secret)), one(func(o *plan.Observed) { o.Formers = []access.SecretInfo{*o.Secret} }, locked("cloney/b"))},
+		"it is here too":       {update(moved(secret)), one(func(o *plan.Observed) { o.OldSecrets = []access.SecretInfo{*o.Secret} }, locked("cloney/b"))},
 		"a key that is gone":   {update(moved("cloney/b")), with("", "1:A=current", aside, locked(secret))},
-		"what an earlier said": {update(moved("cloney/b"), serial(2)), one(aside, func(o *plan.Observed) { o.Formers[0].Tags[name.TagLocked] = "true" })},
+		"what an earlier said": {update(moved("cloney/b"), serial(2)), one(aside, func(o *plan.Observed) { o.OldSecrets[0].Tags[name.TagLocked] = "true" })},
 	} {
 		for _, step := range steps(t, c.want, c.seen) {
 			if copies, is := step.(plan.CopyVersions); is {

@@ -13,20 +13,20 @@ import (
 type Target struct {
 	Owner      name.Owner
 	Run        order.Run
-	PhysicalID string // as it came: CloudFormation invents some
-	UserName   string // that the properties lead to
-	SecretName string // that the properties lead to
-	// Of is the event of a Create that failed and does not know what is there, see
-	// order.Run.Event: the user goes only if it is half-made, or that event has
-	// made it. Empty: whoever has made it.
+	PhysicalID string // from the event: CloudFormation invents some
+	UserName   string // from the properties
+	SecretName string // from the properties
+	// Of is the event of a Create that failed and does not know what it left, see
+	// order.Run.Event. Then the user is removed only if it is incomplete, or that event has
+	// created it. Empty: any event may have created it.
 	Of string
-	// Undo: a failed run takes back its own user, unless another delivery of its
-	// event has finished it meanwhile.
+	// Undo: a failed run takes back its own user, unless another delivery of its event has
+	// completed it since.
 	Undo bool
 }
 
-// Named reports whether the id is the name of the user that the properties lead
-// to. If not, CloudFormation has invented it, because it took no answer of the
+// Named reports whether the id is the name of the user to which the properties lead.
+// Otherwise CloudFormation has invented the id, because it accepted no response of the
 // Create; or the user was replaced.
 func (t Target) Named() bool { return t.PhysicalID == t.UserName }
 
@@ -34,40 +34,40 @@ func (t Target) Named() bool { return t.PhysicalID == t.UserName }
 type Claim int
 
 const (
-	// Mine: the user and all that carries its name go.
+	// Mine: the user and everything with its name are removed.
 	Mine Claim = iota
-	// InDoubt: an earlier run may still be at work on it. Its keys go at once; the
-	// rest once the run is over.
+	// InDoubt: an earlier run may still be at work on the user. Its keys are deleted at
+	// once, the rest once that run is over.
 	InDoubt
-	// Later: a later event has made it or changed it. It stays.
+	// Later: a later event has created or changed the user. It stays.
 	Later
-	// Foreign: it is someone else's, and stays. What carries our tags goes.
+	// Foreign: the user belongs to somebody else, and stays. What has our tags is removed.
 	Foreign
-	// Lost: it may be the resource's own, but somebody took our tags off it. Nothing
-	// is touched, and a Delete fails: its key lives, and needs its secret.
+	// Lost: the user may belong to the resource, but somebody removed our tags. Nothing is
+	// removed, and a Delete fails: the user's key works, and needs its secret.
 	Lost
 )
 
-// ClaimOn says what a Delete may do with the user of that name; nil: there is
-// none. waited says that no call of an earlier run can be under way.
+// ClaimOn returns what a Delete may do with the user of that name; nil: it does not exist.
+// waited says that no call of an earlier run can be under way.
 func ClaimOn(t Target, userName string, user *access.User, waited bool) Claim {
 	if user == nil {
 		return Mine
 	}
 	if !t.Owner.OwnsAs(userName, user.Tags) {
-		// Under an invented id too: CloudFormation invents one also where the Create
-		// has finished. A Create that is refused for a stranger's user needs no Delete,
-		// see name.NotCreated.
+		// This holds for an invented id too: CloudFormation also invents one after a Create
+		// that was completed. A Create that was refused because of somebody else's user
+		// needs no Delete, see name.NotCreated.
 		if HasLostTags(t.Owner, *user) {
 			return Lost
 		}
 		return Foreign
 	}
 	marks := order.MarksOf(user.Tags)
-	if t.Of != "" && Finished(user) && !slices.ContainsFunc(marks, func(m order.Mark) bool { return m.Event() == t.Of }) {
+	if t.Of != "" && IsCompleted(user) && !slices.ContainsFunc(marks, func(m order.Mark) bool { return m.Event() == t.Of }) {
 		return Later
 	}
-	if t.Undo && Finished(user) && !marks.Ended(t.Run) {
+	if t.Undo && IsCompleted(user) && !marks.Ended(t.Run) {
 		return Later
 	}
 	switch turn, mark := marks.Turn(t.Run); {
@@ -79,25 +79,25 @@ func ClaimOn(t Target, userName string, user *access.User, waited bool) Claim {
 	return Mine
 }
 
-// Takes reports whether a Delete may take a policy or a secret with these tags:
-// it is the user's, and no later event has made it.
+// Takes reports whether a Delete may remove a policy or a secret with these tags: it belongs
+// to the user, and no later event has created it.
 func (t Target) Takes(userName string, tags map[string]string) bool {
 	turn, _ := order.MarksOf(tags).Turn(t.Run)
 	return t.Owner.OwnsAs(userName, tags) && turn != order.Stop
 }
 
-// Belongings is what carries the tags of one user.
+// Belongings is what has the tags of one user.
 type Belongings struct {
-	User     *access.User // nil: there is none, or it is someone else's
+	User     *access.User // nil: does not exist, or belongs to somebody else
 	Keys     []access.Key
 	Policies map[int]access.Policy // by number, attached or not
 	Secrets  []string
-	// Stranger: someone else's user has the name. As long as a policy is attached to
-	// it, the secret stays: its tags may be wrong, and its key live.
-	Stranger bool
+	// ForeignUser: somebody else's user has the name. As long as a policy is attached to it,
+	// the secret stays: the user's tags may be wrong, and its key may be in use.
+	ForeignUser bool
 }
 
-// Remove returns the steps that take everything of a user away, keys first.
+// Remove returns the steps that remove everything of a user, keys first.
 func Remove(userName string, b Belongings) []Task {
 	p := planner{}
 	var keys, detached needs
@@ -114,9 +114,9 @@ func Remove(userName string, b Belongings) []Task {
 			free = p.add(DetachPolicy{userName, existing.Name}, keys)
 			detached = append(detached, free...)
 		}
-		gone := p.add(DeletePolicy{existing.Name, existing.ARN}, free)
-		if b.Stranger {
-			detached = append(detached, gone...)
+		deleted := p.add(DeletePolicy{existing.Name, existing.ARN}, free)
+		if b.ForeignUser {
+			detached = append(detached, deleted...)
 		}
 	}
 	for _, secret := range b.Secrets {
@@ -128,7 +128,7 @@ func Remove(userName string, b Belongings) []Task {
 	return p.tasks
 }
 
-// RemoveKeys returns the steps that take a user's keys away, and nothing else.
+// RemoveKeys returns the steps that delete a user's keys, and nothing else.
 func RemoveKeys(userName string, b Belongings) []Task {
 	return Remove(userName, Belongings{Keys: b.Keys})
 }

@@ -84,13 +84,13 @@ func TestRemove(t *testing.T) {
 	noUser := belongings()
 	noUser.User, noUser.Keys = nil, nil
 	stranger := noUser
-	stranger.Stranger = true
+	stranger.ForeignUser = true
 	for what, c := range map[string]struct {
 		tasks []plan.Task
 		want  string
 	}{
 		"all": {plan.Remove(user, belongings()), `
-0 take the turn on user u
+0 wait for the turn on user u
 1 delete key A of u
 2 delete key B of u
 3 detach policy u-1 (needs 0, 1, 2)
@@ -150,7 +150,7 @@ func TestSecretsOfAUser(t *testing.T) {
 // What a failed run takes back.
 func TestUndo(t *testing.T) {
 	mark := func(r order.Run) *order.Mark { return &order.MarksOf(r.Begun())[0] }
-	wrote, gone := plan.Failed{Wrote: true}, plan.Failed{Wrote: true, Gone: true}
+	wrote, gone := plan.Failed{Wrote: true}, plan.Failed{Wrote: true, UserDeleted: true}
 	overtaken, deleted := plan.Failed{Wrote: true, By: mark(later("Update"))}, plan.Failed{Wrote: true, By: mark(later("Delete"))}
 	replaces := update(renamed("new", secret))
 	for what, c := range map[string]struct {
@@ -189,7 +189,7 @@ func as(user string) find {
 	return func(o *plan.Observed) { o.User.Name, o.User.Tags[name.TagPhysical] = user, user }
 }
 
-// A secret that two users share passes back to the former one, once it names a
+// A secret that two users share returns to the old user, once it names a
 // live key of that one.
 func TestGiveBack(t *testing.T) {
 	want := update(renamed("new", secret))

@@ -8,12 +8,12 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Secrets Manager rotates a secret by itself, past every event. What it has finished is
-// found like what an event has made: the version with AWSCURRENT says for which Serial
-// its key was issued, and that it was proven. What it has not finished, the version
-// with AWSPENDING, no event touches, unless nothing can finish it any more: the stack
-// wants no rotation, the secret has another name, or it has passed to another user.
-// Its key was never given to anybody, and goes.
+// Secrets Manager rotates a secret independently of events. A rotation that has ended looks
+// like the work of an event: the label of the current version says for which Serial its key
+// was issued, and that it was proven. A rotation that has not ended has a version with
+// AWSPENDING. No event changes that version, unless the rotation can no longer end: the
+// stack declares no rotation, the secret has another name, or it belongs to another user
+// now. Nobody has that key, so it is deleted.
 
 // unfinished returns the version of a rotation that has not ended.
 func unfinished(secret access.SecretInfo) (access.Version, bool) {
@@ -21,19 +21,19 @@ func unfinished(secret access.SecretInfo) (access.Version, bool) {
 	return pending, there && !pending.Has(access.Current)
 }
 
-// rotating is the secret of which a rotation has not ended; the wanted one, if there is
-// none.
+// rotating is the secret of which a rotation has not ended; if there is none, the declared
+// one.
 func (p *planner) rotating() string {
-	for _, former := range p.seen.Formers {
-		if _, ok := unfinished(former); ok {
-			return former.Name
+	for _, old := range p.seen.OldSecrets {
+		if _, ok := unfinished(old); ok {
+			return old.Name
 		}
 	}
 	return p.want.Spec.SecretName
 }
 
-// schedule plans how the secret is rotated. Once AWSCURRENT names a key that may stay:
-// Secrets Manager has the rotator test what is there. But before anything goes away:
+// schedule plans how the secret is rotated. It comes after the current key is in place:
+// Secrets Manager has the rotator test what is there. And it comes before any deletion:
 // Secrets Manager may refuse.
 func (p *planner) schedule(ready needs) (needs, error) {
 	var secret access.SecretInfo
@@ -47,30 +47,30 @@ func (p *planner) schedule(ready needs) (needs, error) {
 	version, halfDone := unfinished(secret)
 	_, others := (keyring.Ring{Keys: p.seen.OtherKeys}).Find(keyring.KeyID(version))
 	if halfDone && (others || !secret.Rotation.On) {
-		// The secret has passed to this user, or a crash or somebody has cancelled the
-		// rotation: the rotator does not finish it.
+		// The secret belongs to this user only now, or a crash or a person has cancelled the
+		// rotation: the rotator does not end it.
 		ready, halfDone = p.endRotation(secret, ready), false
 	}
 	if secret.Rotation.Holds(s.Schedule) {
 		return ready, nil
 	}
-	if _, held := p.ring.Find(keyring.KeyID(version)); halfDone && held && !p.stood {
-		return nil, Refused(fmt.Sprintf("RotationSchedule: a rotation of secret %s has not ended, and Secrets Manager changes no schedule before it has. Nothing was changed. Update the stack again in some minutes. If the rotation is stuck, leave RotationSchedule out in one update, which ends the rotation and deletes the new key that nobody has yet, and set it in the next", secret.Name))
+	if _, held := p.ring.Find(keyring.KeyID(version)); halfDone && held && !p.acceptedWhole {
+		return nil, Refused(fmt.Sprintf("RotationSchedule: a rotation of secret %s has not ended, and Secrets Manager does not change the schedule before that. Nothing was changed. Update the stack again in some minutes. If the rotation does not end, remove RotationSchedule in one update, and set it in the next: the first update ends the rotation, and deletes its new key, which nobody has yet", secret.Name))
 	}
-	return after(ready, p.add(Schedule{Secret: s.SecretName, Expression: s.Schedule, Tolerant: p.stood}, ready)), nil
+	return after(ready, p.add(Schedule{Secret: s.SecretName, Expression: s.Schedule, Tolerant: p.acceptedWhole}, ready)), nil
 }
 
-// stopRotating has a secret that stays rotated no more, and ends a rotation that is half
-// done.
+// stopRotating stops the rotation of a secret that stays, and takes back a rotation that has
+// not ended.
 func (p *planner) stopRotating(secret access.SecretInfo, ready needs) needs {
 	if secret.Rotation.On {
-		ready = after(ready, p.add(CancelRotation{Secret: secret.Name, Tolerant: p.stood}, ready))
+		ready = after(ready, p.add(CancelRotation{Secret: secret.Name, Tolerant: p.acceptedWhole}, ready))
 	}
 	return p.endRotation(secret, ready)
 }
 
-// endRotation takes back what a rotation has not finished of a secret that stays. A
-// crash within: AWSPENDING, which comes off last, has the next run do the rest.
+// endRotation takes back a rotation that has not ended, of a secret that stays. After a
+// crash within, the next run does the rest, because AWSPENDING is removed last.
 func (p *planner) endRotation(secret access.SecretInfo, ready needs) needs {
 	version, halfDone := unfinished(secret)
 	if !halfDone {
@@ -79,8 +79,8 @@ func (p *planner) endRotation(secret access.SecretInfo, ready needs) needs {
 	return after(ready, p.forget(secret.Name, version, access.Pending, p.dropPending(secret, ready)))
 }
 
-// dropPending deletes the key of a rotation that has not ended. The list of keys may
-// not have it yet.
+// dropPending deletes the key of a rotation that has not ended. The list of keys may not
+// have that key yet.
 func (p *planner) dropPending(secret access.SecretInfo, ready needs) needs {
 	version, halfDone := unfinished(secret)
 	key, user := keyring.KeyID(version), p.want.Spec.UserName
@@ -93,14 +93,14 @@ func (p *planner) dropPending(secret access.SecretInfo, ready needs) needs {
 	return after(ready, p.add(DeleteKey{user, key}, ready))
 }
 
-// isCurrent reports whether AWSCURRENT of the wanted secret names the key.
+// isCurrent reports whether the key is current in the declared secret.
 func (p *planner) isCurrent(key string) bool {
 	current, _ := p.ring.Labelled(access.Current)
 	return keyring.KeyID(current) == key
 }
 
-// forget takes our labels off a version whose key is gone, and that one last by which
-// the next run finds the version again.
+// forget removes our labels from a version whose key is deleted. The label by which the next
+// run finds the version is removed last.
 func (p *planner) forget(secret string, version access.Version, last string, ready needs) needs {
 	off := ready
 	for _, label := range version.Labels {

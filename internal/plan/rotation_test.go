@@ -52,7 +52,7 @@ func TestWhatWasRememberedBeforeThereWereSchedules(t *testing.T) {
 		"e047f6582b4a6fde 1154d4b4361741c9 f53c401d4d7fb8a7": {create(), "A"},
 		"d3f3fb619008ae57 199109f23670acac 8d9aad3b0fce1341": {create(readers(a), moved("cloney/x"), serial(3), kms("alias/k")), "B"},
 	} {
-		if now := plan.Completed(nil, want.spec.Spec, want.key); now != written {
+		if now := plan.CompletedTag(nil, want.spec.Spec, want.key); now != written {
 			t.Errorf("%s is written as %s now", written, now)
 		}
 	}
@@ -63,7 +63,7 @@ func TestWhatWasRememberedBeforeThereWereSchedules(t *testing.T) {
 		"another grace": {update(graced(30)), true},
 		"a schedule":    {update(scheduled(monthly)), false},
 	} {
-		if (plan.Stood(c.now.Spec) == plan.Stood(create().Spec)) != c.same || plan.Accepted(c.now.Spec) != plan.Accepted(create().Spec) {
+		if (plan.AcceptedWhole(c.now.Spec) == plan.AcceptedWhole(create().Spec)) != c.same || plan.Accepted(c.now.Spec) != plan.Accepted(create().Spec) {
 			t.Errorf("%s: %t", what, !c.same)
 		}
 	}
@@ -80,16 +80,16 @@ func TestTheGraceIsTheStacks(t *testing.T) {
 }
 
 // Of secrets that skipped rollbacks have left, one that stays is rotated no more: the
-// rotator would issue keys that nothing gives out.
+// rotator would issue keys that never become current.
 func TestAFormerSecretIsNotRotated(t *testing.T) {
 	former := func(called, ofSecret string, is access.Rotation) access.SecretInfo {
 		return access.SecretInfo{Name: called, Tags: tags(user), Versions: versions(ofSecret), Rotation: is}
 	}
 	seen := with("A-90 B-1", "1:A=current", used("B", 0), rotates(monthly), func(o *plan.Observed) {
 		maps.Copy(o.User.Tags, name.RememberSecret("cloney/c"))
-		o.Formers = []access.SecretInfo{former("cloney/c", "2:B=current x=pending", access.Rotation{On: true})}
+		o.OldSecrets = []access.SecretInfo{former("cloney/c", "2:B=current x=pending", access.Rotation{On: true})}
 	})
-	seen.Formers[0].Tags[name.TagLocked] = "true" // and its values cannot be read
+	seen.OldSecrets[0].Tags[name.TagLocked] = "true" // and its values cannot be read
 	var stopped, off []string
 	for _, step := range steps(t, update(scheduled(monthly)), seen) {
 		switch s := step.(type) {
@@ -106,7 +106,7 @@ func TestAFormerSecretIsNotRotated(t *testing.T) {
 	}
 	// A key that is current here goes with no rotation of there.
 	seen = with("A-90 B-1", "1:A=previous 1:B=current", func(o *plan.Observed) {
-		o.Formers = []access.SecretInfo{former("cloney/b", "1:A=current 1:B=pending", access.Rotation{})}
+		o.OldSecrets = []access.SecretInfo{former("cloney/b", "1:A=current 1:B=pending", access.Rotation{})}
 	})
 	for _, step := range steps(t, update(), seen) {
 		if key, ok := step.(plan.DeleteKey); ok {

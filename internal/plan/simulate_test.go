@@ -64,12 +64,12 @@ func worldOf(want plan.Desired, seen plan.Observed) *world {
 	return w
 }
 
-// secrets are the wanted one, then those that were seen beside it.
+// secrets are the declared one, then the others that were seen.
 func secrets(seen plan.Observed) (all []access.SecretInfo) {
 	if seen.Secret != nil {
 		all = append(all, *seen.Secret)
 	}
-	return append(all, seen.Formers...)
+	return append(all, seen.OldSecrets...)
 }
 
 func (w *world) ensure(ok bool, format string, args ...any) {
@@ -197,7 +197,7 @@ func (w *world) applyToSecret(step plan.Step) {
 		w.ensure(w.lives() && w.user, "it is rotated before it has a key")
 		_, pending := w.pendingIn(s.Secret)
 		w.ensure(!pending || w.ended[s.Secret] || s.Tolerant, "Secrets Manager takes no schedule while a rotation has not ended")
-		w.rotation[s.Secret] = access.Rotation{On: true, Schedule: s.Expression, Function: rotator, Wanted: rotator}
+		w.rotation[s.Secret] = access.Rotation{On: true, Schedule: s.Expression, Function: rotator, Ours: rotator}
 	case plan.CancelRotation:
 		w.ensure(w.rotation[s.Secret].On, "%s is not rotated", s.Secret)
 		w.rotation[s.Secret] = access.Rotation{}
@@ -264,7 +264,7 @@ func (w *world) mint(s plan.Mint) {
 	w.ensure(w.bounded, "a key for a user without a boundary")
 	w.ensure(w.user && ofUser < keyring.Most, "no room for a key: %d", ofUser)
 	w.ensure(w.secret && w.restored && w.rekeyed, "no place for a key")
-	w.ensure(len(w.seen.Formers) == 0 || w.lives() || !w.lived, "the versions have not moved")
+	w.ensure(len(w.seen.OldSecrets) == 0 || w.lives() || !w.lived, "the versions have not moved")
 	for _, reader := range w.readers {
 		w.ensure(slices.Contains(w.want.Spec.Readers, reader), "%s reads the new key", reader)
 	}

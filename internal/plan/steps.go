@@ -5,19 +5,19 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// Step is one thing to do. Effect says what, and to what, for the log and for
-// errors; neither holds a secret, for no step does.
+// Step is one thing to do. Effect names the action and its object, for the log and for
+// errors. No step holds a secret value.
 type Step interface {
 	Effect() (verb, entity string)
 }
 
-// Describe says what a step does in a few words.
+// Describe says in a few words what a step does.
 func Describe(s Step) string {
 	verb, entity := s.Effect()
 	return verb + " " + entity
 }
 
-// Steps of Converge and Remove, in no order.
+// These are the steps of Converge and Remove, in no order.
 type (
 	CreateUser struct {
 		Name string
@@ -28,13 +28,13 @@ type (
 		Set   map[string]string
 		Unset []string
 	}
-	// PutBoundary puts the provider's permissions boundary on a user that carries
-	// none, or one of a provider that was deployed before.
+	// PutBoundary sets the provider's permissions boundary on a user that has none, or that
+	// has the one of an old deployment of the provider.
 	PutBoundary struct {
-		User   string
-		Former string // ARN of the one before; empty: none
+		User string
+		Old  string // ARN of the boundary before; empty: none
 	}
-	// TakeTurn makes sure that it is the run's turn to take a user away.
+	// TakeTurn makes sure that it is the run's turn to remove a user.
 	TakeTurn   struct{ User string }
 	DeleteUser struct{ Name string }
 
@@ -55,21 +55,22 @@ type (
 	CreateSecret struct {
 		Name, KMSKey string
 		Tags         map[string]string
-		// Token names the version that holds the place of a key; empty: none.
+		// Token is the id of the version that holds the placeholder; empty: no placeholder.
 		Token string
-		// Tolerant: the key was accepted before. If it cannot be used any more, the
-		// secret is made with Instead, or else with AWS's own, and the log says so.
+		// Tolerant: the KMS key was accepted before. If it cannot be used any more, the
+		// secret is created with Instead, or else with aws/secretsmanager, and the log says
+		// so.
 		Tolerant bool
 		Instead  string
 	}
 	RestoreSecret struct{ Name string }
-	// RekeySecret encrypts the secret with another KMS key; empty: AWS's own. It tags
-	// the secret with the key that it is under then.
+	// RekeySecret encrypts the secret with another KMS key; empty: aws/secretsmanager. It
+	// also tags the secret with its KMS key.
 	RekeySecret struct {
 		Name, KMSKey string
-		// Read is a version that has to be readable afterwards; empty: none has to.
+		// Read is a version that must be readable afterwards; empty: none.
 		Read string
-		// Tolerant: the key was accepted before. If it cannot be used any more, the
+		// Tolerant: the KMS key was accepted before. If it cannot be used any more, the
 		// secret goes back to From, the log says so, and the next run tries again.
 		Tolerant bool
 		From     string
@@ -79,61 +80,61 @@ type (
 		Set   map[string]string
 		Unset []string
 	}
-	// CopyVersions stores the values of one secret in another, with their
-	// labels, AWSCURRENT's last.
+	// CopyVersions stores the values of one secret in another, with their labels, the
+	// current one last.
 	CopyVersions struct {
 		From, To string
 		Versions []access.Version
 	}
-	// PutResourcePolicy says who may read the secret, and nobody else may.
+	// PutResourcePolicy lets these readers read the secret, and nobody else.
 	PutResourcePolicy struct {
 		Secret  string
 		Readers []string
-		// Kept are those of them who may read already.
+		// Kept are the readers that may read already.
 		Kept []string
-		// Tolerant: the readers were accepted before, or ids stand in their place.
-		// Those who are gone since are left out, and the log says so.
+		// Tolerant: the readers were accepted before, or ids stand in their place. Readers
+		// that were deleted since are left out, and the log says so.
 		Tolerant bool
 	}
-	// DeleteResourcePolicy takes our resource policy from the secret, and leaves
-	// one that is someone else's.
+	// DeleteResourcePolicy deletes our resource policy of the secret. A policy of somebody
+	// else stays.
 	DeleteResourcePolicy struct{ Secret string }
-	// DeleteSecret deletes a secret if it is the user's.
+	// DeleteSecret deletes a secret if it belongs to the user.
 	DeleteSecret struct{ Name, User string }
 
-	// Mint makes a key and stores it at once, labelled with its Serial. It
-	// becomes AWSCURRENT with that only where nothing is AWSCURRENT yet.
+	// Mint creates a key and stores it at once, labelled with its Serial. The key becomes
+	// current at once only if no key is current yet.
 	Mint struct {
 		User, Secret string
 		Serial       int
-		Token        string // names the stored version; only one run can win it
+		Token        string // id of the stored version; only one run can store it
 		First        bool
 	}
-	// Prove uses the key of the version (empty: the minted one) until every
-	// bucket answers as its role needs.
+	// Prove uses the key of the version (empty: the new one) until every bucket answers as
+	// its role in the scope needs.
 	Prove struct {
 		Secret, Version string
-		// Tolerant: all of this stood before. What has become of a bucket since is said
-		// in the log, and the next run proves the key again.
+		// Tolerant: all of this was accepted before. If a bucket has changed since, the log
+		// says so, and the next run proves the key again.
 		Tolerant bool
 	}
-	// Promote moves AWSCURRENT to the version (empty: the minted one), and
-	// notes when if it goes back: a new key's own time says it.
+	// Promote moves AWSCURRENT to the version (empty: the new one). With Note it records the
+	// time: AWSCURRENT moves back to an older key, whose own time of creation does not tell.
 	Promote struct {
 		Secret, Version, KeyID, From string
 		Note                         bool
 	}
-	// Unlabel takes a label from a version whose key is gone, so that Secrets
-	// Manager may drop the version: it keeps every labelled one, up to a limit.
+	// Unlabel removes a label from a version whose key is deleted, so that Secrets Manager
+	// may delete the version: it keeps every labelled version, up to a limit.
 	Unlabel struct{ Secret, Version, Label string }
-	// Schedule has Secrets Manager rotate the secret by the schedule, and not at once.
+	// Schedule makes Secrets Manager rotate the secret by the schedule, and not at once.
 	Schedule struct {
 		Secret, Expression string
-		// Tolerant: all of this stood before. If Secrets Manager refuses, the log says
-		// so, and the next run tries again.
+		// Tolerant: all of this was accepted before. If Secrets Manager refuses, the log
+		// says so, and the next run tries again.
 		Tolerant bool
 	}
-	// CancelRotation has the secret rotated no more.
+	// CancelRotation stops the rotation of the secret.
 	CancelRotation struct {
 		Secret   string
 		Tolerant bool // as in Schedule
@@ -141,19 +142,19 @@ type (
 	// DeleteKey deletes a key that is not in use.
 	DeleteKey struct{ User, ID string }
 
-	// Complete marks the user as finished, and the run as ended. The last step
-	// of a plan.
+	// Complete marks the user as completed, and the run as ended. It is the last step of a
+	// plan.
 	Complete struct {
 		User   string
 		Before []string  // what the user remembers
 		Spec   spec.Spec // what it remembers from now on
-		Forget []string  // keys of its tags that are superfluous
-		// Unproven: a key, or what it may do, is new, and Verify: false has nobody
-		// prove it.
+		Forget []string  // keys of its tags that are no longer needed
+		// Unproven: a key, or its access, is new, and Verify: false means that it is not
+		// proven.
 		Unproven bool
-		// Kept are former secrets that stay, and stay remembered.
+		// Kept are old secrets that stay, and stay remembered.
 		Kept []string
-		// Other carries the run's mark too; empty: there is none.
+		// Other is a second user that has the run's mark; empty: none.
 		Other       string
 		OtherForget []string
 	}
@@ -162,9 +163,9 @@ type (
 func (s CreateUser) Effect() (verb, entity string) { return "create user", s.Name }
 func (s TagUser) Effect() (verb, entity string)    { return "tag user", s.Name }
 func (s PutBoundary) Effect() (verb, entity string) {
-	return "put the permissions boundary on user", s.User
+	return "set the permissions boundary of user", s.User
 }
-func (s TakeTurn) Effect() (verb, entity string)      { return "take the turn on user", s.User }
+func (s TakeTurn) Effect() (verb, entity string)      { return "wait for the turn on user", s.User }
 func (s DeleteUser) Effect() (verb, entity string)    { return "delete user", s.Name }
 func (s CreatePolicy) Effect() (verb, entity string)  { return "create policy", s.Name }
 func (s AttachPolicy) Effect() (verb, entity string)  { return "attach policy", s.Name }
@@ -178,17 +179,17 @@ func (s RekeySecret) Effect() (verb, entity string)   { return "change the KMS k
 func (s TagSecret) Effect() (verb, entity string)     { return "tag secret", s.Name }
 func (s CopyVersions) Effect() (verb, entity string)  { return "copy secret", s.From + " to " + s.To }
 func (s PutResourcePolicy) Effect() (verb, entity string) {
-	return "let the readers read secret", s.Secret
+	return "allow the readers of secret", s.Secret
 }
 func (s DeleteResourcePolicy) Effect() (verb, entity string) {
-	return "let nobody else read secret", s.Secret
+	return "delete the resource policy of secret", s.Secret
 }
 func (s DeleteSecret) Effect() (verb, entity string) { return "delete secret", s.Name }
 func (s Mint) Effect() (verb, entity string)         { return "issue a key to", s.User }
 func (s Prove) Effect() (verb, entity string)        { return "verify the key in secret", s.Secret }
 func (s Promote) Effect() (verb, entity string)      { return "make the key current in secret", s.Secret }
 func (s Unlabel) Effect() (verb, entity string) {
-	return "forget version", s.Version + " of secret " + s.Secret
+	return "remove a label from version", s.Version + " of secret " + s.Secret
 }
 func (s Schedule) Effect() (verb, entity string) { return "schedule the rotation of secret", s.Secret }
 func (s CancelRotation) Effect() (verb, entity string) {

@@ -6,12 +6,12 @@ import (
 	"cloney-s3-credentials/internal/order"
 )
 
-// Failed is how a Create or Update ended that did not succeed.
+// Failed says how a Create or Update failed.
 type Failed struct {
-	// By is the mark of the event that has overtaken it, if one has.
+	// By is the mark of the event that has overtaken it, if there is one.
 	By *order.Mark
-	// Gone: the user that it worked on is not there any more.
-	Gone bool
+	// UserDeleted: the user on which it worked does not exist any more.
+	UserDeleted bool
 	// Wrote: it has called AWS to change something.
 	Wrote bool
 }
@@ -20,28 +20,28 @@ type Failed struct {
 type Undoing int
 
 const (
-	// Nothing: what follows finds its way, or a later event decides.
+	// Nothing: the event that follows handles everything, or a later event decides.
 	Nothing Undoing = iota
-	// TakeAway: all of the user goes.
+	// TakeAway: everything of the user is removed.
 	TakeAway
-	// HandBack: a secret that two users share passes back to the former one,
-	// then all of the new user goes.
+	// HandBack: a secret that two users share returns to the old user, then everything of
+	// the new user is removed.
 	HandBack
 )
 
-// Undo says what a failed run takes back. It began with what was seen.
+// Undo returns what a failed run takes back. seen is what it observed first.
 //
-// A later event decides by itself, and finds all: a Delete waits for what is
+// A later event decides by itself, and finds everything: a Delete waits for calls that are
 // under way, and the rollback of a replacement knows the new user from its
-// OldResourceProperties. Only the Delete of the former user knows nothing of
-// the user that was to replace it.
+// OldResourceProperties. Only the Delete of the old user does not know the user that
+// replaced it.
 func Undo(want Desired, seen Observed, f Failed) Undoing {
 	switch {
-	case !HalfMade(want, seen) || !f.Wrote:
+	case !Incomplete(want, seen) || !f.Wrote:
 		return Nothing
-	case want.Replaces() && (f.Gone || f.By != nil && f.By.Type == order.Delete):
+	case want.Replaces() && (f.UserDeleted || f.By != nil && f.By.Type == order.Delete):
 		return TakeAway
-	case f.Gone || f.By != nil:
+	case f.UserDeleted || f.By != nil:
 		return Nothing
 	case want.Replaces():
 		return HandBack
@@ -51,25 +51,25 @@ func Undo(want Desired, seen Observed, f Failed) Undoing {
 	return Nothing
 }
 
-// HalfMade reports whether the user was not there, or not finished.
-func HalfMade(want Desired, seen Observed) bool {
-	return seen.User == nil || want.owned(seen.User) && !Finished(seen.User)
+// Incomplete reports whether the user did not exist, or was not completed.
+func Incomplete(want Desired, seen Observed) bool {
+	return seen.User == nil || want.owned(seen.User) && !IsCompleted(seen.User)
 }
 
-// GiveBack returns the steps that make a secret the former user's again, if it
-// holds a live key of that user. A secret that was made for the new user does not.
-func GiveBack(want Desired, secret access.SecretInfo, former access.User, keys []access.Key) []Task {
-	version, ok := keyring.LivingOf(keys, secret.Versions)
-	if !ok || !want.Owner.OwnsAs(former.Name, former.Tags) || !want.Owner.OwnsAs(want.Spec.UserName, secret.Tags) {
+// GiveBack returns the steps that return a secret to the old user, if the secret holds an
+// active key of that user. A secret that was created for the new user does not.
+func GiveBack(want Desired, secret access.SecretInfo, old access.User, keys []access.Key) []Task {
+	version, ok := keyring.ActiveVersion(keys, secret.Versions)
+	if !ok || !want.Owner.OwnsAs(old.Name, old.Tags) || !want.Owner.OwnsAs(want.Spec.UserName, secret.Tags) {
 		return nil
 	}
 	p := planner{}
 	var promoted needs
 	if current, _ := secret.Labelled(access.Current); version.ID != current.ID {
-		// A crash after this: AWSCURRENT names the former user's live key, and
-		// the rollback Update does the rest.
+		// A crash after this: AWSCURRENT names the old user's active key, and the rollback
+		// Update does the rest.
 		promoted = p.add(Promote{Secret: secret.Name, Version: version.ID, KeyID: keyring.KeyID(version), From: current.ID})
 	}
-	p.add(TagSecret{Name: secret.Name, Set: want.Owner.Tags(former.Name)}, promoted)
+	p.add(TagSecret{Name: secret.Name, Set: want.Owner.Tags(old.Name)}, promoted)
 	return p.tasks
 }

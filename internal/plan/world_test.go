@@ -64,7 +64,7 @@ func create(changes ...change) plan.Desired {
 // update wants that of a resource that is there.
 func update(changes ...change) plan.Desired {
 	d := create()
-	d.Run, d.PhysicalID, d.Former = event("Update me", 0, 0), user, plan.Former{UserName: user, SecretName: secret}
+	d.Run, d.PhysicalID, d.Old = event("Update me", 0, 0), user, plan.Old{UserName: user, SecretName: secret}
 	for _, change := range changes {
 		change(&d)
 	}
@@ -87,7 +87,7 @@ const (
 // rotates says that the secret is rotated by a schedule; empty: not any more.
 func rotates(by string) find {
 	return func(o *plan.Observed) {
-		o.Secret.Rotation = access.Rotation{On: by != "", Schedule: by, Function: rotator, Wanted: rotator}
+		o.Secret.Rotation = access.Rotation{On: by != "", Schedule: by, Function: rotator, Ours: rotator}
 	}
 }
 
@@ -108,7 +108,7 @@ func buckets(names ...access.Place) change {
 
 // readers names them, as before.
 func readers(arns ...string) change {
-	return func(d *plan.Desired) { d.Spec.Readers, d.Former.Readers = arns, arns }
+	return func(d *plan.Desired) { d.Spec.Readers, d.Old.Readers = arns, arns }
 }
 
 // renamed is a replacement: the user becomes another one, with a secret of that name.
@@ -117,7 +117,7 @@ func renamed(to, secret string) change {
 }
 
 // rollback goes back to u from another user.
-func rollback(from string) change { return func(d *plan.Desired) { d.Former.UserName = from } }
+func rollback(from string) change { return func(d *plan.Desired) { d.Old.UserName = from } }
 
 func tags(physical string, more ...string) map[string]string {
 	tags := owner.Tags(physical)
@@ -139,15 +139,15 @@ const (
 // bounded puts the user under a boundary; empty: none.
 func bounded(arn string) find { return func(o *plan.Observed) { o.User.Boundary.ARN = arn } }
 
-// aUser is one of the resource, half-made.
+// aUser is one of the resource, incomplete.
 func aUser(name string) *access.User {
-	return &access.User{ID: "AIDA" + name, Name: name, ARN: account + "user/cloney/eu-west-1/" + name, Tags: tags(name), Boundary: access.Boundary{ARN: ourBoundary, Wanted: ourBoundary}}
+	return &access.User{ID: "AIDA" + name, Name: name, ARN: account + "user/cloney/eu-west-1/" + name, Tags: tags(name), Boundary: access.Boundary{ARN: ourBoundary, Ours: ourBoundary}}
 }
 
 // finished is one that was completed with these properties and key.
 func finished(user string, want plan.Desired, key string) *access.User {
 	u := aUser(user)
-	u.Tags[name.TagPolicies], u.Tags[name.TagCompleted] = "1", plan.Completed(nil, want.Spec, key)
+	u.Tags[name.TagPolicies], u.Tags[name.TagCompleted] = "1", plan.CompletedTag(nil, want.Spec, key)
 	return u
 }
 
@@ -191,8 +191,8 @@ func used(key string, days int) find {
 }
 func noUser(o *plan.Observed) { o.User, o.Keys, o.Policies = nil, nil, nil }
 
-// aside says that the secret is of a former name.
-func aside(o *plan.Observed)    { o.Secret, o.Formers = nil, []access.SecretInfo{*o.Secret} }
+// aside says that the secret has an old name.
+func aside(o *plan.Observed)    { o.Secret, o.OldSecrets = nil, []access.SecretInfo{*o.Secret} }
 func noSecret(o *plan.Observed) { o.Secret = nil }
 func halfMade(o *plan.Observed) { delete(o.User.Tags, name.TagCompleted) }
 

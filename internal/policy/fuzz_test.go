@@ -179,7 +179,7 @@ func grants(t *testing.T, text string) map[string]bool {
 }
 
 // replaced applies the documents one by one, and asks after each that what was
-// granted before and is wanted after is granted.
+// granted before and is declared after is granted.
 func replaced(t *testing.T, before, after access.Scope, standing map[int]string, documents []policy.Document) {
 	source, destination := before.Source && after.Source, before.Destination && after.Destination
 	if !source && !destination {

@@ -51,9 +51,10 @@ func TestGoldenPolicies(t *testing.T) {
 func TestThePageOfPolicies(t *testing.T) {
 	var page strings.Builder
 	page.WriteString("# Properties and the policies that they make\n\n" +
-		"Properties on the left, the managed policy on the right: what the provider attaches to the user, as it is. Written by\n" +
-		"`go test ./internal/policy -update` from the [cases](../internal/policy/testdata) that the tests hold against what they\n" +
-		"are [meant to allow](../internal/policy/intent_test.go), action by action.\n\n")
+		"For people who review what a key may do: sets of properties, each next to the managed policy that the provider writes\n" +
+		"for them and attaches to the user.\n\n" +
+		"`go test ./internal/policy -update` writes this page from the [cases](../internal/policy/testdata) of the tests. The\n" +
+		"tests compare each policy with what it is [meant to allow](../internal/policy/intent_test.go), action by action.\n\n")
 	for _, name := range goldens(t) {
 		properties := readFile(t, filepath.Join("testdata", name, "properties.json"))
 		document := readFile(t, filepath.Join("testdata", name, "policy.json"))

@@ -11,16 +11,16 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// conditions are a statement's: operator → key → values. All of them have to
-// hold; of a key's values one.
+// conditions are a statement's conditions: operator → key → values. All keys must match, and
+// one value of each key.
 type conditions map[string]map[string][]string
 
-// Ends of statement ids. Each begins with its role's; where one says List or
-// Keys a number follows.
+// These end statement ids. Each statement id begins with the id of its role; List and Keys
+// are followed by a number.
 const (
 	bucketSid   = "Bucket"   // on whole buckets
-	locationSid = "Location" // on buckets of which a prefix is named
-	listSid     = "List"     // the same, for one prefix
+	locationSid = "Location" // on buckets that are named with a prefix
+	listSid     = "List"     // the same buckets, for one prefix
 	objectsSid  = "Objects"
 	keysSid     = "Keys" // KMS keys of one region
 )
@@ -31,7 +31,7 @@ type grammar struct {
 	roles     []role
 	narrowed  conditions          // on every statement of S3
 	keyed     []keyGroup          // KMS keys by region
-	lasting   map[string][]string // ExpiresAt's condition; nil: none
+	lasting   map[string][]string // the condition of ExpiresAt; nil: none
 }
 
 type keyGroup struct {
@@ -61,8 +61,8 @@ func newGrammar(scope access.Scope, partition string) grammar {
 	return g
 }
 
-// byRegion groups key ARNs, because each may be used through the S3 of its own
-// region only.
+// byRegion groups key ARNs by region, because each key may be used only through the S3 of
+// its own region.
 func byRegion(arns []string) (groups []keyGroup) {
 	regions := map[string][]string{}
 	for _, arn := range arns {
@@ -84,9 +84,9 @@ func (g grammar) objectARN(p access.Place) string {
 	return g.bucketARN(p) + "/" + escape(p.Prefix()) + "*"
 }
 
-// buckets are the statements about buckets themselves. Where a prefix is
-// named, listing asks for it or one that is longer: a list without prefix, or
-// with a shorter one, would show other keys. GetBucketLocation has no prefix.
+// buckets are the statements about buckets themselves. For a place with a prefix, a list
+// must name that prefix or a longer one: a list without a prefix, or with a shorter one,
+// would show other keys. GetBucketLocation has no prefix.
 func (g grammar) buckets(role role, places []access.Place) (statements []statement) {
 	var whole, located []string
 	lists := map[string][]string{} // prefix → buckets
@@ -130,11 +130,10 @@ func (g grammar) objects(role role, places []access.Place) statement {
 	return statement{role.sid + objectsSid, "Allow", role.objects, arns, g.narrowed}
 }
 
-// keys are the statements about KMS keys: through S3 alone. S3 makes these
-// calls for the user: from addresses of its own, and for keys of whatever
-// account, so neither SourceIps nor BucketOwner stands here. The encryption
-// context is left open: it is the object's ARN, or the bucket's where the
-// bucket uses a bucket key.
+// keys are the statements about KMS keys. They hold only for calls through S3. S3 makes
+// these calls for the user, from its own addresses, and for keys of any account: so
+// SourceIps and BucketOwner do not apply here. The encryption context is left open: it is
+// the object's ARN, or the bucket's if the bucket uses a bucket key.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 func (g grammar) keys(role role) (statements []statement) {
 	for i, group := range g.keyed {
@@ -147,8 +146,8 @@ func (g grammar) keys(role role) (statements []statement) {
 	return statements
 }
 
-// What IAM reads as a wildcard or as the begin of a variable, and how it is
-// written to stand for itself.
+// These are the characters that IAM reads as a wildcard or as the start of a variable, and
+// how they are written literally.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-specialchars
 var (
 	escaper   = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")

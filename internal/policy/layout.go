@@ -7,8 +7,8 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// layout is one document being filled, of which only the length is known: to
-// write it anew for each of many places would take long.
+// layout is one document that is being filled. It knows only the length: encoding the
+// document again for each of many places would take long.
 type layout struct {
 	grammar grammar
 	places  []access.Place
@@ -24,7 +24,7 @@ func newLayout(g grammar) *layout {
 
 // add puts the place into the document if there is room.
 func (l *layout) add(p access.Place) bool {
-	// Full ones are asked often: at the least there is the place itself.
+	// Full documents are asked often. The place itself needs at least this much.
 	if l.size+len(l.grammar.roles)*utf8.RuneCountInString(string(p)) > MaxSize {
 		return false
 	}
@@ -43,7 +43,7 @@ func (l *layout) add(p access.Place) bool {
 	return true
 }
 
-// growth is how many characters the place makes the document longer.
+// growth is how many characters longer the document gets with the place.
 func (l *layout) growth(p access.Place) (n int) {
 	if len(l.places) == 0 {
 		n = length(document{Version: "2012-10-17", Statement: []statement{}}) - 1 // n statements have n-1 commas
@@ -68,13 +68,13 @@ func (l *layout) bucketGrowth(role role, p access.Place) (n int) {
 	if !l.located[p.Bucket()] {
 		n += grown(len(l.located) > 0, func() statement { return g.onBuckets(role.sid+locationSid, []string{location}, []string{}) }, arn)
 	}
-	// Of whatever place in the order: that many prefixes have these numbers.
+	// Any place in the order has as many digits in its number.
 	number := strconv.Itoa(len(l.lists) + 1)
 	return n + grown(l.lists[p.Prefix()], func() statement { return g.listing(role, number, p.Prefix(), []string{}) }, arn)
 }
 
-// grown is how much longer a document gets by an ARN: a comma before it, or,
-// where its statement is not there yet, the statement and the comma after that.
+// grown is how much longer a document gets with an ARN: a comma before it, or, without its
+// statement, the statement and the comma after that.
 func grown(there bool, empty func() statement, arn string) int {
 	if there {
 		return length(arn) + 1
@@ -82,6 +82,6 @@ func grown(there bool, empty func() statement, arn string) int {
 	return length(empty()) + length(arn) + 1
 }
 
-// length counts characters, as AWS does; nothing of ours is white space but
-// what stands in a prefix, and that is counted too.
+// length counts characters. AWS does not count white space; the only white space that we
+// write is in prefixes, and length counts it.
 func length(value any) int { return utf8.RuneCountInString(encode(value)) }

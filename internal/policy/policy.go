@@ -1,12 +1,12 @@
-// Package policy writes the managed policies: what the guide grants, in the
-// named places, and nothing else.
+// Package policy writes the managed policies: exactly what the guide grants, in the declared
+// places.
 //
-// The documents are canonical JSON: the same Scope gives the same bytes. Their
-// only wildcard is the * that ends an object ARN or a prefix; what a stack
-// writes is taken literally. A Scope whose places do not fit one policy is
-// spread over several, at most ten to a user; more than those hold is refused
-// with the count. The resource policy of the secret is written here too: who,
-// beside its own account's administrators, may read the key.
+// The documents are canonical JSON: the same Scope gives the same bytes. The only wildcard
+// is the * at the end of an object ARN or a prefix; what a stack declares is escaped. If the
+// places of a Scope do not fit into one policy, they are spread over several, at most ten
+// per user; a Scope that is larger still is refused, with the number of places that fit. The
+// package also writes the resource policy of the secret: which principals may read the key,
+// in addition to the administrators of its own account.
 //
 // It is pure: no SDK, no clock, no I/O.
 package policy
@@ -19,8 +19,8 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// MaxSize is how many characters a managed policy may have, white space not
-// counted (ours has none but what stands in a prefix).
+// MaxSize is how many characters a managed policy may have. AWS does not count white space;
+// our policies have none outside of prefixes.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 const MaxSize = 6144
 
@@ -28,10 +28,10 @@ const MaxSize = 6144
 type role struct {
 	sid     string
 	objects []string // actions on objects
-	keys    []string // what the same calls need of the objects' KMS keys
+	keys    []string // what the same calls need on the objects' KMS keys
 }
 
-// The guide's table. This is the whole of what a credential can ever do.
+// This is the guide's table: everything that a credential can ever do.
 var (
 	location    = "s3:GetBucketLocation"
 	list        = "s3:ListBucket"
@@ -39,7 +39,7 @@ var (
 	destination = role{
 		"CloneyDestinationAccess",
 		[]string{"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectAcl"},
-		// Decrypt: S3 reads the parts of a multipart upload to put them together.
+		// Decrypt: S3 reads the parts of a multipart upload to join them.
 		// https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
 		[]string{"kms:Decrypt", "kms:GenerateDataKey"},
 	}
@@ -70,8 +70,8 @@ func write(scope access.Scope, places []access.Place, partition string) string {
 	return encode(doc)
 }
 
-// encode writes JSON as it stands: Go would write <, > and & as \u003c …, and
-// AWS does not say whether it reads those.
+// encode writes JSON without escaping: Go would write <, > and & as \u003c …, and AWS does
+// not say whether it reads those.
 func encode(value any) string {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -81,8 +81,8 @@ func encode(value any) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
-// Same reports whether two documents hold the same JSON, however it is laid
-// out. AWS keeps a document as it was sent.
+// Same reports whether two documents hold the same JSON in any layout. AWS keeps a document
+// as it was sent.
 func Same(a, b string) bool {
 	one, ok := canonical(a)
 	other, also := canonical(b)

@@ -13,13 +13,12 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Read is the inverse of Documents: it returns the scope that the documents of
-// a user were written for, in whatever order they come. ok is false when
-// Documents does not write them: a hand has changed what one says, they are of
-// different scopes, or two of them hold the same place. It cannot notice that a
-// whole document is missing.
+// Read is the inverse of Documents: it returns the scope for which the documents of a user
+// were written, in any order. ok is false if Documents does not write these documents:
+// somebody has changed one by hand, they have different scopes, or two of them hold the same
+// place. Read cannot notice that a whole document is missing.
 //
-// It takes from the documents what they claim, writes that, and compares.
+// It reads the documents' claims, writes documents from them, and compares.
 func Read(documents []string) (scope access.Scope, ok bool) {
 	if len(documents) == 0 || len(documents) > name.MaxPolicyNumber {
 		return access.Scope{}, false
@@ -41,7 +40,7 @@ func Read(documents []string) (scope access.Scope, ok bool) {
 	return scope, true
 }
 
-// claimed returns what a document says of its scope, but for the places.
+// claimed returns what a document says of its scope, without the places.
 func claimed(text string) (scope access.Scope, partition string) {
 	var doc document
 	if json.Unmarshal([]byte(text), &doc) != nil {
@@ -69,7 +68,7 @@ func narrow(scope *access.Scope, when conditions) {
 	}
 	scope.SourceIPs = when["IpAddress"]["aws:SourceIp"]
 	if ends := when["DateLessThan"]["aws:CurrentTime"]; len(ends) > 0 {
-		// What is no time leaves the zero one, which would not be written.
+		// A value that is not a time leaves the zero time, which would not be written.
 		scope.ExpiresAt, _ = time.Parse(time.RFC3339, ends[0])
 	}
 }
@@ -89,9 +88,8 @@ var (
 	kmsKey     = lazyregexp.New(`^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$`)
 )
 
-// literal reports whether the values are ones that stand for themselves.
-// Documents escapes prefixes; everything else it writes as it is, because no
-// stack can declare a wildcard there.
+// literal reports whether none of the values has a wildcard. Documents escapes prefixes. It
+// writes everything else unchanged, because no stack can declare a wildcard there.
 func literal(scope access.Scope, partition string) bool {
 	not := func(form *lazyregexp.Regexp) func(string) bool {
 		return func(value string) bool { return !form.MatchString(value) }
@@ -103,13 +101,13 @@ func literal(scope access.Scope, partition string) bool {
 		!slices.ContainsFunc(scope.Places, func(p access.Place) bool { return not(bucketName)(p.Bucket()) })
 }
 
-// ascending reports whether the list is sorted, and nothing in it twice.
+// ascending reports whether the list is sorted and has no duplicates.
 func ascending(list []string) bool {
 	return slices.IsSorted(list) && len(slices.Compact(slices.Clone(list))) == len(list)
 }
 
-// notAddress reports whether the text is not an address or a range, in the one
-// form that a scope holds.
+// notAddress reports whether the text is not an address or range in the form that a scope
+// holds.
 func notAddress(text string) bool {
 	if address, err := netip.ParseAddr(text); err == nil {
 		return address.String() != text || address.Zone() != ""
@@ -118,19 +116,18 @@ func notAddress(text string) bool {
 	return err != nil || prefix.IsSingleIP() || prefix.Masked().String() != text
 }
 
-// Claimed returns what a document of ours says of its scope, its places included;
-// false if it is not one of ours. Like Places it also takes a document that a hand
-// has changed.
+// Claimed returns what a document of ours says of its scope, with its places; false if the
+// document is not ours. Like Places it accepts a document that somebody has changed by hand.
 func Claimed(text string) (scope access.Scope, ok bool) {
 	scope, _ = claimed(text)
 	scope.Places = Places(text)
 	return scope, len(scope.Places) > 0
 }
 
-// Places returns where a document of ours gives access to, sorted; nothing if
-// it is not one of ours. Unlike Read it also takes a document that a hand has
-// changed: what such a one still gives access to has to stay where it is while
-// the policies are written anew, and a plan may not fail because of it.
+// Places returns the places to which a document of ours gives access, sorted; nothing if the
+// document is not ours. Unlike Read it accepts a document that somebody has changed by hand:
+// its access must stay while the policies are replaced, and a plan must not fail because of
+// it.
 func Places(text string) []access.Place {
 	var doc document
 	if json.Unmarshal([]byte(text), &doc) != nil {
@@ -152,7 +149,7 @@ func Places(text string) []access.Place {
 	return slices.Compact(places)
 }
 
-// placeOf reads what stands in an object ARN before its last *.
+// placeOf reads an object ARN up to its last *.
 func placeOf(resource string) access.Place {
 	place := access.Place(unescape(resource))
 	if place.Prefix() == "" {

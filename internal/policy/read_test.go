@@ -279,7 +279,7 @@ func TestReadingWhatNobodyWrote(t *testing.T) {
 	}
 }
 
-// AWS keeps the text, but a hand may have laid it out anew.
+// AWS keeps the text, but a person may have changed its layout.
 func TestReadingAnotherLayout(t *testing.T) {
 	text := document(t, "everything", nil)
 	want, _ := policy.Read([]string{text})

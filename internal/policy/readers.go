@@ -6,13 +6,12 @@ import (
 	"strings"
 )
 
-// MaxReadersSize is how many characters the resource policy of a secret may
-// have.
+// MaxReadersSize is how many characters the resource policy of a secret may have.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const MaxReadersSize = 20480
 
-// readersSid names our statement in a secret's resource policy: by it a policy
-// is told from one that someone attached by hand.
+// readersSid is the id of our statement in a secret's resource policy. It distinguishes our
+// policy from one that somebody attached by hand.
 const readersSid = "CloneySecretReaders"
 
 var reading = []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
@@ -27,12 +26,12 @@ type resourceStatement struct {
 	Effect    string
 	Principal struct{ AWS oneOrMany }
 	Action    oneOrMany
-	// The policy is the secret's own: * is this secret and no other.
+	// The policy belongs to the secret: * is this secret only.
 	Resource oneOrMany
 }
 
-// Readers returns the resource policy of a secret that the principals, sorted,
-// may read; empty: no policy.
+// Readers returns the resource policy that lets the principals, sorted, read a secret;
+// empty: no policy.
 func Readers(principals []string) string {
 	if len(principals) == 0 {
 		return ""
@@ -42,10 +41,10 @@ func Readers(principals []string) string {
 	return encode(resourcePolicy{"2012-10-17", []resourceStatement{s}})
 }
 
-// ReadersOf returns whom our statement in a resource policy names, sorted. AWS
-// shows an id of its own in the place of a user or role that is gone. A policy
-// without our statement is someone else's, and ours is false. exact is false
-// when it says anything else than we write.
+// ReadersOf returns the principals of our statement in a resource policy, sorted. AWS shows
+// an id in place of a user or role that was deleted. A policy without our statement belongs
+// to somebody else: then ours is false. exact is false if the policy differs from what we
+// write.
 func ReadersOf(text string) (principals []string, ours, exact bool) {
 	var policy struct{ Statement []json.RawMessage }
 	if json.Unmarshal([]byte(text), &policy) != nil {
@@ -67,8 +66,8 @@ func ReadersOf(text string) (principals []string, ours, exact bool) {
 	return principals, ours, len(principals) > 0 && sorted(text) == Readers(principals)
 }
 
-// sorted returns a resource policy with its lists as we write them; empty: it
-// holds what we never write.
+// sorted returns a resource policy with its lists as we write them; empty: the policy has
+// parts that we never write.
 func sorted(text string) string {
 	var policy resourcePolicy
 	decoder := json.NewDecoder(strings.NewReader(text))
@@ -84,7 +83,7 @@ func sorted(text string) string {
 	return encode(policy)
 }
 
-// oneOrMany is a list, which AWS may give back as a single string.
+// oneOrMany is a list that AWS may return as a single string.
 type oneOrMany []string
 
 // UnmarshalJSON reads a string as a list of one.

@@ -9,35 +9,35 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Document is one managed policy's text, and its number among the user's.
+// Document is one managed policy's text and number.
 type Document struct {
 	Number int // from 1 to name.MaxPolicyNumber
 	Text   string
 }
 
-// TooManyError says how many places are more than the policies can hold.
+// TooManyError says how many places there are, and how many fit into the policies.
 type TooManyError struct{ Places, Fit int }
 
 func (e TooManyError) Error() string {
 	if e.Fit == 0 {
-		return "Buckets: a user's policies have no room for any entry, because KmsKeyArns, SourceIps or a prefix take it all. Declare several resources, each with fewer of them"
+		return "Buckets: a user's policies have no room for any entry, because KmsKeyArns, SourceIps or a long prefix fill them. Declare several resources, each with fewer of these"
 	}
-	return fmt.Sprintf("Buckets: %d entries are too many: a user's policies hold about %d of these. Declare further resources for the others", e.Places, e.Fit)
+	return fmt.Sprintf("Buckets: %d entries are too many, because a user's policies hold about %d of these. Declare more resources for the others", e.Places, e.Fit)
 }
 
-// Documents spreads the scope over policies. former says which number held
-// which places until now (nil at first): what stays, stays where it is, so that
-// replacing one policy after the other never takes away a permission, be it for
-// a moment, that is there before and after.
+// Documents spreads the scope over policies. before says which number held which places
+// until now; at first it is nil. Places stay in their policy where possible. So replacing
+// one policy after the other never removes access, not even for a moment, that exists before
+// and after.
 //
-// The documents come in the order in which they have to be applied: what takes
-// a place over comes before what gives it up. A number of former that is not
-// among them is no longer needed, and goes last.
+// The documents are in the order in which they must be applied: a document that gains a
+// place comes before the one that loses it. A number in before that is not among them is no
+// longer needed, and its policy is deleted last.
 //
-// most is the highest number of what has none yet, name.MaxPolicies but for a user from
-// before; what a tenth held until now stays in it.
-func Documents(most int, scope access.Scope, partition string, former map[int][]access.Place) ([]Document, error) {
-	s := spread{most: most, scope: scope, partition: partition, former: index(former), givers: map[int]bool{}}
+// most is the highest number for new policies: name.MaxPolicies, or more for a user of an
+// earlier release. What a tenth policy held until now stays in it.
+func Documents(most int, scope access.Scope, partition string, before map[int][]access.Place) ([]Document, error) {
+	s := spread{most: most, scope: scope, partition: partition, before: index(before), givers: map[int]bool{}}
 	for number := range s.layouts {
 		s.layouts[number] = newLayout(newGrammar(scope, partition))
 	}
@@ -55,36 +55,36 @@ func Documents(most int, scope access.Scope, partition string, former map[int][]
 }
 
 type spread struct {
-	most      int // the highest number for what has none yet
+	most      int // the highest number for a new policy
 	scope     access.Scope
 	partition string
-	former    map[string][]held // by bucket
+	before    map[string][]held // by bucket
 	layouts   [name.MaxPolicyNumber + 1]*layout
-	// Numbers that give something up to another. They take nothing from others,
-	// so that there is an order in which each taker comes before its givers.
+	// givers are the numbers that lose a place to another. They gain nothing from others, so
+	// there is an order in which each gainer comes before its givers.
 	givers map[int]bool
 }
 
-// held is a place that a policy gave access to until now.
+// held is a place to which a policy gave access until now.
 type held struct {
 	place  access.Place
 	number int
 }
 
-func index(former map[int][]access.Place) map[string][]held {
+func index(before map[int][]access.Place) map[string][]held {
 	byBucket := map[string][]held{}
 	for number := 1; number <= name.MaxPolicyNumber; number++ {
-		for _, p := range former[number] {
+		for _, p := range before[number] {
 			byBucket[p.Bucket()] = append(byBucket[p.Bucket()], held{p, number})
 		}
 	}
 	return byBucket
 }
 
-// holders returns the numbers, ascending, of the policies that until now gave
-// access to keys of the place, be it to some of them or to more.
+// holders returns the numbers, ascending, of the policies that gave access until now to some
+// or all keys of the place.
 func (s *spread) holders(p access.Place) (numbers []int) {
-	for _, h := range s.former[p.Bucket()] {
+	for _, h := range s.before[p.Bucket()] {
 		if h.place.Covers(p) || p.Covers(h.place) {
 			numbers = append(numbers, h.number)
 		}
@@ -92,8 +92,8 @@ func (s *spread) holders(p access.Place) (numbers []int) {
 	return slices.Compact(numbers)
 }
 
-// keep leaves each place in the first policy that held any of it, if that still
-// has room (a second role makes all of it longer), and returns the others.
+// keep leaves each place in the first policy that held any of it, if there is still room,
+// and returns the others. A second role makes every place longer.
 func (s *spread) keep() (homeless []access.Place) {
 	for _, place := range s.scope.Places {
 		holders := s.holders(place)
@@ -113,7 +113,7 @@ func (s *spread) keep() (homeless []access.Place) {
 	return homeless
 }
 
-// put puts a place into the first policy with room that gives nothing up.
+// put puts a place into the first policy that has room and loses nothing.
 func (s *spread) put(place access.Place) bool {
 	for number := 1; number <= s.most; number++ {
 		if !s.givers[number] && s.layouts[number].add(place) {
@@ -123,8 +123,8 @@ func (s *spread) put(place access.Place) bool {
 	return false
 }
 
-// documents returns those that give nothing up first. Of the others each takes
-// over from higher numbers only, by keep.
+// documents returns first the policies that lose nothing. Each of the others gains only from
+// higher numbers, because of keep.
 func (s *spread) documents() []Document {
 	var takers, givers []Document
 	for number := 1; number <= name.MaxPolicyNumber; number++ {

@@ -122,8 +122,8 @@ func TestWhatIsSaidOfTooMany(t *testing.T) {
 		scope access.Scope
 		want  string
 	}{
-		{many, `^Buckets: 2000 entries are too many: a user's policies hold about [1-9][0-9]{2} of these\. Declare further resources for the others$`},
-		{none, `^Buckets: a user's policies have no room for any entry, because KmsKeyArns, SourceIps or a prefix take it all\. Declare several resources, each with fewer of them$`},
+		{many, `^Buckets: 2000 entries are too many, because a user's policies hold about [1-9][0-9]{2} of these\. Declare more resources for the others$`},
+		{none, `^Buckets: a user's policies have no room for any entry, because KmsKeyArns, SourceIps or a long prefix fill them\. Declare several resources, each with fewer of these$`},
 	} {
 		if _, err := policy.Documents(name.MaxPolicies, c.scope, "aws", nil); err == nil || !regexp.MustCompile(c.want).MatchString(err.Error()) {
 			t.Errorf("%v, want %s", err, c.want)
@@ -160,7 +160,7 @@ func TestADocumentIsFilledUpToTheLastCharacter(t *testing.T) {
 }
 
 // A policy is replaced whole, one after the other, in the given order. At no
-// moment may a bucket that is wanted before and after be without its policy.
+// moment may a bucket that is declared before and after be without its policy.
 func TestChangesLeaveNoGap(t *testing.T) {
 	random := rand.New(rand.NewSource(1))
 	moved := 0

@@ -17,13 +17,13 @@ import (
 	"cloney-s3-credentials/internal/plan"
 )
 
-// apply carries the tasks out, each as soon as those are done that it needs.
-// After a failure none begins any more; those under way end first. It returns
-// the first error.
+// apply carries out the tasks. A task starts as soon as the tasks that it needs are done.
+// After a failure no task starts, and the running ones end first. apply returns the first
+// error.
 func (r *run) apply(ctx context.Context, tasks []plan.Task) error {
 	var failed error
 	var once sync.Once
-	over := make(chan struct{}) // closed when one has failed, or panicked
+	over := make(chan struct{}) // closed when a task has failed, or panicked
 	finished := make([]chan struct{}, len(tasks))
 	all := make([]func() error, len(tasks))
 	for i, task := range tasks {
@@ -52,11 +52,11 @@ func (r *run) apply(ctx context.Context, tasks []plan.Task) error {
 			return nil
 		}
 	}
-	_ = parallel.Do(all...) // none returns one
+	_ = parallel.Do(all...) // the functions return no error
 	return failed
 }
 
-// task carries one step out, unless the plan has failed meanwhile.
+// task carries out one step, unless the plan has failed since.
 func (r *run) task(ctx context.Context, step plan.Step, over <-chan struct{}) error {
 	select {
 	case <-over:
@@ -72,9 +72,12 @@ func (r *run) task(ctx context.Context, step plan.Step, over <-chan struct{}) er
 	err = r.passBy(ctx, err)
 	verb, entity := step.Effect()
 	r.Log.InfoContext(ctx, "effect", "verb", verb, "entity", entity, "outcome", outcome, "milliseconds", time.Since(started).Milliseconds())
+	// These say by themselves what is wrong, and begin with a property or the key: the
+	// step in front of them would be no help, and name a secret that an undo deletes.
 	var names toldError
 	var refused plan.Refused
-	if err == nil || errors.As(err, &names) || errors.As(err, &refused) {
+	var unproven issue.Unproven
+	if err == nil || errors.As(err, &names) || errors.As(err, &refused) || errors.As(err, &unproven) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", plan.Describe(step), err)
@@ -85,9 +88,9 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.CreateUser:
 		return r.createUser(ctx, s)
 	case plan.TagUser:
-		// A crash within: the stack's former tags are gone, those that replace them
-		// not there yet, and whose the user is stands; the next run sets them.
-		// So it is with a policy and a secret.
+		// A crash within this: the stack's old tags are removed, the new ones are not set
+		// yet, and the owner's tags are intact. The next run sets them. The same is true of
+		// a policy and a secret.
 		return r.write(ctx, func(ctx context.Context) error { return r.Users.TagUser(ctx, s.Name, s.Set, s.Unset) })
 	case plan.PutBoundary:
 		return r.putBoundary(ctx, s)
@@ -98,17 +101,17 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.CreatePolicy:
 		return r.createPolicy(ctx, s)
 	case plan.AttachPolicy:
-		// A crash after this: the user may do what the policy says.
+		// A crash after this: the user has the rights of the policy.
 		return r.write(ctx, func(ctx context.Context) error { return r.Attachments.AttachPolicy(ctx, s.User, s.Name) })
 	case plan.UpdatePolicy:
-		// A crash after this: this policy as desired, others as they were; no
-		// bucket is in none, by the order of policy.Documents.
+		// A crash after this: this policy is as declared, the others are as before. Each
+		// bucket is in some policy, by the order of policy.Documents.
 		return r.write(ctx, func(ctx context.Context) error { return r.Policies.UpdatePolicy(ctx, s.Name, s.Text) })
 	case plan.TagPolicy:
 		return r.write(ctx, func(ctx context.Context) error { return r.Attachments.TagPolicy(ctx, s.Name, s.Set, s.Unset) })
 	case plan.DetachPolicy:
-		// A crash after this: the policy is there, attached to nobody. Delete looks
-		// for it by its number.
+		// A crash after this: the policy exists and is attached to no user. A Delete finds
+		// it by its number.
 		return r.write(ctx, func(ctx context.Context) error { return r.Attachments.DetachPolicy(ctx, s.User, s.Name) })
 	case plan.DeletePolicy:
 		return r.deletePolicy(ctx, s)
@@ -121,7 +124,7 @@ func (r *run) step(ctx context.Context, step plan.Step) error {
 	case plan.Promote:
 		return r.promote(ctx, s)
 	case plan.Unlabel:
-		// A crash after this: one label fewer that names a key that is gone.
+		// A crash after this: one label fewer that names a deleted key.
 		return r.write(ctx, func(ctx context.Context) error { return r.Versions.Unlabel(ctx, s.Secret, s.Version, s.Label) })
 	case plan.Complete:
 		return r.complete(ctx, s)
@@ -136,7 +139,7 @@ func (r *run) write(ctx context.Context, f func(context.Context) error) error {
 func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 	var made access.User
 	var began time.Time
-	// A crash after this: a user that can do nothing and carries our tags.
+	// A crash after this: a user without any rights, with our tags.
 	err := r.Write(ctx, patience.Nothing, func(ctx context.Context) (err error) {
 		began = time.Now()
 		made, err = r.Users.CreateUser(ctx, s.Name, s.Tags)
@@ -144,7 +147,7 @@ func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 	})
 	r.noteMade()
 	if errors.Is(err, access.ErrExists) {
-		// Somebody was faster, or the answer of our own attempt was lost.
+		// Another run was faster, or the answer to our own call was lost.
 		made, err = r.itself(ctx, s, err)
 		began = time.Time{}
 	}
@@ -154,31 +157,30 @@ func (r *run) createUser(ctx context.Context, s plan.CreateUser) error {
 	r.looks <- struct{}{}
 	defer func() { <-r.looks }()
 	if len(r.users) == 0 {
-		// The user carries the run's mark from its first moment on.
+		// The user has the run's mark from the start.
 		r.until = began.Add(r.lease())
 	}
 	r.users[s.Name], r.ids[s.Name] = made.ID, made.ID
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.own = !began.IsZero()
+	r.createdUser = !began.IsZero()
 	r.result.UserARN = made.ARN
 	return nil
 }
 
-// putBoundary puts the provider's boundary on a user that has lost it.
+// putBoundary sets the provider's boundary on a user that has lost it.
 func (r *run) putBoundary(ctx context.Context, s plan.PutBoundary) error {
-	r.Log.WarnContext(ctx, "the user does not carry the provider's permissions boundary; it is put on", "user", s.User, "former", s.Former)
-	// A crash after this: the user may do what its policies say, within the boundary.
-	// IAM knows it late. The policy that may follow is one that was just made, so
-	// that its denial is waited out.
+	r.Log.WarnContext(ctx, "the user does not have the provider's permissions boundary; setting it", "user", s.User, "before", s.Old)
+	// A crash after this: the user has the rights of its policies, within the boundary. IAM
+	// may apply the boundary late. Only a new policy may follow, and a new policy's denial
+	// is retried.
 	return r.write(ctx, func(ctx context.Context) error { return r.Users.PutBoundary(ctx, s.User) })
 }
 
-// itself sorts out a name that was taken since it was looked for: by this very
-// run, whose answer was lost; by another run of this resource; or by someone
-// else.
+// itself finds out why a name is taken that was free before: by a call of this run whose
+// answer was lost, by another run of this resource, or by somebody else.
 func (r *run) itself(ctx context.Context, s plan.CreateUser, cause error) (access.User, error) {
-	// What was just made may not be seen yet.
+	// IAM may not show yet what was just created.
 	existing, err := patience.Ask(ctx, patience.JustMade, func() (access.User, error) { return r.Users.User(ctx, s.Name) })
 	switch {
 	case err == nil && r.owner.OwnsAs(s.Name, existing.Tags) && r.event.Has(existing.Tags):
@@ -188,14 +190,14 @@ func (r *run) itself(ctx context.Context, s plan.CreateUser, cause error) (acces
 	case err == nil:
 		return existing, fmt.Errorf("%w: %w", plan.ForeignUser(r.owner, existing), cause)
 	case errors.Is(err, access.ErrNotFound), errors.Is(err, access.ErrDenied):
-		return existing, fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("UserName: IAM holds a user %q already (capitals do not count), which is not this resource's; choose another UserName", s.Name)), cause)
+		return existing, fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("UserName: IAM already has a user %q, which does not belong to this resource. IAM does not distinguish upper and lower case in names. Choose another UserName", s.Name)), cause)
 	}
 	return existing, err
 }
 
 func (r *run) createPolicy(ctx context.Context, s plan.CreatePolicy) error {
-	// A crash after this: a policy that is attached to nobody and carries our
-	// tags. The next run finds it right here, Delete by its number.
+	// A crash after this: a policy that is attached to no user, with our tags. The next run
+	// finds it in this function, and a Delete finds it by its number.
 	var made access.Policy
 	err := r.write(ctx, func(ctx context.Context) (err error) {
 		made, err = r.Policies.CreatePolicy(ctx, s.Name, s.Text, s.Tags)
@@ -208,7 +210,7 @@ func (r *run) createPolicy(ctx context.Context, s plan.CreatePolicy) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err == nil || !access.Definite(err) {
-		r.tried[s.Name] = true
+		r.createdPolicies[s.Name] = true
 	}
 	if err == nil {
 		r.policies[made.Name] = made
@@ -219,18 +221,18 @@ func (r *run) createPolicy(ctx context.Context, s plan.CreatePolicy) error {
 func (r *run) noteMade() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fresh = true
+	r.created = true
 }
 
-// adoptPolicy takes over the policy of that name if it is this user's own.
+// adoptPolicy takes over the existing policy if it belongs to this user.
 func (r *run) adoptPolicy(ctx context.Context, s plan.CreatePolicy) (access.Policy, error) {
-	// What was just made may not be seen yet.
+	// IAM may not show yet what was just created.
 	existing, err := patience.Ask(ctx, patience.JustMade, func() (access.Policy, error) { return r.Policies.Policy(ctx, s.Name) })
 	if err != nil && !errors.Is(err, access.ErrNotFound) && !errors.Is(err, access.ErrDenied) {
 		return access.Policy{}, err
 	}
 	if err != nil {
-		return access.Policy{}, plan.Refused(fmt.Sprintf("UserName: a policy %q exists already (capitals do not count) and is not this resource's; it was not touched. Choose another UserName", s.Name))
+		return access.Policy{}, plan.Refused(fmt.Sprintf("UserName: IAM already has a policy %q, which does not belong to this resource and was not changed. IAM does not distinguish upper and lower case in names. Choose another UserName", s.Name))
 	}
 	if !r.owner.OwnsAs(s.User, existing.Tags) {
 		return access.Policy{}, plan.ForeignPolicy(r.owner, s.User, existing)
@@ -246,10 +248,11 @@ func (r *run) adoptPolicy(ctx context.Context, s plan.CreatePolicy) (access.Poli
 }
 
 func (r *run) deleteUser(ctx context.Context, s plan.DeleteUser) error {
-	// A crash after this: at most a policy or the secret is left, found by name.
+	// A crash after this: at most a policy or the secret is left. A Delete finds them by
+	// name.
 	err := r.write(ctx, func(ctx context.Context) error {
-		if r.isGone(s.Name) {
-			return nil // and who is called so now is a later event's
+		if r.isDeleted(s.Name) {
+			return nil // a later event has created the user that has this name now
 		}
 		return r.Users.DeleteUser(ctx, s.Name)
 	})
@@ -259,7 +262,7 @@ func (r *run) deleteUser(ctx context.Context, s plan.DeleteUser) error {
 		for i, group := range in.Groups {
 			commands[i] = fmt.Sprintf("aws iam remove-user-from-group --group-name %s --user-name %s", group, s.Name)
 		}
-		return inTheWay{fmt.Errorf("somebody put the user into a group (%s), and this provider has no right to take it out; its keys are deleted. Take it out (%s), and %s: %w", strings.Join(in.Groups, ", "), strings.Join(commands, "; "), r.finish(), err)}
+		return inTheWay{fmt.Errorf("somebody added the user to a group (%s), and this provider has no right to remove it from there; its keys are deleted. Remove it (%s), and %s: %w", strings.Join(in.Groups, ", "), strings.Join(commands, "; "), r.finish(), err)}
 	}
 	return err
 }
@@ -268,21 +271,21 @@ func (r *run) deletePolicy(ctx context.Context, s plan.DeletePolicy) error {
 	r.mu.Lock()
 	delete(r.policies, s.Name)
 	r.mu.Unlock()
-	// A crash within: old versions are gone, the one in force is there. Delete looks
-	// for the policy by its number.
+	// A crash within this: old versions are deleted, the default version still exists. A
+	// Delete finds the policy by its number.
 	some, cancel := r.someOf(ctx)
 	defer cancel()
 	err := r.write(some, func(ctx context.Context) error { return r.Policies.DeletePolicy(ctx, s.Name) })
 	if errors.Is(err, access.ErrConflict) {
-		return inTheWay{fmt.Errorf("the policy is attached to someone else too, whom this provider does not touch; find them (aws iam list-entities-for-policy --policy-arn %s), detach it there, and %s: %w", s.ARN, r.finish(), err)}
+		return inTheWay{fmt.Errorf("the policy is also attached to another user, role or group, which this provider does not change. List them (aws iam list-entities-for-policy --policy-arn %s), detach the policy there, and %s: %w", s.ARN, r.finish(), err)}
 	}
 	return err
 }
 
-// deleteKey deletes a key. That a Delete has found it is enough: no event that
-// comes after that Delete has made it.
+// deleteKey deletes a key. A Delete need not check its turn again: no event after that
+// Delete has created a key that it has found.
 func (r *run) deleteKey(ctx context.Context, s plan.DeleteKey) error {
-	// A crash after this: one key fewer of those that nobody uses.
+	// A crash after this: one unused key fewer.
 	remove := func(ctx context.Context) error { return r.Keys.DeleteKey(ctx, s.User, s.ID) }
 	if r.removing {
 		r.note()
@@ -315,8 +318,8 @@ func (r *run) mint(ctx context.Context, s plan.Mint) error {
 	return nil
 }
 
-// prove proves a key. One that a rollback needs goes unproven rather than fail it
-// for what has become of a bucket or a KMS key.
+// prove proves a key. A rollback goes on without the proof if a bucket or a KMS key has
+// changed since.
 func (r *run) prove(ctx context.Context, s plan.Prove) error {
 	err := r.tryProof(ctx, s)
 	var unproven issue.Unproven
@@ -325,7 +328,7 @@ func (r *run) prove(ctx context.Context, s plan.Prove) error {
 	if !s.Tolerant || !notRead && !errors.As(err, &obstacles) {
 		return err
 	}
-	r.Log.WarnContext(ctx, "this was accepted before and is gone back to; its key could not be proven, and the next update tries again", "secret", s.Secret, "error", err.Error())
+	r.Log.WarnContext(ctx, "the stack goes back to a state that was accepted before; its key could not be verified now, and the next update tries again", "secret", s.Secret, "error", err.Error())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.unproven = true
@@ -335,7 +338,7 @@ func (r *run) prove(ctx context.Context, s plan.Prove) error {
 func (r *run) tryProof(ctx context.Context, s plan.Prove) (err error) {
 	key := r.minted
 	if s.Version != "" {
-		if key, err = r.issuer.Stored(ctx, s.Secret, s.Version); err != nil {
+		if key, err = r.issuer.ReadKey(ctx, s.Secret, s.Version); err != nil {
 			return r.presentKMSKey(s.Secret, err)
 		}
 	}
@@ -348,11 +351,11 @@ func (r *run) promote(ctx context.Context, s plan.Promote) error {
 		s.Version, s.KeyID, r.promoting = r.version, r.minted.KeyID, true
 	}
 	if s.Note {
-		// A crash after this: the former key counts as replaced though it was not;
-		// it is kept for longer than it need be.
+		// A crash after this: the current key counts as replaced although it was not, and is
+		// kept longer than necessary.
 		now := map[string]string{name.TagPromoted: time.Now().UTC().Format(time.RFC3339)}
 		if err := r.write(ctx, func(ctx context.Context) error { return r.Secrets.TagSecret(ctx, s.Secret, now, nil) }); err != nil {
-			return fmt.Errorf("noting when: %w", err)
+			return fmt.Errorf("recording the time: %w", err)
 		}
 	}
 	if err := r.issuer.Promote(ctx, s.Secret, s.Version, s.From); err != nil {
@@ -365,20 +368,20 @@ func (r *run) promote(ctx context.Context, s plan.Promote) error {
 	return nil
 }
 
-// complete marks the user as finished and the run as ended, in one call.
+// complete marks the user as completed and the run as ended, in one call.
 func (r *run) complete(ctx context.Context, s plan.Complete) error {
 	set := r.event.Ended()
 	proven := r.result.AccessKeyID
 	if r.unproven {
 		proven = ""
 	}
-	set[name.TagCompleted] = plan.Completed(s.Before, s.Spec, proven)
+	set[name.TagCompleted] = plan.CompletedTag(s.Before, s.Spec, proven)
 	for _, secret := range s.Kept {
-		r.Log.WarnContext(ctx, "a former secret stays, and its key goes on working: no other secret records that key, or the secret has replicas. Deactivate the key once nobody uses it, and remove replicas (aws secretsmanager remove-regions-from-replication); the next update deletes the secret then", "secret", secret)
+		r.Log.WarnContext(ctx, "an old secret stays, and its key still works: no other secret holds that key, or the secret has replicas. Deactivate the key once nobody uses it, and remove replicas (aws secretsmanager remove-regions-from-replication). Then the next update deletes the secret", "secret", secret)
 		maps.Copy(set, name.RememberSecret(secret))
 	}
-	// A crash before this: an unfinished user, which the next run finishes and a
-	// Delete takes away. After it: all done but the answer.
+	// A crash before this: an incomplete user, which the next run completes and a Delete
+	// removes. After this only the response is missing.
 	tag := func(user string, set map[string]string, unset []string) func() error {
 		return func() error {
 			return r.write(ctx, func(ctx context.Context) error { return r.Users.TagUser(ctx, user, set, unset) })
@@ -390,11 +393,11 @@ func (r *run) complete(ctx context.Context, s plan.Complete) error {
 	}
 	err := parallel.Do(tags...)
 	if errors.Is(err, access.ErrNotFound) {
-		r.failed.Gone = true
-		return errGone
+		r.failed.UserDeleted = true
+		return errUserDeleted
 	}
 	if err == nil && s.Unproven {
-		r.Log.WarnContext(ctx, "Verify is false: nothing was proven; have the client try each bucket", "user", s.User)
+		r.Log.WarnContext(ctx, "Verify is false, so the key was not verified; use the client to try each bucket", "user", s.User)
 	}
 	return err
 }

@@ -27,7 +27,7 @@ func TestALostBoundaryIsPutBack(t *testing.T) {
 				if got := w.BoundaryOf(user); got != accesstest.Boundary {
 					t.Errorf("the user is under %q", got)
 				}
-				if log := w.log.String(); !strings.Contains(log, warning) || !strings.Contains(log, "former="+orQuotes(boundary)) {
+				if log := w.log.String(); !strings.Contains(log, warning) || !strings.Contains(log, "before="+orQuotes(boundary)) {
 					t.Error("nothing is said of it")
 				}
 				w.Forget()

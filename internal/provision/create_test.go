@@ -68,7 +68,7 @@ func TestAKeyIsProvenOnlyWhereTheStackWantsIt(t *testing.T) {
 // neither the key nor what it may do, and what was proven before, is no news.
 func TestWhatIsNotProvenIsWarnedOf(t *testing.T) {
 	unproven := func(w *world) int {
-		return strings.Count(w.log.String(), "level=WARN msg=\"Verify is false: nothing was proven")
+		return strings.Count(w.log.String(), "level=WARN msg=\"Verify is false, so the key was not verified")
 	}
 	without := stack(verify(false))
 	for label, c := range map[string]struct {
@@ -157,7 +157,7 @@ func TestACreateThatMeetsAFinishedUserTouchesNothing(t *testing.T) {
 			w.Forget()
 			w.Protect(user, user+"-1", secret)
 			result, err := w.tryCreate(next)
-			w.refused(err, "UserName", user, "of this very resource", "not touched")
+			w.refused(err, "UserName", user, "of this resource", "not changed")
 			if result.Left != provision.Nothing {
 				t.Errorf("left %v", result.Left)
 			}

@@ -16,10 +16,9 @@ import (
 	"cloney-s3-credentials/internal/plan"
 )
 
-// Delete takes everything of the physical id away. An id that no answer ever
-// gave owns nothing, and is no error. What a Create of the same resource has
-// made that was sent before goes too, finished or not: CloudFormation invents
-// the id that it sends then.
+// Delete removes everything of the physical id. An id that no response contained owns
+// nothing, and is not an error: after a failed Create CloudFormation invents an id. So
+// Delete also removes what an earlier Create of the same resource created, completed or not.
 func (p *Provisioner) Delete(ctx context.Context, t plan.Target) error {
 	if name.IsNotCreated(t.PhysicalID) {
 		return nil
@@ -28,7 +27,7 @@ func (p *Provisioner) Delete(ctx context.Context, t plan.Target) error {
 	if t.Named() {
 		return r.remove(ctx)
 	}
-	if name.IsUser(t.PhysicalID) { // an invented id may be too long for one
+	if name.IsUser(t.PhysicalID) { // an invented id may be too long for a user name
 		user, err := p.findUser(ctx, t.PhysicalID)
 		if err != nil {
 			return err
@@ -37,8 +36,8 @@ func (p *Provisioner) Delete(ctx context.Context, t plan.Target) error {
 			return r.remove(ctx)
 		}
 	}
-	// What a Create has made whose answer CloudFormation did not take. It may
-	// still wait in the queue.
+	// A Create may have created something although CloudFormation did not accept its
+	// response. It may also still wait in the queue.
 	r.user = t.UserName
 	r.believe.NotFound = max(cmp.Or(p.Queue, order.Queue)-time.Since(t.Run.Sent), patience.Made)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -47,29 +46,28 @@ func (p *Provisioner) Delete(ctx context.Context, t plan.Target) error {
 	return r.remove(ctx)
 }
 
-// toRemove is how much time a Delete keeps for its work when it has looked long.
+// toRemove is how much time a Delete keeps for its work after a long search.
 const toRemove = 5 * time.Second
 
-// removal takes away everything that carries a user's name and our tags, and
-// nothing else.
+// removal removes everything that has a user's name and our tags, and nothing else.
 type removal struct {
 	*run
 	plan.Target
 	user string
-	// believe is for how long a user is looked for that is not there: a process
-	// that is gone may have made it a moment ago.
+	// believe is how long to look for a user that is not found: a run that was killed may
+	// have created it a moment ago.
 	believe patience.For
-	// made are the policies that the run has made, or may have, whose work goes;
-	// nil: another run's work goes.
+	// made are the policies that the run itself has created, or may have; nil: the removal
+	// is of another run's work.
 	made map[string]bool
 
-	sure    bool // that there is no such user
-	patient bool // it has waited for policies to be seen
-	again   bool // it has looked again after that
+	sureAbsent        bool // that the user does not exist
+	waitedForPolicies bool // the removal has waited for policies to appear
+	observedAgain     bool // the removal has observed again after that wait
 
 	there *access.User
 	claim plan.Claim
-	mu    sync.Mutex // guards the lists of found
+	mu    sync.Mutex // guards the lists in found
 	found plan.Belongings
 }
 
@@ -84,8 +82,8 @@ func (r *removal) remove(ctx context.Context) error {
 		if err := r.look(ctx); err != nil {
 			return err
 		}
-		if r.there == nil && !r.sure {
-			r.sure = true
+		if r.there == nil && !r.sureAbsent {
+			r.sureAbsent = true
 			if found, err := r.appears(ctx); err != nil || found {
 				if err != nil {
 					return err
@@ -106,44 +104,44 @@ func (r *removal) remove(ctx context.Context) error {
 	}
 }
 
-// errAgain: what was seen before a wait may be another's by now.
-var errAgain = errors.New("to be looked at again")
+// errAgain: what was observed before a wait may belong to another run now.
+var errAgain = errors.New("the account must be observed again")
 
-// once takes away what was found, as far as it is the Delete's.
+// once removes what was found, as far as this Delete may.
 func (r *removal) once(ctx context.Context) (err error) {
-	r.sure = r.sure || r.there != nil // once it was there, it is gone when it is not
+	r.sureAbsent = r.sureAbsent || r.there != nil // once it was seen, it is deleted when it is not found
 	switch {
 	case r.claim == plan.Later:
-		err = errAnew
+		err = errCreatedAgain
 	case r.claim == plan.Lost:
 		return r.lost(ctx)
 	case r.claim == plan.InDoubt:
-		// Its keys go at once. What its run still does is over after that.
+		// Its keys are deleted at once. What its run still does is over after that.
 		return cmp.Or(r.apply(ctx, plan.RemoveKeys(r.user, r.found)), errWait)
-	case r.patient && !r.again:
-		r.again = true
+	case r.waitedForPolicies && !r.observedAgain:
+		r.observedAgain = true
 		return errAgain
 	default:
 		err = r.apply(ctx, plan.Remove(r.user, r.found))
 	}
-	if errors.Is(err, errAnew) {
-		r.Log.InfoContext(ctx, "left: a later event has made the user, or changed it", "user", r.user)
+	if errors.Is(err, errCreatedAgain) {
+		r.Log.InfoContext(ctx, "not deleted: a later event has created the user, or changed it", "user", r.user)
 		return nil
 	}
 	return err
 }
 
-// lost leaves all of a user that has lost its tags: its key needs its secret. A
+// lost leaves everything of a user that has lost its tags: its key needs its secret. A
 // Delete fails, an Update goes on, see run.passBy.
 func (r *removal) lost(ctx context.Context) error {
 	if r.event.Type == order.Update {
-		r.tagsGone(ctx, "user", r.user)
+		r.warnLostTags(ctx, "user", r.user)
 		return nil
 	}
 	return plan.LostUser(r.owner, r.user)
 }
 
-// appears reports whether the user is there after all.
+// appears reports whether the user exists after all.
 func (r *removal) appears(ctx context.Context) (bool, error) {
 	err := r.believe.Do(ctx, func() error {
 		_, err := r.Users.User(ctx, r.user)
@@ -155,8 +153,8 @@ func (r *removal) appears(ctx context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// look observes what carries the user's name and the target's tags, and says
-// what a Delete may do with it.
+// look observes what has the user's name and the target's tags, and decides what a Delete
+// may do with it.
 func (r *removal) look(ctx context.Context) error {
 	r.seenAt = time.Now()
 	r.found = plan.Belongings{Policies: map[int]access.Policy{}}
@@ -182,22 +180,22 @@ func (r *removal) look(ctx context.Context) error {
 	)
 }
 
-// who looks whose the user is, lays claim to it, and lists its keys.
+// who finds out whose the user is, leaves the mark on it, and lists its keys.
 func (r *removal) who(ctx context.Context) (err error) {
 	if r.there, err = r.findUser(ctx, r.user); err != nil {
 		return err
 	}
 	r.claim = plan.ClaimOn(r.Target, r.user, r.there, r.waited)
 	if r.claim == plan.Foreign {
-		r.found.Stranger = true
-		r.stranger(ctx)
+		r.found.ForeignUser = true
+		r.warnForeign(ctx)
 	}
 	if r.there == nil || r.claim == plan.Foreign || r.claim == plan.Lost {
 		return nil
 	}
 	r.found.User = r.there
 	if plan.Forgot(*r.there) {
-		r.forgotten(ctx, r.user)
+		r.warnForgotten(ctx, r.user)
 	}
 	return parallel.Do(
 		func() error { return r.lay(ctx) },
@@ -205,15 +203,15 @@ func (r *removal) who(ctx context.Context) (err error) {
 	)
 }
 
-// stranger warns of a user that stays and that may be the resource's after all: its
-// tags may have been written over.
-func (r *removal) stranger(ctx context.Context) {
-	if whose := plan.Stranger(r.owner, *r.there); whose != "" {
-		r.Log.WarnContext(ctx, "not touched: it is not this resource's by its tags; if they are wrong, its key still works", "kind", "user", "name", r.user, "whose", whose)
+// warnForeign warns of a user that stays and may still belong to the resource: its tags may
+// have been overwritten.
+func (r *removal) warnForeign(ctx context.Context) {
+	if whose := plan.WhoseUser(r.owner, *r.there); whose != "" {
+		r.Log.WarnContext(ctx, "not deleted: by its tags it does not belong to this resource; if the tags are wrong, its key still works", "kind", "user", "name", r.user, "whose", whose)
 	}
 }
 
-// lay leaves the run's mark on a user that it lays claim to.
+// lay leaves the run's mark on a user that the Delete may remove.
 func (r *removal) lay(ctx context.Context) error {
 	if r.claim != plan.Mine && r.claim != plan.InDoubt {
 		return nil
@@ -225,14 +223,14 @@ func (r *removal) lay(ctx context.Context) error {
 func (r *removal) keysOf(ctx context.Context) error {
 	keys, err := patience.Ask(ctx, patience.Maybe.Within(ctx), func() ([]access.Key, error) { return r.Keys.Keys(ctx, r.user) })
 	if errors.Is(err, access.ErrNotFound) {
-		return nil // gone since
+		return nil // deleted since
 	}
 	r.found.Keys = keys
 	return err
 }
 
-// policies finds the user's policies of these numbers, attached or not: a crash
-// may have left one between its making and its attaching.
+// policies finds the user's policies of these numbers, attached or not: after a crash a
+// policy may exist that was never attached.
 func (r *removal) policies(ctx context.Context, from, to int) error {
 	var reads []func() error
 	for number := from; number <= to; number++ {
@@ -250,32 +248,32 @@ func (r *removal) policies(ctx context.Context, from, to int) error {
 	return parallel.Do(reads...)
 }
 
-// takes reports whether a policy or secret goes, and warns of one that may be the
+// takes reports whether a policy or secret must be deleted. It warns of one that may be the
 // user's and lacks tags.
 func (r *removal) takes(ctx context.Context, kind, entity string, tags map[string]string) bool {
 	if r.owner.LostAs(r.user, tags) {
-		r.tagsGone(ctx, kind, entity)
+		r.warnLostTags(ctx, kind, entity)
 	}
 	return r.Takes(r.user, tags)
 }
 
-// otherPolicies finds those that were not looked for yet. One that a process has
-// made that is gone, or this run itself, may not be seen yet.
+// otherPolicies finds the policies that were not looked for yet. IAM may not show yet what
+// this run, or a run that was killed, has just created.
 func (r *removal) otherPolicies(ctx context.Context, highest int) error {
-	if err := r.policies(ctx, 2, highest); err != nil || r.found.User == nil || r.patient {
+	if err := r.policies(ctx, 2, highest); err != nil || r.found.User == nil || r.waitedForPolicies {
 		return err
 	}
 	expected := highest
 	if r.made != nil {
 		expected = len(r.made)
-	} else if plan.Finished(r.found.User) && !order.MarksOf(r.found.User.Tags).Open() {
+	} else if plan.IsCompleted(r.found.User) && !order.MarksOf(r.found.User.Tags).Open() {
 		return nil
 	}
 	err := patience.Maybe.Within(ctx).Do(ctx, func() error {
 		if len(r.found.Policies) >= expected {
 			return nil
 		}
-		r.patient = true
+		r.waitedForPolicies = true
 		return cmp.Or(r.policies(ctx, 1, highest), access.ErrNotFound)
 	})
 	if errors.Is(err, access.ErrNotFound) {
@@ -284,7 +282,7 @@ func (r *removal) otherPolicies(ctx context.Context, highest int) error {
 	return err
 }
 
-// secrets finds the secrets of these names that are the user's.
+// secrets finds the secrets of these names that belong to the user.
 func (r *removal) secrets(ctx context.Context, names []string) error {
 	var reads []func() error
 	for _, candidate := range names {

@@ -187,7 +187,7 @@ func TestAPolicyThatIsAttachedElsewhere(t *testing.T) {
 		if took := time.Since(began); took > 90*time.Second {
 			t.Errorf("IAM's lag was waited out for %v", took)
 		}
-		saysAll(t, err, "delete policy "+user+"-1", "aws iam list-entities-for-policy --policy-arn "+arn, "detach it there")
+		saysAll(t, err, "delete policy "+user+"-1", "aws iam list-entities-for-policy --policy-arn "+arn, "detach the policy there")
 		w.left(accesstest.Inventory{Policies: []string{user + "-1"}})
 		w.DetachElsewhere(user + "-1")
 		w.remove(stack())

@@ -17,7 +17,7 @@ var foreign = map[string]map[string]string{
 	"another resource's": ownerOf("Other").Tags(user),
 }
 
-// What exists under a wanted name is refused and never touched, by the Create
+// What exists under a declared name is refused and never changed, by the Create
 // and by the Delete that follows.
 func TestForeignEntitiesAreNeverTouched(t *testing.T) {
 	text := func() string {
@@ -33,7 +33,7 @@ func TestForeignEntitiesAreNeverTouched(t *testing.T) {
 			says []string
 		}{
 			"user":   {func(w *world) { w.MakeUser(user, tags) }, []string{"UserName", user, "does not belong"}},
-			"USER":   {func(w *world) { w.MakeUser("STACK-credentials-USER", tags) }, []string{"UserName", "capitals"}},
+			"USER":   {func(w *world) { w.MakeUser("STACK-credentials-USER", tags) }, []string{"UserName", "upper and lower case"}},
 			"policy": {func(w *world) { w.MakePolicy(user+"-1", text, tags) }, []string{user + "-1", "does not belong"}},
 			"secret": {func(w *world) { w.MakeSecret(secret, "theirs", tags) }, []string{"SecretName", secret, "does not belong"}},
 		} {

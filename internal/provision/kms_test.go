@@ -77,7 +77,7 @@ func TestAKMSKeyThatForgetsTheProviderIsToldBeforeAKeyIsIssued(t *testing.T) {
 		if n := w.Calls()["CreateAccessKey"]; n > 0 {
 			t.Errorf("%d access keys were issued", n)
 		}
-		// The rollback has put the former KMS key back: a new Serial needs it.
+		// The rollback has set the old KMS key again: a new Serial needs it.
 		next := stack(serial(2))
 		result, err := w.tryUpdate(stack(), next)
 		w.works(next, result, err)
@@ -150,8 +150,8 @@ func TestAKMSKeyThatWorksNoMore(t *testing.T) {
 		"another KMS key":            {stack(kmsKey(newKey)), false, false, "raise Serial in the same update"},
 		"another secret":             {with(secretName("cloney/b")), false, false, "SecretKmsKeyId: "},
 		"another secret and KMS key": {stack(kmsKey(newKey), secretName("cloney/b")), false, false, "raise Serial in the same update"},
-		"Serial and KMS key":         {stack(kmsKey(newKey), serial(2)), true, false, "set SecretName to another name too and raise Serial"},
-		"Serial and no KMS key":      {stack(serial(2)), true, false, "set SecretName to another name too and raise Serial"},
+		"Serial and KMS key":         {stack(kmsKey(newKey), serial(2)), true, false, "also change SecretName and raise Serial"},
+		"Serial and no KMS key":      {stack(serial(2)), true, false, "also change SecretName and raise Serial"},
 		"Serial and secret":          {stack(kmsKey(newKey), secretName("cloney/b"), serial(2)), true, true, ""},
 		"Serial, secret, no KMS key": {stack(secretName("cloney/b"), serial(2)), true, true, ""},
 		"another user":               {stack(kmsKey(newKey), userName(second)), true, true, ""},
@@ -194,7 +194,7 @@ func TestAKMSKeyThatWorksNoMore(t *testing.T) {
 	}
 }
 
-// A former secret that cannot be read stays as long as its key lives: it is what
+// An old secret that cannot be read stays as long as its key works: it is what
 // says whose the key is, and since when it is replaced. Then it goes.
 func TestALockedSecretStaysUntilItsKeyIsRetired(t *testing.T) {
 	play(t, func(w *world) {
@@ -205,11 +205,11 @@ func TestALockedSecretStaysUntilItsKeyIsRetired(t *testing.T) {
 		if got := w.Inventory().Secrets; len(got) != 2 || !slices.Contains(w.LiveKeys(user), given) {
 			t.Errorf("secrets %v, keys %v", got, w.LiveKeys(user))
 		}
-		if !strings.Contains(w.log.String(), `level=WARN msg="a former secret stays`) {
+		if !strings.Contains(w.log.String(), `level=WARN msg="an old secret stays`) {
 			t.Error("the log does not say that it stays")
 		}
 		w.still(next)
-		// Its key may be wanted again: that is tried, and told.
+		// A stack may declare its key again: that is tried, and logged.
 		w.fails(next, stack(secretName("cloney/b")), "SecretKmsKeyId: ", secret, "raise Serial")
 		w.rollback(stack(secretName("cloney/b")), next)
 		time.Sleep(8 * 24 * time.Hour)
@@ -280,7 +280,7 @@ func TestARollbackToAKMSKeyThatWorksNoMore(t *testing.T) {
 					if result.AccessKeyID != given {
 						t.Errorf("key %s became %s", given, result.AccessKeyID)
 					}
-					if when == "a sibling failed" && (w.KMSKey(secret) != newKey || !strings.Contains(w.log.String(), "the secret goes on with another key")) {
+					if when == "a sibling failed" && (w.KMSKey(secret) != newKey || !strings.Contains(w.log.String(), "the secret keeps another KMS key")) {
 						t.Errorf("the secret is encrypted with %s", w.KMSKey(secret))
 					}
 					w.remove(before)

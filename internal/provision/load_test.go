@@ -242,7 +242,7 @@ func tollsOf(t *testing.T, stacks int, perSecond, burst float64) (tolls map[stri
 // time is refused at the same time. What they leave running fails the test too, by
 // synctest's own rules.
 //
-// Where the throttle lets nothing accumulate (a burst of one), whoever comes a tenth of a
+// Where the throttle lets nothing accumulate (a burst of one), a stack that comes a tenth of a
 // second late has lost a call for all. With a calls a second that ask and r that are
 // let through, r*a/(a+r) are: to be within a fifth of the ideal, five calls would have
 // to be refused for each that is not. That would be a flood, so there it takes twice as
@@ -332,4 +332,4 @@ func figure(name, column, unit string, values ...float64) {
 const atOnce = "Stacks at once"
 
 // noReserve is why a throttle without a reserve cannot be used up.
-const noReserve = "With a burst of one, whatever is not asked for in a tenth of a second is lost. Where a calls a second ask by chance and r are let through, r·a/(a+r) are: to come within a fifth of the ideal, five calls would have to be refused for each that is not, which is a flood in an account that others use too."
+const noReserve = "With a burst of one, IAM does not make up for a tenth of a second without a call. Where a calls a second come at random times and IAM allows r, r·a/(a+r) succeed. To come within a fifth of the ideal, IAM would have to refuse five calls for each that succeeds. That would be a flood of calls in an account that others use too."

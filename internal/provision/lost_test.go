@@ -109,8 +109,8 @@ func TestALostUserOrSecretIsNotRenamed(t *testing.T) {
 		next []change
 		says string
 	}{
-		user:   {[]change{userName(second)}, "UserName: the former user"},
-		secret: {[]change{secretName("cloney/b")}, "SecretName: the former secret"},
+		user:   {[]change{userName(second)}, "UserName: the old user"},
+		secret: {[]change{secretName("cloney/b")}, "SecretName: the old secret"},
 	} {
 		for _, more := range [][]change{nil, {serial(2)}, {buckets("two")}} {
 			play(t, func(w *world) {
@@ -158,7 +158,7 @@ func TestARollbackLeavesANewUserWithoutItsTags(t *testing.T) {
 
 // A user that got its tags back, and no more than those, does not remember the secret
 // of a rename whose rollback was skipped. The log says where to look, once in an
-// Update; and it says nothing of a user that a crash left half-made.
+// Update; and it says nothing of a user that a crash left incomplete.
 func TestAUserThatHasForgotten(t *testing.T) {
 	const look = "aws secretsmanager list-secrets --filters Key=tag-key,Values=cloney:physical-id Key=tag-value,Values=" + user
 	for _, lost := range []bool{true, false} {
@@ -220,7 +220,7 @@ func TestARollbackGoesThroughWhatAPersonHasDone(t *testing.T) {
 			if result, err := w.tryRollback(next, stack(), user); err != nil || result.AccessKeyID != first {
 				t.Errorf("%s: key %s became %s: %v", what, first, result.AccessKeyID, err)
 			}
-			if log := w.log.String(); !strings.Contains(log, "level=WARN msg=\"left: ") || !strings.Contains(log, "delete it by hand") {
+			if log := w.log.String(); !strings.Contains(log, "level=WARN msg=\"not deleted: ") || !strings.Contains(log, "delete it by hand") {
 				t.Errorf("%s: nothing is said of it", what)
 			}
 			if err := w.tryDelete(target(stack(), user)); err != nil {
@@ -358,7 +358,7 @@ func TestPoliciesAndSecretsWithoutTheirTags(t *testing.T) {
 			w.update(stack(), stack(buckets("two")))
 		})
 	}
-	// A former secret is remembered as long as it is there.
+	// An old secret is remembered as long as it exists.
 	play(t, func(w *world) {
 		w.create(stack(secretName("cloney/a")))
 		w.update(stack(secretName("cloney/a")), stack(secretName("cloney/b")))
@@ -386,24 +386,29 @@ func TestAnAttachedPolicyOfAnother(t *testing.T) {
 func TestWhoseATakenNameIs(t *testing.T) {
 	elsewhere := ownerOf("Theirs")
 	elsewhere.Stack.ID, elsewhere.Stack.Name = strings.Replace(owner.Stack.ID, "stack/stack/51af3dc0", "stack/migration/9c1e2d3f", 1), "migration"
+	const sure = "once you are sure that "
 	for whose, c := range map[string]struct {
-		tags map[string]string
-		says []string
+		tags      map[string]string
+		deletable string // the condition under which the sentence tells how to delete it; empty: never
+		says      []string
 	}{
-		"nobody's":         {nil, []string{"it carries none of this provider's tags"}},
-		"a person's":       {map[string]string{"team": "data"}, []string{"it carries none of this provider's tags"}},
-		"half of ours":     {map[string]string{name.TagStack: owner.Stack.ID}, []string{"it does not carry all of this provider's tags"}},
-		"a sibling's":      {ownerOf("Other").Tags(user), []string{"it belongs to the resource Other of this stack"}},
-		"another stack's":  {elsewhere.Tags(user), []string{"the resource Theirs of stack migration (9c1e2d3f)", "if that is deleted, has left it"}},
-		"no stack's":       {map[string]string{name.TagStack: "x", name.TagLogical: "L", name.TagPhysical: user}, []string{"it does not carry all of this provider's tags"}},
-		"our other user's": {owner.Tags("another"), []string{`belongs to the user "another" of this very resource`}},
+		"nobody's":         {nil, sure, []string{"it has none of this provider's tags"}},
+		"a person's":       {map[string]string{"team": "data"}, sure, []string{"it has none of this provider's tags"}},
+		"half of ours":     {map[string]string{name.TagStack: owner.Stack.ID}, sure, []string{"it does not have all of this provider's tags"}},
+		"a sibling's":      {ownerOf("Other").Tags(user), "", []string{"it belongs to the resource Other of this stack"}},
+		"another stack's":  {elsewhere.Tags(user), "if that stack no longer exists and you are sure that ", []string{"the resource Theirs of stack migration (9c1e2d3f)"}},
+		"no stack's":       {map[string]string{name.TagStack: "x", name.TagLogical: "L", name.TagPhysical: user}, sure, []string{"it does not have all of this provider's tags"}},
+		"our other user's": {owner.Tags("another"), "", []string{`belongs to the user "another" of this same resource`}},
 	} {
 		play(t, func(w *world) {
 			w.MakeUser(user, c.tags)
 			w.Protect(user)
 			_, err := w.tryCreate(stack())
 			w.ExpectNoRemoval(user)
-			saysAll(t, err, append(c.says, "UserName: ", user, "once you are sure that nobody uses its key: it may be the one that Cloney uses")...)
+			saysAll(t, err, append(c.says, "UserName: ", user, "Choose another UserName", c.deletable)...)
+			if strings.Contains(err.Error(), "delete that user") != (c.deletable != "") {
+				t.Errorf("%s: whether to delete it: %v", whose, err)
+			}
 			if strings.Contains(err.Error(), "tag-user") {
 				t.Errorf("%s: a Create is told to take it over: %v", whose, err)
 			}
@@ -415,12 +420,15 @@ func TestWhoseATakenNameIs(t *testing.T) {
 			w.MakeSecret(secret, "theirs", c.tags)
 			w.Protect(secret)
 			_, err := w.tryCreate(stack())
-			saysAll(t, err, append(c.says, "SecretName: ", secret, "once you are sure that nobody reads it")...)
+			saysAll(t, err, append(c.says, "SecretName: ", secret, "Choose another SecretName", c.deletable)...)
+			if strings.Contains(err.Error(), "delete that secret") != (c.deletable != "") {
+				t.Errorf("%s: whether to delete it: %v", whose, err)
+			}
 		})
 	}
 }
 
-// A group that somebody put the user into: its keys are gone, the answer says which
+// Somebody added the user to a group: its keys are deleted, the answer says which
 // and the command, and the next Delete finishes.
 func TestAUserInAGroupIsNotDeleted(t *testing.T) {
 	play(t, func(w *world) {
@@ -444,7 +452,7 @@ func TestAUserInAGroupIsNotDeleted(t *testing.T) {
 	})
 }
 
-// Replicas that somebody made: the key in the secret is gone, the answer says the
+// Somebody replicated the secret: the key in it is deleted, the answer says the
 // regions and the command, and the next Delete finishes.
 func TestAReplicatedSecretIsNotDeleted(t *testing.T) {
 	play(t, func(w *world) {
@@ -478,7 +486,7 @@ func TestAReplicatedSecretIsNotDeleted(t *testing.T) {
 		w.Replicate(secret, "us-east-1")
 		moved := stack(secretName("cloney/b"))
 		w.update(stack(), moved)
-		if !strings.Contains(w.log.String(), `level=WARN msg="a former secret stays`) {
+		if !strings.Contains(w.log.String(), `level=WARN msg="an old secret stays`) {
 			t.Error("the log does not say that it stays")
 		}
 		w.still(moved)

@@ -17,15 +17,13 @@ import (
 	"cloney-s3-credentials/internal/plan"
 )
 
-// observe looks at what is there, as far as planning needs it. Questions that
-// need nothing of each other are asked at the same time.
+// observe looks at the account, as far as planning needs it. Questions that do not depend on
+// each other are asked at the same time.
 //
-// known is called as soon as the users are known, while the rest is still
-// being asked.
+// known is called as soon as the users are known, while the other questions are still open.
 //
-// IAM lists a new key some seconds late. A key that AWSCURRENT names and the
-// list lacks is looked for again before it counts as gone: someone may just
-// have been given it.
+// IAM lists a new key some seconds late. If a list lacks the key that AWSCURRENT names,
+// observe asks again before that key counts as deleted: a client may just have received it.
 func (p *Provisioner) observe(ctx context.Context, want plan.Desired, known func(plan.Observed) error) (seen plan.Observed, err error) {
 	err = patience.Maybe.Do(ctx, func() error {
 		l := look{Provisioner: p, want: want}
@@ -41,16 +39,16 @@ func (p *Provisioner) observe(ctx context.Context, want plan.Desired, known func
 	return seen, err
 }
 
-// errUnlisted: a key that a secret names is in no list yet.
+// errUnlisted: no list has the key that a secret names yet.
 var errUnlisted = fmt.Errorf("a key is not listed: %w", access.ErrNotFound)
 
-// unlisted returns errUnlisted if AWSCURRENT names a key that is in no list.
+// unlisted returns errUnlisted if AWSCURRENT names a key that no list has.
 func unlisted(want plan.Desired, seen plan.Observed) error {
 	if seen.User == nil && seen.Other == nil {
 		return nil
 	}
 	lists := keyring.Ring{Keys: append(append([]access.Key{}, seen.Keys...), seen.OtherKeys...)}
-	secrets := seen.Formers
+	secrets := seen.OldSecrets
 	if seen.Secret != nil {
 		secrets = append(slices.Clone(secrets), *seen.Secret)
 	}
@@ -66,7 +64,7 @@ func unlisted(want plan.Desired, seen plan.Observed) error {
 	return nil
 }
 
-// look is one look at the account.
+// look is one observation of the account.
 type look struct {
 	*Provisioner
 	want plan.Desired
@@ -85,18 +83,18 @@ func (l *look) all(ctx context.Context, known func(plan.Observed) error) error {
 		ofUser = parallel.Do(
 			func() (err error) { l.seen.Keys, err = l.keys(ctx, user); return l.lags(err) },
 			func() (err error) { attached, err = l.attached(ctx, user); return l.lags(err) },
-			// Most users have one policy: it is read before the list says so.
+			// Most users have one policy. It is read before the list of policies arrives.
 			func() (err error) { guessed, err = l.findPolicy(ctx, name.Policy(user, 1)); return err },
 		)
 		return nil
 	}
-	// A user that is to be made is not there, as a rule, and IAM denies what is asked
-	// about it: the function's role reaches users of its own path alone.
+	// A user that is to be created does not exist, as a rule, and then IAM denies questions
+	// about it: the function's role reaches only users with its own path.
 	toBeMade := l.want.PhysicalID == "" || l.want.Replaces()
 	early := []func() error{
 		func() error { return l.users(ctx, known) },
 		func() (err error) { l.seen.Secret, err = l.findSecret(ctx, l.want.Spec.SecretName); return err },
-		func() error { return l.formerSecrets(ctx, l.want.FormerSecrets(nil)) },
+		func() error { return l.oldSecrets(ctx, l.want.OldSecretNames(nil)) },
 	}
 	if !toBeMade {
 		early = append(early, details)
@@ -104,7 +102,7 @@ func (l *look) all(ctx context.Context, known func(plan.Observed) error) error {
 	if err := parallel.Do(early...); err != nil {
 		return err
 	}
-	// Someone else's user is refused by the plan, and not looked into.
+	// The plan refuses a user that belongs to somebody else, so it is not observed further.
 	if l.seen.User == nil || !l.want.Owner.OwnsAs(user, l.seen.User.Tags) {
 		l.seen.Keys = nil
 		return l.resourcePolicy(ctx)
@@ -112,8 +110,8 @@ func (l *look) all(ctx context.Context, known func(plan.Observed) error) error {
 	if toBeMade {
 		_ = details()
 	}
-	remembered := slices.DeleteFunc(l.want.FormerSecrets(l.seen.User), func(secret string) bool { return slices.Contains(l.want.FormerSecrets(nil), secret) })
-	if err := l.formerSecrets(ctx, remembered); err != nil {
+	remembered := slices.DeleteFunc(l.want.OldSecretNames(l.seen.User), func(secret string) bool { return slices.Contains(l.want.OldSecretNames(nil), secret) })
+	if err := l.oldSecrets(ctx, remembered); err != nil {
 		return err
 	}
 	if ofUser != nil {
@@ -129,7 +127,8 @@ func (l *look) all(ctx context.Context, known func(plan.Observed) error) error {
 	)
 }
 
-// lags notes that a list does not know the user: there is none, or IAM lags behind.
+// lags records that a list does not know the user: the user does not exist, or IAM shows it
+// late.
 func (l *look) lags(err error) error {
 	if !errors.Is(err, access.ErrNotFound) {
 		return err
@@ -140,7 +139,7 @@ func (l *look) lags(err error) error {
 	return nil
 }
 
-// users looks for the user, and the other one that the event is about.
+// users looks for the user, and for the other user of the event.
 func (l *look) users(ctx context.Context, known func(plan.Observed) error) error {
 	err := parallel.Do(
 		func() (err error) { l.seen.User, err = l.findUser(ctx, l.want.Spec.UserName); return err },
@@ -157,7 +156,7 @@ func (l *look) other(ctx context.Context) error {
 	if other == "" {
 		return nil
 	}
-	// It may not be there, and then IAM denies what is asked about its keys.
+	// The other user may not exist, and then IAM denies questions about its keys.
 	user, err := l.findUser(ctx, other)
 	if err != nil || user == nil {
 		return err
@@ -176,36 +175,36 @@ func (l *look) other(ctx context.Context) error {
 	return err
 }
 
-// formerSecrets looks for secrets of these names that are the user's.
-func (l *look) formerSecrets(ctx context.Context, names []string) error {
+// oldSecrets looks for secrets of these names that belong to the user.
+func (l *look) oldSecrets(ctx context.Context, names []string) error {
 	var looks []func() error
 	for _, candidate := range names {
 		looks = append(looks, func() error {
-			former, err := l.findSecret(ctx, candidate)
-			if err != nil || former == nil {
+			old, err := l.findSecret(ctx, candidate)
+			if err != nil || old == nil {
 				return err
 			}
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			switch user := l.want.Spec.UserName; {
-			case l.want.Owner.OwnsAs(user, former.Tags):
-				l.seen.Formers = append(l.seen.Formers, *former)
-			case l.want.Owner.LostAs(user, former.Tags):
-				l.seen.Lost = append(l.seen.Lost, *former)
-				l.tagsGone(ctx, "secret", candidate)
+			case l.want.Owner.OwnsAs(user, old.Tags):
+				l.seen.OldSecrets = append(l.seen.OldSecrets, *old)
+			case l.want.Owner.LostAs(user, old.Tags):
+				l.seen.Lost = append(l.seen.Lost, *old)
+				l.warnLostTags(ctx, "secret", candidate)
 			}
 			return nil
 		})
 	}
 	err := parallel.Do(looks...)
-	slices.SortFunc(l.seen.Formers, func(a, b access.SecretInfo) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(l.seen.OldSecrets, func(a, b access.SecretInfo) int { return strings.Compare(a.Name, b.Name) })
 	return err
 }
 
-// tagsGone warns of what may be the resource's, and is left: whose it is can no
-// longer be told.
-func (p *Provisioner) tagsGone(ctx context.Context, kind, entity string) {
-	p.Log.WarnContext(ctx, "not touched: it does not carry all tags of this provider any more; delete it by hand if it was the resource's", "kind", kind, "name", entity)
+// warnLostTags warns of an entity that stays: it may belong to the resource, but its tags no
+// longer show that.
+func (p *Provisioner) warnLostTags(ctx context.Context, kind, entity string) {
+	p.Log.WarnContext(ctx, "not deleted: it has lost tags of this provider; if it belonged to the resource, delete it by hand", "kind", kind, "name", entity)
 }
 
 // policies reads the attached policies that are ours.
@@ -233,7 +232,7 @@ func (l *look) policies(ctx context.Context, attached []string, guessed *access.
 	return parallel.Do(reads...)
 }
 
-// lastUse asks when the keys were last used of which that decides.
+// lastUse asks when the other keys were last used: the plan decides by that.
 func (l *look) lastUse(ctx context.Context) error {
 	var current access.Version
 	if l.seen.Secret != nil {
@@ -247,8 +246,8 @@ func (l *look) lastUse(ctx context.Context) error {
 		asks = append(asks, func() error {
 			use, err := ask(ctx, "asking when key "+key.ID+" was last used", func() (access.LastUse, error) { return l.Keys.LastUse(ctx, key.ID) })
 			if errors.Is(err, access.ErrDenied) || errors.Is(err, access.ErrNotFound) {
-				// IAM denies it for a key that is gone and still listed. What is
-				// not known counts as used just now.
+				// IAM denies the question for a key that was deleted and is still listed. A
+				// key whose last use is unknown counts as used just now.
 				use, err = access.LastUse{Time: time.Now(), Service: "an unknown service", Region: "an unknown region"}, nil
 			}
 			if err != nil {
@@ -263,14 +262,14 @@ func (l *look) lastUse(ctx context.Context) error {
 	return parallel.Do(asks...)
 }
 
-// resourcePolicy reads who may read a secret of ours, where somebody may. In its
-// recovery window a secret does not show it.
+// resourcePolicy reads the resource policy of a secret of ours, if the secret can have
+// readers. In its recovery window a secret does not show its policy.
 func (l *look) resourcePolicy(ctx context.Context) error {
 	secret := l.seen.Secret
 	if secret == nil || !l.want.Owner.Owns(secret.Tags) || !secret.Deleted.IsZero() {
 		return nil
 	}
-	if secret.Tags[name.TagReaders] == "" && len(l.want.Spec.Readers)+len(l.want.Former.Readers) == 0 {
+	if secret.Tags[name.TagReaders] == "" && len(l.want.Spec.Readers)+len(l.want.Old.Readers) == 0 {
 		return nil
 	}
 	var err error
@@ -290,7 +289,7 @@ func (p *Provisioner) findSecret(ctx context.Context, secret string) (*access.Se
 	return find(ctx, "looking for secret "+secret, func() (access.SecretInfo, error) { return p.Secrets.Secret(ctx, secret) })
 }
 
-// find returns what there is, or nil if there is nothing.
+// find returns what was found, or nil.
 func find[T any](ctx context.Context, what string, look func() (T, error)) (*T, error) {
 	found, err := ask(ctx, what, look)
 	if errors.Is(err, access.ErrNotFound) {

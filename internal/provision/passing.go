@@ -9,27 +9,26 @@ import (
 	"cloney-s3-credentials/internal/order"
 )
 
-// inTheWay is why something stays that has to go: only a person can take out of the
-// way what keeps it.
+// inTheWay says why an entity cannot be deleted until a person removes the obstacle.
 type inTheWay struct{ error }
 
 func (e inTheWay) Unwrap() error { return e.error }
 
-// passBy lets an Update go on where something stays: it may be a rollback, and
-// CloudFormation has no third way. The log says what stays. A policy of the user is
-// found by its number when the user is deleted; of a half-made user nothing but the
-// log tells. A Delete fails, and so does undoing a Create: a Delete follows it.
+// passBy lets an Update go on although an entity stays: the Update may be a rollback, and a
+// rollback that fails leaves the stack stuck. The log names what stays. A later Delete of
+// the user finds its policies by their numbers; of an incomplete user only the log tells. A
+// Delete fails, and so does undoing a Create, because a Delete follows.
 func (r *run) passBy(ctx context.Context, err error) error {
 	var stays inTheWay
 	if r.event.Type != order.Update || !errors.As(err, &stays) {
 		return err
 	}
-	r.Log.WarnContext(ctx, "left: only a person can take away what is in the way", "error", stays.Error())
+	r.Log.WarnContext(ctx, "not deleted: a person has to remove an obstacle first", "error", stays.Error())
 	return nil
 }
 
-// someOf leaves an Update time for what comes after a step that is passed by: that
-// something is in the way shows only when what was just detached is no longer why.
+// someOf leaves an Update time for the steps after one that may be passed by. An obstacle is
+// certain only once IAM shows what was just detached.
 func (r *run) someOf(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok || r.event.Type != order.Update {
@@ -38,7 +37,7 @@ func (r *run) someOf(ctx context.Context) (context.Context, context.CancelFunc) 
 	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
-// finish is what a person does once nothing is in the way any more.
+// finish is what a person does once the obstacle is removed.
 func (r *run) finish() string {
 	if r.event.Type == order.Update {
 		return "delete it by hand"
@@ -46,10 +45,10 @@ func (r *run) finish() string {
 	return "delete again"
 }
 
-// toldError is a sentence that names its property first. The step is in the log.
+// toldError is a message that names its property first. The step is in the log.
 type toldError struct{ error }
 
-// Unwrap returns what the sentence was made of.
+// Unwrap returns the cause.
 func (e toldError) Unwrap() error { return e.error }
 
 func told(format string, args ...any) error { return toldError{fmt.Errorf(format, args...)} }

@@ -13,8 +13,8 @@ import (
 	"cloney-s3-credentials/internal/policy"
 )
 
-// readerLag is how long a reader may be unknown to AWS: the same stack may
-// have made the role a moment ago. Some ten seconds have been seen.
+// readerLag is how long AWS may not know a reader yet: the same stack may have created the
+// role a moment ago. Some ten seconds have been seen.
 // https://github.com/boto/boto3/issues/3206
 const readerLag = 30 * time.Second
 
@@ -23,16 +23,16 @@ func (r *run) putResourcePolicy(ctx context.Context, s plan.PutResourcePolicy) e
 	if s.Tolerant {
 		lag = 0
 	}
-	// A crash after this: those of this step may read, and the next run sees
-	// who. They were readers before, or are declared to be now.
+	// A crash after this: the readers of this step may read, and the next run sees them.
+	// They were readers before, or are declared now.
 	err := r.letRead(ctx, s.Secret, s.Readers, lag)
 	switch {
 	case errors.Is(err, access.ErrPrincipal) && s.Tolerant:
 		return r.letThoseRead(ctx, s)
 	case errors.Is(err, access.ErrPrincipal):
-		return told("SecretReaders: AWS still does not know %s after %d seconds; correct it or take it out, or let the stack make its user or role first (DependsOn): %w", whom(s.Readers), int(readerLag.Seconds()), err)
+		return told("SecretReaders: AWS still does not know %s after %d seconds; correct or remove it, or have the stack create its user or role first (DependsOn): %w", whom(s.Readers), int(readerLag.Seconds()), err)
 	case errors.Is(err, access.ErrPublic):
-		return told("SecretReaders: Secrets Manager takes these readers for the public; name single users and roles: %w", err)
+		return told("SecretReaders: Secrets Manager refuses these readers as public access; name single users and roles: %w", err)
 	}
 	return err
 }
@@ -48,9 +48,8 @@ func (r *run) letRead(ctx context.Context, secret string, readers []string, lag 
 	})
 }
 
-// letThoseRead lets read whom AWS knows. Someone deleted a reader's user or
-// role: that is no reason to fail an update of something else, least of all a
-// rollback.
+// letThoseRead allows the readers that AWS knows. A reader's user or role may have been
+// deleted. That must not fail an update of something else, least of all a rollback.
 func (r *run) letThoseRead(ctx context.Context, s plan.PutResourcePolicy) error {
 	known := slices.Clone(s.Kept)
 	for _, reader := range s.Readers {
@@ -60,7 +59,7 @@ func (r *run) letThoseRead(ctx context.Context, s plan.PutResourcePolicy) error 
 		err := r.letRead(ctx, s.Secret, append(slices.Clone(known), reader), 0)
 		switch {
 		case errors.Is(err, access.ErrPrincipal):
-			r.Log.WarnContext(ctx, "a reader of the secret is gone; remove it from SecretReaders, or make its user or role again", "secret", s.Secret, "reader", reader)
+			r.Log.WarnContext(ctx, "a reader of the secret does not exist any more; remove it from SecretReaders, or create its user or role again", "secret", s.Secret, "reader", reader)
 		case err != nil:
 			return err
 		default:
@@ -78,17 +77,16 @@ func whom(readers []string) string {
 	return readers[0]
 }
 
-// deleteResourcePolicy looks first: the secret may be back from its recovery
-// window, with a policy that someone else attached.
+// deleteResourcePolicy reads the policy first: the secret may have been restored with a
+// policy that somebody else attached.
 func (r *run) deleteResourcePolicy(ctx context.Context, s plan.DeleteResourcePolicy) error {
 	text, err := patience.Ask(ctx, patience.Nothing, func() (string, error) { return r.Readers.ResourcePolicy(ctx, s.Secret) })
 	if err != nil {
-		return fmt.Errorf("asking who may: %w", err)
+		return fmt.Errorf("reading its resource policy: %w", err)
 	}
 	if _, ours, _ := policy.ReadersOf(text); !ours {
 		return nil
 	}
-	// A crash after this: nobody else may read. Readers that stay so were not
-	// among those that this step takes the right from.
+	// A crash after this: no reader may read. This step is planned only if no reader stays.
 	return r.write(ctx, func(ctx context.Context) error { return r.Readers.DeleteResourcePolicy(ctx, s.Secret) })
 }

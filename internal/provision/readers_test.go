@@ -115,7 +115,7 @@ func TestAReaderThatDoesNotExist(t *testing.T) {
 			w.SetReader(alice, false)
 			w.ExpectRemoval(user)
 			_, err := w.tryCreate(stack(readers(alice)))
-			w.refused(err, "SecretReaders: AWS still does not know "+alice, "take it out")
+			w.refused(err, "SecretReaders: AWS still does not know "+alice, "correct or remove it")
 			w.empty()
 		})
 	})
@@ -165,7 +165,7 @@ func TestAReaderThatIsGone(t *testing.T) {
 	})
 }
 
-// One reader is gone, and another is named that AWS does not know: that one is
+// One reader was deleted, and the stack names another that AWS does not know: that one is
 // told, whatever is missing beside it.
 func TestANewReaderBesideOneThatIsGone(t *testing.T) {
 	play(t, func(w *world) {
@@ -231,7 +231,7 @@ func TestReadersThatSecretsManagerTakesForThePublic(t *testing.T) {
 		w.failAt("PutResourcePolicy", access.ErrPublic)
 		w.ExpectRemoval(user)
 		_, err := w.tryCreate(stack(readers(carol)))
-		w.refused(err, "SecretReaders", "for the public; name single users and roles")
+		w.refused(err, "SecretReaders", "as public access; name single users and roles")
 		w.empty()
 	})
 }

@@ -48,7 +48,7 @@ func TestAUserNameThatChangesInCapitalsOnlyIsRefused(t *testing.T) {
 		w.create(former)
 		w.Forget()
 		_, err := w.tryUpdate(former, stack(userName("copier"), secretName(secret)))
-		w.refused(err, "capitals")
+		w.refused(err, "upper and lower case")
 		w.quiet()
 		w.remove(former)
 		w.empty()

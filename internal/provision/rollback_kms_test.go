@@ -66,7 +66,7 @@ func (w *world) close(keys ...string) {
 
 // Whatever an Update changes about secret, KMS key and Serial, and whichever KMS key
 // stops working, before it or after it, its rollback goes through: a live key of the
-// former Serial is in the former secret, and the key that was in use lives. Once the
+// old Serial is in the old secret, and the key that was in use lives. Once the
 // KMS keys work again, the next Update puts the declared one in its place.
 func TestARollbackGoesThroughWhicheverKMSKeyStopsWorking(t *testing.T) {
 	plays := kmsPlays()
@@ -105,7 +105,7 @@ func (w *world) goesBack(p kmsPlay, given string) {
 	if err != nil || keyring.Serial(current) != p.before.Spec.Serial || !slices.Contains(w.LiveKeys(user), given) {
 		w.Errorf("%v: AWSCURRENT is %v; %s was given, and %v live", err, current, given, w.LiveKeys(user))
 	}
-	// A former secret stays only for a live key that is in no other.
+	// An old secret stays only for an active key that is in no other secret.
 	if others := len(w.Inventory().Secrets) - 1; others > 0 && len(w.LiveKeys(user)) < 2 {
 		w.Errorf("secrets %v, keys %v", w.Inventory().Secrets, w.LiveKeys(user))
 	}
@@ -137,7 +137,7 @@ func TestTheTagTellsTheKMSKeyThatIsUsed(t *testing.T) {
 			if tag := w.Tags(secret)[name.TagKMSKey]; tag != newKey {
 				t.Errorf("the tag says %q", tag)
 			}
-			if !strings.Contains(w.log.String(), `level=WARN msg="SecretKmsKeyId: the secret goes on with another key`) {
+			if !strings.Contains(w.log.String(), `level=WARN msg="SecretKmsKeyId: the secret keeps another KMS key`) {
 				t.Error("the log does not say so")
 			}
 			w.close()
@@ -182,7 +182,7 @@ func TestTheKeyThatARollbackTakesBack(t *testing.T) {
 				t.Errorf("used %t: %v; of %s and %s live %v", used, err, given, issued, live)
 			}
 			if err != nil {
-				saysAll(t, err, "Serial: ", "is still in use")
+				saysAll(t, err, "Serial: ", "may still be in use")
 			}
 		})
 	}
@@ -207,8 +207,8 @@ func TestTheKeyThatAKilledRollbackTakesBack(t *testing.T) {
 	}
 }
 
-// What was proven before is gone back to though a new key is needed and its bucket
-// is gone: the log says so, and the next Update proves the key.
+// A stack goes back to what was proven before, although it needs a new key and its bucket
+// was deleted: the log says so, and the next Update proves the key.
 func TestANewKeyOfARollbackGoesUnproven(t *testing.T) {
 	for what, c := range map[string]struct {
 		next      plan.Desired
@@ -231,7 +231,7 @@ func TestANewKeyOfARollbackGoesUnproven(t *testing.T) {
 				if result.AccessKeyID == given {
 					t.Error("no new key was needed")
 				}
-				if !strings.Contains(w.log.String(), "level=WARN msg=\"this was accepted before") || !strings.Contains(w.log.String(), "bucket one does not exist") {
+				if !strings.Contains(w.log.String(), "level=WARN msg=\"the stack goes back to a state that was accepted before") || !strings.Contains(w.log.String(), "bucket one does not exist") {
 					t.Error("the log does not say so")
 				}
 				w.SetBucket("one", true)

@@ -103,8 +103,7 @@ func TestARollbackGoesThrough(t *testing.T) {
 	}
 }
 
-// Several Updates one after the other, each of which succeeded, and each is gone
-// back to.
+// After several Updates that succeeded, the stack goes back to each of them.
 func TestARollbackAfterSeveralUpdates(t *testing.T) {
 	play(t, func(w *world) {
 		all := []plan.Desired{stack(), stack(buckets("two")), stack(buckets("three")), stack(bothRoles), stack(readers(alice))}

@@ -11,14 +11,15 @@ import (
 	"cloney-s3-credentials/internal/plan"
 )
 
-// settling is how long Secrets Manager may refuse a schedule because it is still
-// testing the one before: it has the rotator do one step then, with an AWSPENDING
-// version that it takes away again.
+// scheduleTest is how long Secrets Manager may refuse a schedule because it still tests the one
+// before. For that test it has the rotator do one step, with an AWSPENDING version that
+// Secrets Manager removes again.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
-const settling = 30 * time.Second
+const scheduleTest = 30 * time.Second
 
 func (r *run) schedule(ctx context.Context, s plan.Schedule) error {
-	// A crash after this: all is as declared, but for the marks on the user.
+	// A crash after this: everything is as declared, but the user is not marked as
+	// completed.
 	err := r.rotate(ctx, s.Secret, s.Expression, func(ctx context.Context) error {
 		return r.Rotations.Schedule(ctx, s.Secret, s.Expression)
 	})
@@ -26,16 +27,16 @@ func (r *run) schedule(ctx context.Context, s plan.Schedule) error {
 	case err == nil, r.toleratesRotation(ctx, s.Secret, s.Tolerant, err):
 		return nil
 	case errors.Is(err, access.ErrInvalid):
-		return told("RotationSchedule: Secrets Manager does not take the schedule %s for secret %s. Likeliest, a rotation of the secret has not ended: update the stack again in some minutes; if the rotation is stuck, leave RotationSchedule out in one update, and set it in the next. Or Secrets Manager knows no such schedule: write another one: %w", s.Expression, s.Secret, err)
+		return told("RotationSchedule: Secrets Manager does not accept the schedule %s for secret %s. Most likely, a rotation of the secret has not ended: update the stack again in some minutes. If the rotation does not end, remove RotationSchedule in one update, and set it in the next. Or the schedule is not valid: write another one: %w", s.Expression, s.Secret, err)
 	case errors.Is(err, access.ErrDenied), errors.Is(err, access.ErrNotFound):
-		return told("RotationSchedule: Secrets Manager cannot have secret %s rotated. Likeliest, the provider's rotation function was deleted or changed, or a policy of the organization denies secretsmanager:RotateSecret or lambda:InvokeFunction to %s. Ask the owner of the provider's stack to put that right, or leave RotationSchedule out: %w", s.Secret, r.role(), err)
+		return told("RotationSchedule: Secrets Manager cannot rotate secret %s. Most likely, the provider's rotation function was deleted or changed, or a policy of the organization denies secretsmanager:RotateSecret or lambda:InvokeFunction to %s. Ask the owner of the provider's stack to correct that, or remove RotationSchedule: %w", s.Secret, r.role(), err)
 	}
 	return err
 }
 
 func (r *run) cancelRotation(ctx context.Context, s plan.CancelRotation) error {
-	// A crash after this: nothing rotates the secret any more. What a rotation has not
-	// finished has AWSPENDING, by which the next run finds it.
+	// A crash after this: nothing rotates the secret any more. A rotation that did not end
+	// has left AWSPENDING, by which the next run finds it.
 	err := r.rotate(ctx, s.Secret, "", func(ctx context.Context) error { return r.Rotations.CancelRotation(ctx, s.Secret) })
 	if r.toleratesRotation(ctx, s.Secret, s.Tolerant, err) {
 		return nil
@@ -43,12 +44,13 @@ func (r *run) cancelRotation(ctx context.Context, s plan.CancelRotation) error {
 	return err
 }
 
-// rotate has the secret rotated by a schedule; empty: not at all. Secrets Manager may
-// refuse to do what an attempt has done whose answer was lost: a look tells.
+// rotate makes Secrets Manager rotate the secret by a schedule; empty: not at all. Secrets
+// Manager may refuse the call because an earlier attempt, whose answer was lost, has done
+// it. So rotate reads the secret after a refusal.
 func (r *run) rotate(ctx context.Context, secret, schedule string, f func(context.Context) error) error {
-	settles := time.Now().Add(settling)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline)/2 < settling {
-		settles = time.Now().Add(time.Until(deadline) / 2) // what follows takes time too
+	giveUp := time.Now().Add(scheduleTest)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline)/2 < scheduleTest {
+		giveUp = time.Now().Add(time.Until(deadline) / 2) // the following steps take time too
 	}
 	return r.write(ctx, func(ctx context.Context) error {
 		err := f(ctx)
@@ -59,19 +61,19 @@ func (r *run) rotate(ctx context.Context, secret, schedule string, f func(contex
 		switch {
 		case look == nil && now.Rotation.Holds(schedule):
 			return nil
-		case time.Now().Before(settles):
+		case time.Now().Before(giveUp):
 			return fmt.Errorf("%w: %w", access.ErrBusy, err)
 		}
 		return err
 	})
 }
 
-// toleratesRotation reports whether an event goes on though the secret is not rotated
-// as declared: the stack goes back to what was accepted before.
+// toleratesRotation reports whether an event goes on although the secret is not rotated as
+// declared: the stack goes back to a state that was accepted before.
 func (r *run) toleratesRotation(ctx context.Context, secret string, tolerant bool, err error) bool {
 	if err == nil || !tolerant || !access.Definite(err) {
 		return false
 	}
-	r.Log.WarnContext(ctx, "RotationSchedule: the secret is not rotated as the stack declares, which was accepted before and is refused now; each update tries again", "secret", secret, "error", err.Error())
+	r.Log.WarnContext(ctx, "RotationSchedule: the secret is not rotated as the stack declares. The schedule was accepted before and is refused now; each update tries again", "secret", secret, "error", err.Error())
 	return true
 }

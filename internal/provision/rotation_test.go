@@ -178,7 +178,7 @@ func TestAnUpdateInTheMiddleOfARotation(t *testing.T) {
 					t.Errorf("its key lives: %t", lives)
 				}
 				if !c.stays {
-					w.rotate(to) // one that begins anew is not held up
+					w.rotate(to) // a new rotation need not wait
 				}
 				w.remove(to)
 				w.empty()
@@ -239,7 +239,7 @@ func TestAScheduleInTheMiddleOfARotation(t *testing.T) {
 		if w.Labelled(secret, access.Pending) != second {
 			t.Error("the rotation has lost its key")
 		}
-		// Somebody else changes it meanwhile, and the stack goes back.
+		// Somebody else changes it in between, and the stack goes back.
 		w.CloseRotator(access.ErrDenied)
 		w.Reschedule(secret, "rate(1 day)")
 		if _, err := w.tryUpdate(next, d); err != nil {

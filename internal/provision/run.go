@@ -24,61 +24,61 @@ type run struct {
 	owner    name.Owner
 	want     plan.Desired
 	seen     plan.Observed
-	seenAt   time.Time // when the look began that the plan is made from
+	seenAt   time.Time // when the observation began from which the plan follows
 	issuer   issue.Issuer
-	removing bool // the run takes a user away that it has laid claim to
+	removing bool // the run removes a user on which it has left its mark
 
-	looks  chan struct{}     // holds one while the marks are read
-	until  time.Time         // for how long the last look holds
+	looks  chan struct{}     // holds one element while the marks are read
+	until  time.Time         // the last reading of the marks is valid until then
 	looked bool              // the marks were read since the run left its own
-	waited bool              // until no call of an earlier run can be under way
+	waited bool              // the run has waited until no call of an earlier run can be under way
 	stop   error             // why it is not the run's turn; nil: it is
-	users  map[string]string // the users that carry the run's mark, and their ids
-	ids    map[string]string // users that the run has seen and needs, and their ids
+	users  map[string]string // ids of the users that have the run's mark, by name
+	ids    map[string]string // ids of the users that the run has seen and needs, by name
 	failed plan.Failed       // what has ended the run
 
-	mu     sync.Mutex        // guards what follows
-	gone   map[string]bool   // users that are to go, and are gone
-	wrote  bool              // it has called AWS to change something
-	fresh  bool              // it has made something: IAM may not see it yet
-	locked map[string]string // see plan.Observed.Locked
-	own    bool              // it has made the user itself
-	tried  map[string]bool   // policies that it has made, or may have
-	result Result
-	// policies of the user, by name.
+	mu              sync.Mutex        // guards the fields below
+	deleted         map[string]bool   // users that the run had to remove, and that are deleted
+	wrote           bool              // the run has called AWS to change something
+	created         bool              // the run has created something; IAM may not show it yet
+	locked          map[string]string // see plan.Observed.Locked
+	createdUser     bool              // the run itself has created the user
+	createdPolicies map[string]bool   // policies that the run has created, or may have
+	result          Result
+	// policies are the user's policies, by name.
 	policies  map[string]access.Policy
 	minted    access.Credentials // the key that this run issued
-	version   string             // where it is stored; empty: nowhere
-	promoting bool               // it is to become AWSCURRENT
-	promoted  bool               // it is AWSCURRENT
-	unproven  bool               // the key could not be proven, and a rollback goes on with it
+	version   string             // the version that holds it; empty: none
+	promoting bool               // the run may have made it current
+	promoted  bool               // it is current
+	unproven  bool               // the key could not be proven, and a rollback goes on without that
 }
 
 func (p *Provisioner) begin(event order.Run, owner name.Owner) *run {
-	r := &run{Provisioner: p, event: event, owner: owner, looks: make(chan struct{}, 1), users: map[string]string{}, tried: map[string]bool{}, ids: map[string]string{}, gone: map[string]bool{}, locked: map[string]string{}}
+	r := &run{Provisioner: p, event: event, owner: owner, looks: make(chan struct{}, 1), users: map[string]string{}, createdPolicies: map[string]bool{}, ids: map[string]string{}, deleted: map[string]bool{}, locked: map[string]string{}}
 	r.Writer = turn.Writer{Hold: r.hold, Note: r.note}
 	r.issuer = issue.Issuer{Guard: r, Keys: p.Keys, Versions: p.Versions, Secrets: p.Secrets, Prober: p.Prober, Log: p.Log}
 	return r
 }
 
-// note notes that the run changes something.
+// note records that the run changes something.
 func (r *run) note() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wrote = true
 }
 
-// wait is for what the run may have made itself.
+// wait returns how long to wait for what the run may have created itself.
 func (r *run) wait() patience.For {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fresh {
+	if r.created {
 		return patience.JustMade
 	}
 	return patience.Nothing
 }
 
-// Result is what stands once everything is as desired.
+// Result is the resource once everything is as declared.
 type Result struct {
 	UserName    string
 	UserARN     string
@@ -86,7 +86,7 @@ type Result struct {
 	AccessKeyID string
 	SecretARN   string
 	SecretName  string
-	// SecretVersionID is the version that AWSCURRENT names.
+	// SecretVersionID is the version labelled AWSCURRENT.
 	SecretVersionID string
 	// Left is what a failed Create may have left.
 	Left Left
@@ -96,15 +96,15 @@ type Result struct {
 type Left int
 
 const (
-	// Unknown: it could not see what is there.
+	// Unknown: the Create could not see what exists.
 	Unknown Left = iota
-	// Nothing: it has made nothing, or taken all of it back.
+	// Nothing: the Create has created nothing, or removed all of it.
 	Nothing
-	// Something may be there, and has to go.
+	// Something may exist, and a Delete has to remove it.
 	Something
 )
 
-// look takes what was seen for what stands.
+// look starts from what was observed.
 func (r *run) look(seen plan.Observed) {
 	r.seen = seen
 	r.result = Result{UserName: r.want.Spec.UserName, SecretName: r.want.Spec.SecretName}
@@ -123,12 +123,12 @@ func (r *run) look(seen plan.Observed) {
 	}
 }
 
-// current notes the version that AWSCURRENT names now, and its key.
+// current records which version is AWSCURRENT now, and its key.
 func (r *run) current(version, keyID string) {
 	r.result.SecretVersionID, r.result.AccessKeyID = version, keyID
 }
 
-// done is what stands.
+// done returns the result.
 func (r *run) done() Result {
 	user := r.want.Spec.UserName
 	number := func(policy access.Policy) int { n, _ := name.PolicyNumber(user, policy.Name); return n }

@@ -22,7 +22,7 @@ func (r *run) secretStep(ctx context.Context, step plan.Step) error {
 	case plan.CreateSecret:
 		return r.createSecret(ctx, s)
 	case plan.RestoreSecret:
-		// A crash after this: the secret is back, with its former values.
+		// A crash after this: the secret exists again, with its old values.
 		return r.write(ctx, func(ctx context.Context) error { return r.Keeping.RestoreSecret(ctx, s.Name) })
 	case plan.RekeySecret:
 		return r.rekeySecret(ctx, s)
@@ -56,7 +56,7 @@ func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {
 		return r.taken(ctx, s, err)
 	case ofKMS(err) && s.Tolerant && s.KMSKey != "":
 		r.goesOnWith(ctx, s.Name, err)
-		// The tag says which key it is, so that the next run tries the wanted one again.
+		// The tag says which key it is, so that the next run tries the declared one again.
 		s.KMSKey, s.Instead = s.Instead, ""
 		s.Tags = maps.Clone(s.Tags)
 		delete(s.Tags, name.TagKMSKey)
@@ -72,7 +72,7 @@ func (r *run) createSecret(ctx context.Context, s plan.CreateSecret) error {
 	return err
 }
 
-// taken sorts out a secret's name that was taken since it was looked for.
+// taken finds out why a secret's name is taken that was free before.
 func (r *run) taken(ctx context.Context, s plan.CreateSecret, cause error) error {
 	existing, err := patience.Ask(ctx, patience.JustMade, func() (access.SecretInfo, error) { return r.Secrets.Secret(ctx, s.Name) })
 	switch {
@@ -81,15 +81,15 @@ func (r *run) taken(ctx context.Context, s plan.CreateSecret, cause error) error
 	case err == nil:
 		return fmt.Errorf("%w: %w", plan.ForeignSecret(r.owner, r.want.Spec.UserName, existing), cause)
 	case errors.Is(err, access.ErrNotFound), errors.Is(err, access.ErrDenied):
-		return fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("SecretName: a secret %q exists already and cannot be looked at; choose another SecretName", s.Name)), cause)
+		return fmt.Errorf("%w: %w", plan.Refused(fmt.Sprintf("SecretName: a secret %q already exists, and this provider cannot read whose it is; choose another SecretName", s.Name)), cause)
 	}
 	return err
 }
 
-// deleteSecret deletes a secret. When it was seen some time ago it asks again
-// whose it is: it may have passed to another user, or been made anew.
+// deleteSecret deletes a secret. If it was observed some time ago, deleteSecret checks again
+// whose it is: the secret may belong to another user now, or may be a new one.
 func (r *run) deleteSecret(ctx context.Context, s plan.DeleteSecret) error {
-	// A crash after this: all is gone but what carries the user's name.
+	// A crash after this: only what has the user's name is left.
 	err := r.write(ctx, func(ctx context.Context) error {
 		if time.Since(r.seenAt) > r.lease() {
 			info, err := r.Secrets.Secret(ctx, s.Name)
@@ -108,16 +108,16 @@ func (r *run) deleteSecret(ctx context.Context, s plan.DeleteSecret) error {
 	return err
 }
 
-// replicated says why a secret cannot be deleted, where its replicas are why.
+// replicated explains why a secret cannot be deleted, if its replicas are the cause.
 func (r *run) replicated(ctx context.Context, secret string, cause error) error {
 	info, err := r.findSecret(ctx, secret)
 	if err != nil || info == nil || len(info.Replicas) == 0 {
 		return cause
 	}
 	regions := strings.Join(info.Replicas, " ")
-	err = fmt.Errorf("somebody replicated the secret to %s, and AWS does not delete it before the replicas are removed; the key in it is deleted. Remove them (aws secretsmanager remove-regions-from-replication --secret-id %s --remove-replica-regions %s), and %s: %w", regions, secret, regions, r.finish(), cause)
+	err = fmt.Errorf("somebody replicated the secret to %s, and AWS deletes a secret only after its replicas are removed; the key in it is deleted. Remove the replicas (aws secretsmanager remove-regions-from-replication --secret-id %s --remove-replica-regions %s), and %s: %w", regions, secret, regions, r.finish(), cause)
 	if !r.removing {
-		return err // replicated since the run has looked: the next one keeps it
+		return err // replicated after this run observed; the next run keeps the secret
 	}
 	return inTheWay{err}
 }
@@ -135,9 +135,8 @@ func (r *run) copyVersions(ctx context.Context, s plan.CopyVersions) error {
 			return fmt.Errorf("reading version %s: %w", version.ID, err)
 		}
 		labels := append(plan.CopiedLabels(version), access.Current)
-		// A crash after this: the next run copies again, which stores nothing
-		// twice, and goes on with the version that follows. Until then the
-		// former secret stands.
+		// A crash after this: the next run copies again, which stores no version twice, and
+		// goes on with the next version. Until then the old secret stays.
 		copied := plan.CopiedID(s.To, version.ID)
 		err = r.write(ctx, func(ctx context.Context) error { return r.Versions.PutVersion(ctx, s.To, copied, value, labels) })
 		if ofKMS(err) {

@@ -50,7 +50,7 @@ func TestAMovedSecretRemembersWhenItsKeyWasReplaced(t *testing.T) {
 	})
 }
 
-// What was AWSPREVIOUS may be long gone when the secret moves.
+// The previous key may be deleted when the secret gets another name.
 func TestASecretMovesWithoutItsDeadPreviousKey(t *testing.T) {
 	for name, kill := range map[string]func(w *world, keyID string){"deleted": (*world).dropKey, "deactivated": (*world).deactivate} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestASecretInItsRecoveryWindow(t *testing.T) {
 			w.MakeSecret(secret, "theirs", nil)
 			w.ScheduleDeletion(secret)
 			_, err := w.tryCreate(stack())
-			w.refused(err, secret, "scheduled for deletion")
+			w.refused(err, secret, "until its scheduled deletion")
 			w.remove(stack())
 			w.left(accesstest.Inventory{Secrets: []string{secret + " (deleted)"}})
 		})

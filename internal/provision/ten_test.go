@@ -35,7 +35,7 @@ func (w *world) ten() (declared plan.Desired) {
 			w.Fatal(err)
 		}
 	}
-	set := map[string]string{name.TagPolicies: "10", name.TagCompleted: plan.Completed(nil, declared.Spec, w.LiveKeys(user)[0])}
+	set := map[string]string{name.TagPolicies: "10", name.TagCompleted: plan.CompletedTag(nil, declared.Spec, w.LiveKeys(user)[0])}
 	if err := w.Account.TagUser(w.Context(), user, set, nil); err != nil {
 		w.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestNoNewUserFillsAllItsPlaces(t *testing.T) {
 	})
 }
 
-// One that has ten from before can be changed and gone back to, and deleted.
+// A user that has ten from an earlier release can be changed, rolled back, and deleted.
 func TestAUserWithTenPolicies(t *testing.T) {
 	play(t, func(w *world) {
 		another := forTen[0] + "z"

@@ -14,17 +14,16 @@ import (
 	"cloney-s3-credentials/internal/patience"
 )
 
-// errOvertaken: a later event decides. Why is in the error that wraps it.
+// errOvertaken: a later event decides. The error that wraps it says why.
 var errOvertaken = errors.New("this event was overtaken and has stopped")
 
 // errYield: a later delivery of the same event is at work.
 var errYield = errors.New("another delivery of this event is at work")
 
-// errWait: an earlier run has left its mark meanwhile, and may be at work.
+// errWait: an earlier run has left its mark since, and may be at work.
 var errWait = errors.New("an earlier event may still be at work")
 
-// mark leaves the run's mark on the users that it is about, if they are the
-// resource's.
+// mark leaves the run's mark on the users of its event, if they belong to the resource.
 func (r *run) mark(ctx context.Context, users ...*access.User) error {
 	var tags []func() error
 	for _, user := range users {
@@ -37,8 +36,8 @@ func (r *run) mark(ctx context.Context, users ...*access.User) error {
 		}
 		tags = append(tags, func() error {
 			r.note()
-			// A crash after this: a mark that says that this run has begun. Who
-			// comes after it waits until no call of it can be under way.
+			// A crash after this: a mark says that this run has begun. The next run waits
+			// until no call of this one can be under way.
 			err := r.there().Do(ctx, func() error { return r.Users.TagUser(ctx, user.Name, r.event.Begun(), nil) })
 			if err != nil && !errors.Is(err, access.ErrNotFound) {
 				return fmt.Errorf("marking user %s: %w", user.Name, err)
@@ -49,8 +48,8 @@ func (r *run) mark(ctx context.Context, users ...*access.User) error {
 	return parallel.Do(tags...)
 }
 
-// there is for a user that the run has seen. IAM may not know it everywhere yet;
-// a Delete takes it for gone at once.
+// there returns how long to wait for a user that the run has seen. IAM may not show it
+// everywhere yet. A Delete believes at once that it was deleted.
 func (r *run) there() patience.For {
 	if r.removing {
 		return patience.Nothing
@@ -58,11 +57,11 @@ func (r *run) there() patience.For {
 	return patience.Maybe
 }
 
-// lease is for how long a look at the marks holds.
+// lease is how long a reading of the marks is valid.
 func (r *run) lease() time.Duration { return cmp.Or(r.Lease, order.Lease) }
 
-// hold returns nil while it is the run's turn. It reads the marks again when
-// the last look was longer ago than order.Lease.
+// hold returns nil while it is the run's turn. It reads the marks again when the last
+// reading is older than the lease.
 func (r *run) hold(ctx context.Context) error {
 	select {
 	case r.looks <- struct{}{}:
@@ -85,8 +84,8 @@ func (r *run) hold(ctx context.Context) error {
 	case turn == order.Yield && !r.removing:
 		r.failed.By, r.stop = &mark, errYield
 	case turn == order.Wait && early && !r.waited:
-		// It left its mark after this run had looked, and may not have seen ours.
-		// Whoever comes later does.
+		// The other run left its mark after this run had read them, and may have missed
+		// ours. A run that starts later sees ours.
 		r.stop = errWait
 	default:
 		r.until = read.Add(r.lease())
@@ -94,26 +93,26 @@ func (r *run) hold(ctx context.Context) error {
 	return r.stop
 }
 
-// noteGone and isGone are for steps that run at the same time.
-func (r *run) noteGone(user string) {
+// noteDeleted and isDeleted are called by steps that run at the same time.
+func (r *run) noteDeleted(user string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.gone[user] = true
+	r.deleted[user] = true
 }
 
-func (r *run) isGone(user string) bool {
+func (r *run) isDeleted(user string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.gone[user]
+	return r.deleted[user]
 }
 
-// marks reads the marks on the users that carry the run's own. It returns when the
-// first of the calls began that read them: not those that were throttled before.
+// marks reads the marks of all users that have the run's own mark. It also returns when the
+// first successful read began; throttled reads do not count.
 func (r *run) marks(ctx context.Context) (marks order.Marks, read time.Time, err error) {
 	found := make([]access.User, 0, len(r.users))
 	var mu sync.Mutex
 	var looks []func() error
-	gone := false
+	deleted := false // a user that the run needs
 	for user, id := range r.users {
 		looks = append(looks, func() error {
 			var began time.Time
@@ -128,10 +127,10 @@ func (r *run) marks(ctx context.Context) (marks order.Marks, read time.Time, err
 			}
 			switch {
 			case err == nil && now.ID != id && r.removing:
-				return errAnew
+				return errCreatedAgain
 			case errors.Is(err, access.ErrNotFound), err == nil && now.ID != id:
-				gone = gone || r.needs(user)
-				r.noteGone(user)
+				deleted = deleted || r.needs(user)
+				r.noteDeleted(user)
 				return nil
 			}
 			found = append(found, now)
@@ -139,15 +138,15 @@ func (r *run) marks(ctx context.Context) (marks order.Marks, read time.Time, err
 		})
 	}
 	err = parallel.Do(looks...)
-	if errors.Is(err, errAnew) {
-		r.stop = errAnew
+	if errors.Is(err, errCreatedAgain) {
+		r.stop = errCreatedAgain
 	}
 	if err != nil {
 		return nil, read, err
 	}
-	if gone { // that the run needs
-		r.failed.Gone, r.stop = true, errGone
-		return nil, read, errGone
+	if deleted {
+		r.failed.UserDeleted, r.stop = true, errUserDeleted
+		return nil, read, errUserDeleted
 	}
 	tags := make([]map[string]string, len(found))
 	for i, user := range found {
@@ -156,19 +155,19 @@ func (r *run) marks(ctx context.Context) (marks order.Marks, read time.Time, err
 	return order.MarksOf(tags...), read, nil
 }
 
-// errAnew: the user that was to go is gone, and there is another one of its name.
-var errAnew = errors.New("a later event has made the user anew")
+// errCreatedAgain: the user that the run had to remove was deleted, and a new user has its name.
+var errCreatedAgain = errors.New("a later event has created the user again")
 
-// errGone: what the run works on is there no more.
-var errGone = fmt.Errorf("%w: the user was deleted meanwhile, by a Delete or a rollback of this stack or by hand; update the stack again if the resource is to be there", errOvertaken)
+// errUserDeleted: the user on which the run works does not exist any more.
+var errUserDeleted = fmt.Errorf("%w: the user was deleted in the meantime, by a Delete, by a rollback of this stack or by hand; if you still need the resource, update the stack again", errOvertaken)
 
 func (r *run) overtaken(by order.Mark) error {
 	r.failed.By = &by
 	return fmt.Errorf("%w: a later %s of this resource decides", errOvertaken, by.Type)
 }
 
-// letThemEnd waits until no call of an earlier run can be under way. Where the
-// stack gives too little time for that, it waits for half of what there is.
+// letThemEnd waits until no call of an earlier run can be under way. If the stack gives too
+// little time, it waits for half of the remaining time.
 func (r *run) letThemEnd(ctx context.Context) error {
 	wait := cmp.Or(r.InFlight, order.InFlight)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -181,20 +180,19 @@ func (r *run) letThemEnd(ctx context.Context) error {
 	return nil
 }
 
-// end marks the run as ended, where it has not made that sure already: who
-// comes after it need not wait, nor for a run of the rotator that was killed.
+// end marks the run as ended, unless the run has done so already. Then the next run need not
+// wait. It also removes the marks of rotator runs that were killed.
 func (r *run) end(ctx context.Context) {
 	for user := range r.users {
-		// A crash before this: who comes after it waits for nothing, once.
+		// A crash before this: the next run waits once, for nothing.
 		killed := r.killed(user)
 		if err := patience.Nothing.Do(ctx, func() error { return r.Users.TagUser(ctx, user, r.event.Ended(), killed) }); err != nil {
-			r.Log.InfoContext(ctx, "the run could not be marked as ended; the next event waits some seconds", "user", user, "error", err.Error())
+			r.Log.InfoContext(ctx, "the run could not be marked as ended; the next event waits for some seconds", "user", user, "error", err.Error())
 		}
 	}
 }
 
-// killed are the marks that runs of the rotator have left on a user, as far as the run
-// has seen them.
+// killed returns the marks of rotator runs on a user, as far as the run has seen them.
 func (r *run) killed(user string) []string {
 	for _, seen := range []*access.User{r.seen.User, r.seen.Other} {
 		if seen != nil && seen.Name == user {

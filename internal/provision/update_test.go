@@ -90,7 +90,7 @@ func TestAccessThatDeniesTheFunctionIsNoFailure(t *testing.T) {
 			play(t, func(w *world) {
 				first := w.create(stack())
 				w.Forget()
-				// A bucket that is gone is not looked for either.
+				// A bucket that was deleted is not looked for either.
 				next := stack(buckets("one", "gone"), narrowed)
 				if result, err := w.tryUpdate(stack(), next); err != nil || result.AccessKeyID != first.AccessKeyID || len(w.Proofs()) != 1 {
 					t.Errorf("%v, key %s became %s, proven %v", err, first.AccessKeyID, result.AccessKeyID, w.Proofs())
@@ -102,7 +102,7 @@ func TestAccessThatDeniesTheFunctionIsNoFailure(t *testing.T) {
 }
 
 // A change may be of capitals alone, which IAM does not tell apart, and of so
-// many tags that AWS would not hold the former and the new at once.
+// many tags that AWS would not hold the old and the new ones at once.
 func TestAnyTagsBecomeAnyOthers(t *testing.T) {
 	many := func(name string, n int) map[string]string {
 		all := map[string]string{}

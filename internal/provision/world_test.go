@@ -210,7 +210,7 @@ func (w *world) tryRollback(from, to plan.Desired, physicalID string) (provision
 // updated is what an Update from one to the other wants.
 func updated(from, to plan.Desired, physicalID string) plan.Desired {
 	to.PhysicalID, to.Unchanged = physicalID, reflect.DeepEqual(from.Spec, to.Spec)
-	to.Former = plan.Former{
+	to.Old = plan.Old{
 		UserName: from.Spec.UserName, SecretName: from.Spec.SecretName, TagKeys: slices.Sorted(maps.Keys(from.Spec.Tags)), Readers: from.Spec.Readers,
 	}
 	return to

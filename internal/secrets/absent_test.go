@@ -9,7 +9,7 @@ import (
 	"cloney-s3-credentials/internal/secrets"
 )
 
-// A secret that is gone has no tag that the function's role asks for: what is
+// A secret that does not exist has no tag, which the function's role requires: what is
 // denied then is not found, and nothing else is.
 func TestADenialWithoutASecret(t *testing.T) {
 	for label, c := range map[string]struct {
@@ -30,7 +30,7 @@ func TestADenialWithoutASecret(t *testing.T) {
 			if _, err := s.Value(t.Context(), "cloney/x", "v1"); !errors.Is(err, c.want) {
 				t.Errorf("%s: reading: %v", label, err)
 			}
-			// To take away what is gone is done.
+			// Deleting what does not exist succeeds.
 			if err := s.DeleteSecret(t.Context(), "cloney/x"); (err == nil) != (c.want == access.ErrNotFound) {
 				t.Errorf("%s: deleting: %v", label, err)
 			}

@@ -12,8 +12,8 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// ListSecrets lists the secrets under the provider's prefix, ours or not, without those
-// in their recovery window. The list lags behind by some minutes.
+// ListSecrets lists the secrets under the provider's prefix, ours or not, without those in
+// their recovery window. The list lags behind by some minutes.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
 func (c *Client) ListSecrets(ctx context.Context) (listed []access.SecretInfo, err error) {
 	const perPage = 100 // the most that Secrets Manager lists in one answer
@@ -48,7 +48,7 @@ func fromTags(tags []types.Tag) map[string]string {
 	return out
 }
 
-// toVersions are the versions that carry a label, by their ids.
+// toVersions are the versions that have a label, with their ids.
 func toVersions(stages map[string][]string) (versions []access.Version) {
 	for id, labels := range stages {
 		versions = append(versions, access.Version{ID: id, Labels: labels})

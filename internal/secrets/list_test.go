@@ -46,7 +46,7 @@ func TestSecretsOfAllPages(t *testing.T) {
 	})
 }
 
-// A list that breaks off is not a short one: what it lacks would pass for gone.
+// A list that breaks off is not a short one: what it lacks would count as deleted.
 func TestAListThatBreaksOff(t *testing.T) {
 	for label, second := range map[string]edgetest.Answer{
 		"denied": edgetest.JSONError(400, "AccessDeniedException", "x"), "empty": edgetest.JSON(`{}`), "without a name": edgetest.JSON(`{"SecretList": [{"ARN": "arn:1"}]}`),

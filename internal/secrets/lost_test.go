@@ -101,7 +101,7 @@ func TestAPromotionThatCannotBeLookedAt(t *testing.T) {
 	})
 }
 
-// What is gone is done; what is refused is not.
+// Deleting what does not exist succeeds; a refusal is an error.
 func TestTakingAwayWhatIsGone(t *testing.T) {
 	for code, want := range map[string]map[string]error{
 		"ResourceNotFoundException": {"delete": nil, "unlabel": nil},

@@ -9,7 +9,7 @@ import (
 	"cloney-s3-credentials/internal/edge"
 )
 
-// ResourcePolicy returns the secret's resource policy; empty: it has none.
+// ResourcePolicy returns the secret's resource policy; empty: the secret has none.
 func (c *Client) ResourcePolicy(ctx context.Context, name string) (string, error) {
 	out, err := c.api.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &name})
 	if err != nil {
@@ -18,8 +18,8 @@ func (c *Client) ResourcePolicy(ctx context.Context, name string) (string, error
 	return aws.ToString(out.ResourcePolicy), nil
 }
 
-// PutResourcePolicy replaces the secret's resource policy. Secrets Manager is
-// asked to refuse one that lets anyone in, whatever it was given.
+// PutResourcePolicy replaces the secret's resource policy. It asks Secrets Manager to refuse
+// a policy that allows public access.
 func (c *Client) PutResourcePolicy(ctx context.Context, name, policy string) error {
 	_, err := c.api.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{
 		SecretId:          &name,
@@ -29,9 +29,9 @@ func (c *Client) PutResourcePolicy(ctx context.Context, name, policy string) err
 	return outcome(err)
 }
 
-// DeleteResourcePolicy takes the secret's resource policy away; one that is
-// gone is no error.
+// DeleteResourcePolicy deletes the secret's resource policy. A policy that does not exist is
+// not an error.
 func (c *Client) DeleteResourcePolicy(ctx context.Context, name string) error {
 	_, err := c.api.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &name})
-	return edge.Gone(outcome(err))
+	return edge.IgnoreNotFound(outcome(err))
 }

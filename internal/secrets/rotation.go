@@ -10,17 +10,17 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// rotates is how a secret is rotated that was described. Secrets Manager keeps the
-// rules and the function of one that is not rotated any more.
+// rotates returns how a described secret is rotated. After rotation is cancelled, Secrets
+// Manager still shows the old rules and function.
 func (c *Client) rotates(enabled *bool, function *string, rules *types.RotationRulesType) access.Rotation {
-	is := access.Rotation{On: aws.ToBool(enabled), Function: aws.ToString(function), Wanted: c.rotator}
+	is := access.Rotation{On: aws.ToBool(enabled), Function: aws.ToString(function), Ours: c.rotator}
 	if rules != nil {
 		is.Schedule = aws.ToString(rules.ScheduleExpression)
 	}
 	return is
 }
 
-// Schedule has Secrets Manager rotate the secret by a schedule, with the provider's own
+// Schedule makes Secrets Manager rotate the secret by a schedule, with the provider's own
 // function. It does not rotate at once: a person may just have pasted the key.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
 func (c *Client) Schedule(ctx context.Context, name, schedule string) error {
@@ -33,7 +33,7 @@ func (c *Client) Schedule(ctx context.Context, name, schedule string) error {
 	return outcome(err)
 }
 
-// CancelRotation has the secret rotated no more. Secrets Manager also stops a rotation
+// CancelRotation stops the rotation of the secret. Secrets Manager also stops a rotation
 // that is in progress, and leaves its version.
 func (c *Client) CancelRotation(ctx context.Context, name string) error {
 	_, err := c.api.CancelRotateSecret(ctx, &secretsmanager.CancelRotateSecretInput{SecretId: &name})

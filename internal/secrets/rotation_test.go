@@ -33,7 +33,7 @@ func TestHowASecretIsRotated(t *testing.T) {
 		`, "RotationEnabled": false, ` + rules: {Schedule: "rate(30 days)", Function: rotator}, // it was cancelled
 		`, "RotationEnabled": true, "RotationRules": {"AutomaticallyAfterDays": 7}, "RotationLambdaARN": "another"`: {On: true, Function: "another"},
 	} {
-		want.Wanted = rotator
+		want.Ours = rotator
 		secret := `{"Name": "cloney/x", "ARN": "arn:x"` + described + `}`
 		rotating(t, edgetest.JSON(secret), func(t *testing.T, s *secrets.Client, _ *edgetest.AWS) {
 			if got, err := s.Secret(t.Context(), "cloney/x"); err != nil || got.Rotation != want {
@@ -48,8 +48,8 @@ func TestHowASecretIsRotated(t *testing.T) {
 	}
 }
 
-// A schedule never rotates at once: that would be an outage in waiting for whoever has
-// pasted the key a moment ago.
+// A schedule never rotates at once: that would be an outage for a person who has just
+// pasted the key.
 func TestAScheduleIsSet(t *testing.T) {
 	rotating(t, edgetest.JSON(`{"Name": "cloney/x", "ARN": "arn:x"}`), func(t *testing.T, s *secrets.Client, aws *edgetest.AWS) {
 		if err := s.Schedule(t.Context(), "cloney/x", "rate(30 days)"); err != nil {

@@ -1,9 +1,8 @@
-// Package secrets is the edge to Secrets Manager: secrets, the versions of
-// their values, the staging labels that say which version is what, and the
-// resource policy that says who else may read.
+// Package secrets is the edge to Secrets Manager: secrets, the versions of their values, the
+// staging labels of versions, and the resource policy that lets others read.
 //
-// A value passes through it only as an access.Secret, and never into an error.
-// It decides nothing.
+// A value passes through it only as an access.Secret, and never into an error. It decides
+// nothing.
 package secrets
 
 import (
@@ -19,26 +18,26 @@ import (
 	"cloney-s3-credentials/internal/edge"
 )
 
-// Options are what the provider's own secrets have.
+// Options are common to all secrets of the provider.
 type Options struct {
-	// Rotator is the ARN of the function that rotates; empty: there is none.
+	// Rotator is the ARN of the rotation function; empty: there is none.
 	Rotator string
 }
 
-// Client is Secrets Manager of one region.
+// Client is a client of Secrets Manager in one region.
 type Client struct {
 	api     *secretsmanager.Client
 	rotator string // see Options
-	// rotation returns the RotationToken of the rotation that values are stored for; nil:
-	// they are stored for none. It is a function because fmt shows the inside of a struct's
-	// private fields, an access.Secret's too.
+	// rotation returns the RotationToken of the rotation for which values are stored; nil:
+	// there is no rotation. It is a function because fmt prints the private fields of a
+	// struct, also those of an access.Secret.
 	rotation func() access.Secret
 }
 
 // New returns the edge.
 func New(cfg aws.Config, options Options) *Client {
 	c := &Client{rotator: options.Rotator}
-	// A secret that does not exist has no tags, and the function's role asks for one.
+	// A secret that does not exist has no tags, and the function's role requires one.
 	absence := edge.Absence{
 		Field:   "SecretId",
 		Besides: []string{"DescribeSecret"},
@@ -52,7 +51,7 @@ func New(cfg aws.Config, options Options) *Client {
 	return c
 }
 
-// outcomes of Secrets Manager's own errors.
+// outcomes translates Secrets Manager's own error codes.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html#API_PutSecretValue_Errors
 var outcomes = map[string]error{
 	"ResourceNotFoundException": access.ErrNotFound,
@@ -62,7 +61,8 @@ var outcomes = map[string]error{
 	"InvalidRequestException":   access.ErrInvalid,
 	"EncryptionFailure":         access.ErrKMS,
 	"DecryptionFailure":         access.ErrKMS,
-	// What we write is well-formed: it names someone who is not there.
+	// Our policy is well-formed, so this means that it names a principal that does not
+	// exist.
 	"MalformedPolicyDocumentException": access.ErrPrincipal,
 	"PublicPolicyException":            access.ErrPublic,
 }
@@ -77,7 +77,7 @@ func toTags(tags map[string]string) []types.Tag {
 	return out
 }
 
-// Secret describes a secret. One in its recovery window is described too.
+// Secret describes a secret, also one in its recovery window.
 func (c *Client) Secret(ctx context.Context, name string) (access.SecretInfo, error) {
 	out, err := c.api.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &name})
 	if err != nil {
@@ -94,17 +94,17 @@ func (c *Client) Secret(ctx context.Context, name string) (access.SecretInfo, er
 	return info, nil
 }
 
-// placeholder is the value of a secret whose key is yet to be made. It is JSON, and
-// nothing that credential_process takes.
+// placeholder is the value of a secret that has no key yet. It is JSON, and
+// credential_process rejects it.
 const placeholder = "{}"
 
-// CreateSecret makes the secret and its tags in one call. With a token it stores a
-// placeholder as the version of that name, so that AWS uses the KMS key at once:
-// without a value it does not ask whether it may.
+// CreateSecret creates the secret with its tags in one call. With a token it also stores a
+// placeholder as the version with that id. So AWS uses the KMS key at once: without a value
+// it does not check whether it may.
 func (c *Client) CreateSecret(ctx context.Context, name, kmsKey, token string, tags map[string]string) (access.SecretInfo, error) {
 	in := &secretsmanager.CreateSecretInput{
 		Name:        &name,
-		Description: aws.String("An access key to S3 for Cloney, in the JSON of credential_process. Made by cloney-s3-credentials; its stack owns it."),
+		Description: aws.String("An access key to S3 for Cloney, in the JSON of credential_process. Created by cloney-s3-credentials; its stack owns it."),
 		Tags:        toTags(tags),
 	}
 	if kmsKey != "" {
@@ -115,8 +115,8 @@ func (c *Client) CreateSecret(ctx context.Context, name, kmsKey, token string, t
 	}
 	out, err := c.api.CreateSecret(ctx, in)
 	if edge.As[*types.InvalidRequestException](err) {
-		// The name is still held by a secret that is being deleted: a forced
-		// deletion takes effect after a short delay.
+		// A secret of that name is still being deleted: a forced deletion takes effect after
+		// a short delay.
 		// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html
 		return access.SecretInfo{}, edge.Outcome(err, map[string]error{"InvalidRequestException": access.ErrBusy})
 	}
@@ -132,10 +132,10 @@ func (c *Client) RestoreSecret(ctx context.Context, name string) error {
 	return outcome(err)
 }
 
-// awsKey is what a secret without a key of its own is encrypted with.
+// awsKey encrypts a secret without a KMS key of its own.
 const awsKey = "alias/aws/secretsmanager"
 
-// RekeySecret has Secrets Manager encrypt the secret with another key.
+// RekeySecret makes Secrets Manager encrypt the secret with another KMS key.
 func (c *Client) RekeySecret(ctx context.Context, name, kmsKey string) error {
 	if kmsKey == "" {
 		kmsKey = awsKey
@@ -144,13 +144,13 @@ func (c *Client) RekeySecret(ctx context.Context, name, kmsKey string) error {
 	return outcome(err)
 }
 
-// TryKey stores a placeholder as the version of that name, with a label of ours and
-// no other: it shows whether the secret's KMS key can be used.
+// TryKey stores a placeholder as the version with that id, with only a label of ours: the
+// call fails if the secret's KMS key cannot be used.
 func (c *Client) TryKey(ctx context.Context, name, token, label string) error {
 	return c.PutVersion(ctx, name, token, access.NewSecret(placeholder), []string{label})
 }
 
-// TagSecret removes tags, then sets others: that leaves room for those.
+// TagSecret removes tags, then sets others: first it makes room.
 func (c *Client) TagSecret(ctx context.Context, name string, set map[string]string, unset []string) error {
 	if len(unset) > 0 {
 		if _, err := c.api.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &name, TagKeys: unset}); err != nil {
@@ -164,8 +164,8 @@ func (c *Client) TagSecret(ctx context.Context, name string, set map[string]stri
 	return outcome(err)
 }
 
-// PutVersion stores a value with its labels in one call. The token makes it
-// repeatable: it is the version's id.
+// PutVersion stores a value with its labels in one call. The token is the version's id, so
+// the call can be repeated.
 func (c *Client) PutVersion(ctx context.Context, name, token string, value access.Secret, labels []string) error {
 	in := &secretsmanager.PutSecretValueInput{
 		SecretId:           &name,
@@ -180,9 +180,9 @@ func (c *Client) PutVersion(ctx context.Context, name, token string, value acces
 	return outcome(err)
 }
 
-// WithRotationToken returns the edge for the values of one rotation. The token shows
-// Secrets Manager that they come from the function that it has invoked. It goes into
-// PutSecretValue and nowhere else. An empty one, of an event that has none, goes nowhere.
+// WithRotationToken returns the edge for the values of one rotation. The token shows Secrets
+// Manager that the values come from the function that it has invoked. It goes only into
+// PutSecretValue. An empty token, from an event without one, is not sent.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
 func (c *Client) WithRotationToken(token access.Secret) *Client {
 	bound := *c
@@ -199,12 +199,12 @@ func (c *Client) Value(ctx context.Context, name, version string) (access.Secret
 	if err != nil {
 		return access.Secret{}, outcome(err)
 	}
-	// A value of bytes is none that this provider stores.
+	// The provider never stores a binary value.
 	return access.NewSecret(aws.ToString(out.SecretString)), nil
 }
 
-// Promote moves AWSCURRENT. Secrets Manager moves AWSPREVIOUS along. ErrMoved:
-// AWSCURRENT is at a version that is neither of the two.
+// Promote moves AWSCURRENT. Secrets Manager moves AWSPREVIOUS with it. ErrMoved: AWSCURRENT
+// is at neither of the two versions.
 func (c *Client) Promote(ctx context.Context, name, version, from string) error {
 	in := &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId:        &name,
@@ -221,15 +221,14 @@ func (c *Client) Promote(ctx context.Context, name, version, from string) error 
 	return c.refused(ctx, err, name, version, from)
 }
 
-// refused says what the refusal of a promotion means, by a look at where
-// AWSCURRENT is. It may be at the version already: an attempt moved it, and its
-// answer was lost.
+// refused says why a promotion was refused, by reading where AWSCURRENT is. It may already
+// be at the version: an attempt moved it, and its answer was lost.
 func (c *Client) refused(ctx context.Context, err error, name, version, from string) error {
 	info, look := c.Secret(ctx, name)
 	current, ok := info.Labelled(access.Current)
 	switch {
 	case errors.Is(look, access.ErrThrottled):
-		return look // promoting again is refused again, and looked at again
+		return look // the next attempt is refused again, and reads again
 	case look != nil || !ok || current.ID == from:
 		return outcome(err)
 	case current.ID == version:
@@ -240,15 +239,15 @@ func (c *Client) refused(ctx context.Context, err error, name, version, from str
 	return outcome(err)
 }
 
-// Label puts a label of ours on a version, and takes it from the version that has it.
-// One that is there already is left as it is.
+// Label sets a label of ours on a version, and removes it from the version that has it. If
+// the version has it already, nothing changes.
 func (c *Client) Label(ctx context.Context, name, version, label string) error {
 	in := &secretsmanager.UpdateSecretVersionStageInput{SecretId: &name, VersionStage: &label, MoveToVersionId: &version}
 	_, err := c.api.UpdateSecretVersionStage(ctx, in)
 	if err := outcome(err); !errors.Is(err, access.ErrInvalid) {
 		return err
 	}
-	// Secrets Manager wants to be told where a label is that it is to move.
+	// To move a label, Secrets Manager requires the version that has it.
 	info, look := c.Secret(ctx, name)
 	if look != nil {
 		return look
@@ -265,7 +264,8 @@ func (c *Client) Label(ctx context.Context, name, version, label string) error {
 	return outcome(err)
 }
 
-// Unlabel takes a label from a version; one that is gone is no error.
+// Unlabel removes a label from a version. A label that the version does not have is not an
+// error.
 func (c *Client) Unlabel(ctx context.Context, name, version, label string) error {
 	_, err := c.api.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId:            &name,
@@ -279,8 +279,8 @@ func (c *Client) Unlabel(ctx context.Context, name, version, label string) error
 	return err
 }
 
-// DeleteSecret deletes the secret and all its versions at once.
+// DeleteSecret deletes the secret with all its versions at once.
 func (c *Client) DeleteSecret(ctx context.Context, name string) error {
 	_, err := c.api.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)})
-	return edge.Gone(outcome(err))
+	return edge.IgnoreNotFound(outcome(err))
 }

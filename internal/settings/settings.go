@@ -1,9 +1,8 @@
 // Package settings reads a function's environment, once, when it starts.
 //
-// On Lambda a variable that the template sets, and that is not there, would leave out a
-// limit of the provider's owner, and nobody would see it. So that is an error, which the
-// rotator does not start with, and the provider gives nothing with. A local run, which
-// AWS_ENDPOINT_URL tells, sets what it likes.
+// On Lambda, a missing variable of the template could mean a missing limit of the provider's
+// owner, and nobody would notice. So it is an error: the rotator does not start, and the
+// provider gives no access. A local run, which has AWS_ENDPOINT_URL, sets what it needs.
 package settings
 
 import (
@@ -17,7 +16,7 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// Reader reads variables one by one and collects what is wrong.
+// Reader reads variables one by one and collects the problems.
 type Reader struct {
 	lookup   func(variable string) (value string, set bool)
 	problems []string
@@ -29,7 +28,7 @@ func New(lookup func(string) (string, bool)) *Reader { return &Reader{lookup: lo
 // Local reports whether AWS is a local one.
 func (r *Reader) Local() bool { return r.value("AWS_ENDPOINT_URL") != "" }
 
-// onLambda reports whether the template's variables have to be there.
+// onLambda reports whether the template's variables must be set.
 func (r *Reader) onLambda() bool { return r.value("AWS_LAMBDA_FUNCTION_NAME") != "" && !r.Local() }
 
 func (r *Reader) value(variable string) string {
@@ -41,7 +40,7 @@ func (r *Reader) refuse(variable, format string, args ...any) {
 	r.problems = append(r.problems, variable+" "+fmt.Sprintf(format, args...))
 }
 
-// Err returns all that is wrong, or nil.
+// Err returns all problems, or nil.
 func (r *Reader) Err() error {
 	if len(r.problems) == 0 {
 		return nil
@@ -52,7 +51,7 @@ func (r *Reader) Err() error {
 // Optional returns a variable that may be missing: without it nothing more is allowed.
 func (r *Reader) Optional(variable string) string { return r.value(variable) }
 
-// Needed returns a variable that may not be empty on Lambda.
+// Needed returns a variable that must not be empty on Lambda.
 func (r *Reader) Needed(variable string) string {
 	value := r.value(variable)
 	if value == "" && r.onLambda() {
@@ -61,9 +60,9 @@ func (r *Reader) Needed(variable string) string {
 	return value
 }
 
-// Unless is Needed for a variable that holds a word where there is nothing to say, and
-// returns nothing for that word. The template never sets an empty one: whether Lambda
-// tells it from a missing one is not to decide over anything.
+// Unless is Needed for a variable that has a word for "nothing", and returns an empty string
+// for that word. The template never sets an empty variable: Lambda may not distinguish that
+// from a missing one.
 func (r *Reader) Unless(variable, word string) string {
 	value := r.Needed(variable)
 	if value == word {
@@ -72,8 +71,8 @@ func (r *Reader) Unless(variable, word string) string {
 	return value
 }
 
-// List returns the entries of a variable; the word none is not one. Where it is not set,
-// which is in local runs alone, it has those of unset.
+// List returns the entries of a variable; the word none is not an entry. If the variable is
+// not set, which only local runs allow, it returns unset.
 func (r *Reader) List(variable string, unset ...string) []string {
 	if _, set := r.lookup(variable); !set && !r.onLambda() {
 		return unset
@@ -81,8 +80,8 @@ func (r *Reader) List(variable string, unset ...string) []string {
 	return slices.DeleteFunc(spec.Patterns(r.Needed(variable)), func(entry string) bool { return entry == "none" })
 }
 
-// NeededList returns the entries of a variable, of which there is one at least on
-// Lambda: where a list allows, an empty one allows all.
+// NeededList returns the entries of a variable, at least one on Lambda: in a list of what is
+// allowed, an empty list would allow everything.
 func (r *Reader) NeededList(variable string) []string {
 	entries := spec.Patterns(r.value(variable))
 	if len(entries) == 0 && r.onLambda() {
@@ -100,8 +99,8 @@ func (r *Reader) Ranges(variable string) []netip.Prefix {
 	return ranges
 }
 
-// Number returns a whole number from least to most. Where the variable is not set or
-// empty, which is in local runs alone, it is unset.
+// Number returns a whole number from least to most. If the variable is not set or empty,
+// which only local runs allow, it returns unset.
 func (r *Reader) Number(variable string, unset, least, most int) int {
 	value := r.value(variable)
 	n, err := strconv.Atoi(value)
@@ -109,20 +108,20 @@ func (r *Reader) Number(variable string, unset, least, most int) int {
 	case value == "" && !r.onLambda():
 		return unset
 	case err != nil || n < least || n > most:
-		r.refuse(variable, "is %q, and not a whole number from %d to %d", value, least, most)
+		r.refuse(variable, "is %q, which is not a whole number from %d to %d", value, least, most)
 	}
 	return n
 }
 
-// OneOf returns one of the values. Where the variable is not set or empty, which is in
-// local runs alone, it is the first.
+// OneOf returns one of the values. If the variable is not set or empty, which only local
+// runs allow, it returns the first.
 func (r *Reader) OneOf(variable string, values ...string) string {
 	value := r.value(variable)
 	switch {
 	case value == "" && !r.onLambda():
 		return values[0]
 	case !slices.Contains(values, value):
-		r.refuse(variable, "is %q, and not one of %s", value, strings.Join(values, ", "))
+		r.refuse(variable, "is %q, which is not one of %s", value, strings.Join(values, ", "))
 	}
 	return value
 }

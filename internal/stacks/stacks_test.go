@@ -19,7 +19,7 @@ func resource(status string) edgetest.Answer {
 		<PhysicalResourceId>x</PhysicalResourceId><ResourceStatus>%s</ResourceStatus></StackResourceDetail>`, stackID, status))
 }
 
-// What is gone is an orphan's sign; what is unclear must not pass for it.
+// A resource that does not exist is the sign of an orphan; an unclear answer must not count as that.
 func TestWhetherAStackHasAResource(t *testing.T) {
 	stack, err := name.ParseStackID(stackID)
 	if err != nil {

@@ -152,7 +152,7 @@ func TestTwoRunsOfTheRotator(t *testing.T) {
 	})
 }
 
-// The user is gone, or another one of that name is there: a Delete was at work.
+// The user was deleted, or another user has its name: a Delete was at work.
 func TestTheUserIsGone(t *testing.T) {
 	for title, again := range map[string]bool{"gone": false, "made anew": true} {
 		t.Run(title, func(t *testing.T) {

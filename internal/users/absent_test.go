@@ -37,7 +37,7 @@ func TestADenialWithoutAUser(t *testing.T) {
 					t.Errorf("%s, %s: %v", label, operation, err)
 				}
 			}
-			// To take away what is gone is done.
+			// Deleting what does not exist succeeds.
 			if err := u.DeleteUser(t.Context(), "x"); (err == nil) != (c.want == access.ErrNotFound) {
 				t.Errorf("%s: deleting: %v", label, err)
 			}

@@ -11,28 +11,28 @@ import (
 	"cloney-s3-credentials/internal/edge"
 )
 
-// DeleteUser deletes the user. IAM refuses while anything of nine kinds is attached
-// to it; then that is taken away, whoever put it there, and the user is deleted
-// once more. Only groups stay, for IAM asks for the right to take users out of one
-// on the group alone: then the error is access.InGroups.
+// DeleteUser deletes the user. IAM refuses while anything of nine kinds is attached to it.
+// Then DeleteUser removes that, whoever attached it, and deletes the user once more. Only
+// groups stay, because removing a user from a group needs a right on the group: then the
+// error is access.InGroups.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
 func (c *Client) DeleteUser(ctx context.Context, name string) error {
 	err := c.deleteUser(ctx, name)
 	if !errors.Is(err, access.ErrConflict) {
-		return edge.Gone(err)
+		return edge.IgnoreNotFound(err)
 	}
-	// A crash anywhere in here: less is attached to the user than before, and no
-	// key of ours; the next Delete goes on.
+	// A crash anywhere in here: less is attached to the user than before, and no key of
+	// ours. The next Delete goes on.
 	if err := c.strip(ctx, name); err != nil {
-		return edge.Gone(err)
+		return edge.IgnoreNotFound(err)
 	}
 	if err = c.deleteUser(ctx, name); !errors.Is(err, access.ErrConflict) {
-		return edge.Gone(err)
+		return edge.IgnoreNotFound(err)
 	}
 	groups, asking := c.groups(ctx, name)
 	switch {
 	case asking != nil:
-		return edge.Gone(asking)
+		return edge.IgnoreNotFound(asking)
 	case len(groups) > 0:
 		return access.InGroups{Groups: groups}
 	}
@@ -44,8 +44,8 @@ func (c *Client) deleteUser(ctx context.Context, name string) error {
 	return outcome(err)
 }
 
-// strip takes away what keeps a user from being deleted: what lets someone in
-// first, then what permits, then the rest.
+// strip removes what prevents the deletion of a user: first credentials, then permissions,
+// then the rest.
 func (c *Client) strip(ctx context.Context, user string) error {
 	for _, part := range []func(context.Context, *string) error{
 		c.stripKeys, c.stripLogin, c.stripServiceCredentials, c.stripCertificates, c.stripSSHKeys,
@@ -70,7 +70,7 @@ func (c *Client) stripKeys(ctx context.Context, user *string) error {
 
 func (c *Client) stripLogin(ctx context.Context, user *string) error {
 	_, err := c.api.DeleteLoginProfile(ctx, &iam.DeleteLoginProfileInput{UserName: user})
-	return edge.Gone(outcome(err))
+	return edge.IgnoreNotFound(outcome(err))
 }
 
 func (c *Client) stripServiceCredentials(ctx context.Context, user *string) error {
@@ -80,7 +80,7 @@ func (c *Client) stripServiceCredentials(ctx context.Context, user *string) erro
 	}
 	for _, credential := range out.ServiceSpecificCredentials {
 		_, err := c.api.DeleteServiceSpecificCredential(ctx, &iam.DeleteServiceSpecificCredentialInput{UserName: user, ServiceSpecificCredentialId: credential.ServiceSpecificCredentialId})
-		if err := edge.Gone(outcome(err)); err != nil {
+		if err := edge.IgnoreNotFound(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (c *Client) stripCertificates(ctx context.Context, user *string) error {
 	}
 	for _, certificate := range out.Certificates {
 		_, err := c.api.DeleteSigningCertificate(ctx, &iam.DeleteSigningCertificateInput{UserName: user, CertificateId: certificate.CertificateId})
-		if err := edge.Gone(outcome(err)); err != nil {
+		if err := edge.IgnoreNotFound(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func (c *Client) stripSSHKeys(ctx context.Context, user *string) error {
 	}
 	for _, key := range out.SSHPublicKeys {
 		_, err := c.api.DeleteSSHPublicKey(ctx, &iam.DeleteSSHPublicKeyInput{UserName: user, SSHPublicKeyId: key.SSHPublicKeyId})
-		if err := edge.Gone(outcome(err)); err != nil {
+		if err := edge.IgnoreNotFound(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,7 @@ func (c *Client) stripAttached(ctx context.Context, user *string) error {
 	err := c.attached(ctx, *user, func(arn string) { arns = append(arns, arn) })
 	for _, arn := range arns {
 		_, err := c.api.DetachUserPolicy(ctx, &iam.DetachUserPolicyInput{UserName: user, PolicyArn: &arn})
-		if err := edge.Gone(outcome(err)); err != nil {
+		if err := edge.IgnoreNotFound(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -131,14 +131,14 @@ func (c *Client) stripInline(ctx context.Context, user *string) error {
 	names, err := c.Inline(ctx, *user)
 	for _, policy := range names {
 		_, err := c.api.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: &policy})
-		if err := edge.Gone(outcome(err)); err != nil {
+		if err := edge.IgnoreNotFound(outcome(err)); err != nil {
 			return err
 		}
 	}
 	return err
 }
 
-// groups returns the names of the groups that the user is in.
+// groups returns the names of the user's groups.
 func (c *Client) groups(ctx context.Context, user string) (names []string, err error) {
 	pages := iam.NewListGroupsForUserPaginator(c.api, &iam.ListGroupsForUserInput{UserName: &user})
 	for pages.HasMorePages() {
@@ -160,7 +160,7 @@ func (c *Client) stripMFA(ctx context.Context, user *string) error {
 	}
 	for _, device := range out.MFADevices {
 		_, err := c.api.DeactivateMFADevice(ctx, &iam.DeactivateMFADeviceInput{UserName: user, SerialNumber: device.SerialNumber})
-		if err := edge.Gone(outcome(err)); err != nil {
+		if err := edge.IgnoreNotFound(outcome(err)); err != nil {
 			return err
 		}
 	}

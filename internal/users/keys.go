@@ -28,8 +28,8 @@ func (c *Client) Keys(ctx context.Context, user string) ([]access.Key, error) {
 	return keys, nil
 }
 
-// CreateKey makes a key in one attempt. The SDK would repeat the call after a
-// lost answer and mint a second key that nobody has.
+// CreateKey creates a key in one attempt. The SDK would repeat the call after a lost answer,
+// and create a second key that nobody has.
 func (c *Client) CreateKey(ctx context.Context, user string) (access.Credentials, error) {
 	out, err := c.api.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: &user}, func(o *iam.Options) {
 		o.Retryer = aws.NopRetryer{}
@@ -40,20 +40,20 @@ func (c *Client) CreateKey(ctx context.Context, user string) (access.Credentials
 	return access.Credentials{KeyID: *out.AccessKey.AccessKeyId, Secret: access.NewSecret(*out.AccessKey.SecretAccessKey)}, nil
 }
 
-// DeleteKey deletes a key; one that is gone is no error.
+// DeleteKey deletes a key. A key that does not exist is not an error.
 func (c *Client) DeleteKey(ctx context.Context, user, keyID string) error {
 	_, err := c.api.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{UserName: &user, AccessKeyId: &keyID})
-	return edge.Gone(outcome(err))
+	return edge.IgnoreNotFound(outcome(err))
 }
 
-// DeactivateKey deactivates a key: AWS refuses what is signed with it, and the key can
-// be made active again by hand. Nothing here does that.
+// DeactivateKey deactivates a key: AWS then refuses its signatures. A person can activate it
+// again; this provider never does.
 func (c *Client) DeactivateKey(ctx context.Context, user, keyID string) error {
 	_, err := c.api.UpdateAccessKey(ctx, &iam.UpdateAccessKeyInput{UserName: &user, AccessKeyId: &keyID, Status: types.StatusTypeInactive})
 	return outcome(err)
 }
 
-// LastUse returns when the key was last used, the zero time if never.
+// LastUse returns when the key was last used; the zero time: never.
 func (c *Client) LastUse(ctx context.Context, keyID string) (access.LastUse, error) {
 	out, err := c.api.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: &keyID})
 	if err != nil {
@@ -66,6 +66,6 @@ func (c *Client) LastUse(ctx context.Context, keyID string) (access.LastUse, err
 	return access.LastUse{Time: aws.ToTime(used.LastUsedDate), Service: *used.ServiceName, Region: *used.Region}, nil
 }
 
-// neverUsed stands in the place of the service that a key was used for.
+// neverUsed is AWS's value for the service if a key was never used.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKeyLastUsed.html
 const neverUsed = "N/A"

@@ -102,8 +102,8 @@ func (c *Client) versionText(ctx context.Context, arn, version string) (string, 
 	return plain(*got.PolicyVersion.Document), nil
 }
 
-// ListPolicies lists the managed policies under our path, attached or not: by name, the
-// id of the version in force.
+// ListPolicies lists the managed policies under our path, attached or not: the id of the
+// default version, by name.
 func (c *Client) ListPolicies(ctx context.Context) (map[string]string, error) {
 	inForce := map[string]string{}
 	pages := iam.NewListPoliciesPaginator(c.api, &iam.ListPoliciesInput{
@@ -134,8 +134,8 @@ func (c *Client) Inline(ctx context.Context, user string) (names []string, err e
 	return names, nil
 }
 
-// plain decodes the document, which AWS sends URL-encoded (RFC 3986). One that
-// begins as JSON does is not encoded; a brace would be.
+// plain decodes the document, which AWS sends URL-encoded (RFC 3986). A document that begins
+// like JSON is not encoded, because an encoded one has no brace.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetPolicyVersion.html
 func plain(document string) string {
 	if strings.HasPrefix(strings.TrimSpace(document), "{") {
@@ -148,13 +148,13 @@ func plain(document string) string {
 	return decoded
 }
 
-// CreatePolicy makes the policy and its tags in one call.
+// CreatePolicy creates the policy with its tags in one call.
 func (c *Client) CreatePolicy(ctx context.Context, name, text string, tags map[string]string) (access.Policy, error) {
 	out, err := c.api.CreatePolicy(ctx, &iam.CreatePolicyInput{
 		PolicyName:     &name,
 		Path:           &c.options.Path,
 		PolicyDocument: &text,
-		Description:    aws.String("Made by cloney-s3-credentials. Its stack owns it; changes by hand are overwritten."),
+		Description:    aws.String("Created by cloney-s3-credentials. Its stack owns it; changes by hand are overwritten."),
 		Tags:           toTags(tags),
 	})
 	if err != nil {
@@ -163,8 +163,8 @@ func (c *Client) CreatePolicy(ctx context.Context, name, text string, tags map[s
 	return access.Policy{Name: name, ARN: *out.Policy.Arn, Document: text, Tags: tags}, nil
 }
 
-// UpdatePolicy makes a new default version. AWS keeps five: only when it holds
-// that many is the oldest one that is not in force deleted.
+// UpdatePolicy creates a new default version. AWS keeps five: only if the policy has five,
+// UpdatePolicy first deletes the oldest one that is not the default.
 func (c *Client) UpdatePolicy(ctx context.Context, name, text string) error {
 	arn, err := c.policyARN(ctx, name)
 	if err != nil {
@@ -174,7 +174,7 @@ func (c *Client) UpdatePolicy(ctx context.Context, name, text string) error {
 	if !errors.Is(err, access.ErrLimit) {
 		return err
 	}
-	// A crash after this: one old version fewer, the same one in force.
+	// A crash after this: one old version fewer, and the same default version.
 	if err := c.deleteVersions(ctx, arn, 1); err != nil {
 		return fmt.Errorf("deleting the oldest version: %w", err)
 	}
@@ -186,15 +186,15 @@ func (c *Client) newVersion(ctx context.Context, arn, text string) error {
 	return outcome(err)
 }
 
-// deleteVersions deletes versions that are not in force, the oldest first, at
-// most that many.
+// deleteVersions deletes at most that many versions that are not the default, the oldest
+// first.
 func (c *Client) deleteVersions(ctx context.Context, arn string, most int) error {
 	var old []types.PolicyVersion
 	pages := iam.NewListPolicyVersionsPaginator(c.api, &iam.ListPolicyVersionsInput{PolicyArn: &arn})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return edge.Gone(outcome(err))
+			return edge.IgnoreNotFound(outcome(err))
 		}
 		for _, version := range page.Versions {
 			if !version.IsDefaultVersion {
@@ -206,7 +206,7 @@ func (c *Client) deleteVersions(ctx context.Context, arn string, most int) error
 	slices.SortFunc(old, func(a, b types.PolicyVersion) int { return aws.ToTime(a.CreateDate).Compare(aws.ToTime(b.CreateDate)) })
 	for _, version := range old[:min(most, len(old))] {
 		_, err := c.api.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: &arn, VersionId: version.VersionId})
-		if err := edge.Gone(outcome(err)); err != nil {
+		if err := edge.IgnoreNotFound(outcome(err)); err != nil {
 			return err
 		}
 	}
@@ -248,25 +248,25 @@ func (c *Client) DetachPolicy(ctx context.Context, user, name string) error {
 		return err
 	}
 	_, err = c.api.DetachUserPolicy(ctx, &iam.DetachUserPolicyInput{UserName: &user, PolicyArn: &arn})
-	return edge.Gone(outcome(err))
+	return edge.IgnoreNotFound(outcome(err))
 }
 
-// DeletePolicy deletes the policy. IAM refuses while it has old versions; those
-// are deleted then, and the policy once more.
+// DeletePolicy deletes the policy. IAM refuses while it has old versions: then DeletePolicy
+// deletes those, and the policy once more.
 func (c *Client) DeletePolicy(ctx context.Context, name string) error {
 	arn, err := c.policyARN(ctx, name)
 	if err != nil {
 		return err
 	}
 	if err = c.deletePolicy(ctx, arn); !errors.Is(err, access.ErrConflict) {
-		return edge.Gone(err)
+		return edge.IgnoreNotFound(err)
 	}
 	const all = 100 // AWS keeps five
-	// A crash after this: the version in force alone.
+	// A crash after this: only the default version is left.
 	if err := c.deleteVersions(ctx, arn, all); err != nil {
 		return err
 	}
-	return edge.Gone(c.deletePolicy(ctx, arn))
+	return edge.IgnoreNotFound(c.deletePolicy(ctx, arn))
 }
 
 func (c *Client) deletePolicy(ctx context.Context, arn string) error {

@@ -16,7 +16,7 @@ import (
 )
 
 // AWS sends documents URL-encoded; one that is compared as it comes would be
-// written anew at every update.
+// written again at every update.
 func TestAPolicysDocumentIsDecoded(t *testing.T) {
 	const text = `{"Version": "2012-10-17", "Resource": "arn:aws:s3:::a+b/100%é*"}`
 	encoded := strings.ReplaceAll(url.QueryEscape(text), "+", "%20")

@@ -1,9 +1,9 @@
-// Package users is the edge to IAM: users, their access keys and their managed
-// policies, under the provider's own path.
+// Package users is the edge to IAM: users, their access keys and their managed policies,
+// under the provider's own path.
 //
-// It makes the ARNs of policies from their names, so that nothing outside of
-// the path can be named through it, and maps the SDK's errors to the outcomes
-// of package access. It decides nothing.
+// It builds the ARNs of policies from their names, so that it can only name policies under
+// that path. It translates the SDK's errors to the outcomes of package access. It decides
+// nothing.
 package users
 
 import (
@@ -18,16 +18,16 @@ import (
 	"cloney-s3-credentials/internal/edge"
 )
 
-// Options say where users and policies live.
+// Options are the paths and the boundary of users and policies.
 type Options struct {
 	Path     string // begins and ends with a slash
 	Boundary string // ARN of the permissions boundary of every user; empty: none
-	// Account returns the partition and the id of the function's own account.
-	// It is asked until it once succeeds.
+	// Account returns the partition and the id of the function's own account. It is called
+	// until it succeeds once.
 	Account func(context.Context) (partition, id string, err error)
 }
 
-// Client is IAM, seen from one path.
+// Client is a client of IAM for one path.
 type Client struct {
 	api     *iam.Client
 	options Options
@@ -36,11 +36,12 @@ type Client struct {
 	prefix string // of our policies' ARNs, once the account is known
 }
 
-// New returns the edge. The configuration's region may be any of the partition.
+// New returns the edge. The configuration may have any region of the partition.
 func New(cfg aws.Config, options Options) *Client {
 	c := &Client{options: options}
-	// For a user that does not exist IAM asks for the right on an ARN without our
-	// path. One that was just made is denied so too, until IAM knows it everywhere.
+	// For a user that does not exist, IAM checks the right on an ARN without our path. So it
+	// also denies calls about a user that was just created, until it knows that user
+	// everywhere.
 	absence := edge.Absence{
 		Field:   "UserName",
 		Besides: []string{"CreateUser", "GetUser"},
@@ -54,7 +55,7 @@ func New(cfg aws.Config, options Options) *Client {
 	return c
 }
 
-// outcomes of IAM's own errors.
+// outcomes translates IAM's own error codes.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html#API_CreateUser_Errors
 var outcomes = map[string]error{
 	"NoSuchEntity":                  access.ErrNotFound,
@@ -91,14 +92,14 @@ func (c *Client) toUser(user *types.User) access.User {
 }
 
 func (c *Client) boundary(carried *types.AttachedPermissionsBoundary) access.Boundary {
-	boundary := access.Boundary{Wanted: c.options.Boundary}
+	boundary := access.Boundary{Ours: c.options.Boundary}
 	if carried != nil {
 		boundary.ARN = aws.ToString(carried.PermissionsBoundaryArn)
 	}
 	return boundary
 }
 
-// User returns the user, whatever its path, so that a foreign one is seen.
+// User returns the user on any path, so that somebody else's user is seen.
 func (c *Client) User(ctx context.Context, name string) (access.User, error) {
 	out, err := c.api.GetUser(ctx, &iam.GetUserInput{UserName: &name})
 	if err != nil {
@@ -107,7 +108,7 @@ func (c *Client) User(ctx context.Context, name string) (access.User, error) {
 	return c.toUser(out.User), nil
 }
 
-// List returns the names of all users under the path, whoever made them.
+// List returns the names of all users under the path, ours or not.
 func (c *Client) List(ctx context.Context) (names []string, err error) {
 	listed, err := c.ListUsers(ctx)
 	for _, user := range listed {
@@ -116,11 +117,10 @@ func (c *Client) List(ctx context.Context) (names []string, err error) {
 	return names, err
 }
 
-// perPage is the most that IAM lists in one answer. It may list fewer.
+// perPage is the most users that IAM lists in one answer. It may list fewer.
 const perPage = 1000
 
-// ListUsers lists all users under the path, whoever made them. The list says neither
-// tags nor boundary.
+// ListUsers lists all users under the path, ours or not, without tags and boundary.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
 func (c *Client) ListUsers(ctx context.Context) (listed []access.ListedUser, err error) {
 	pages := iam.NewListUsersPaginator(c.api, &iam.ListUsersInput{PathPrefix: &c.options.Path, MaxItems: aws.Int32(perPage)})
@@ -136,8 +136,8 @@ func (c *Client) ListUsers(ctx context.Context) (listed []access.ListedUser, err
 	return listed, nil
 }
 
-// CreateUser makes the user, its tags and its boundary in one call: there is
-// no moment in which it lacks either.
+// CreateUser creates the user, its tags and its boundary in one call, so it never lacks
+// either.
 func (c *Client) CreateUser(ctx context.Context, name string, tags map[string]string) (access.User, error) {
 	in := &iam.CreateUserInput{UserName: &name, Path: &c.options.Path, Tags: toTags(tags)}
 	if c.options.Boundary != "" {
@@ -148,19 +148,18 @@ func (c *Client) CreateUser(ctx context.Context, name string, tags map[string]st
 		return access.User{}, outcome(err)
 	}
 	made := c.toUser(out.User)
-	made.Boundary.ARN = c.options.Boundary // by this call, whatever its answer shows
+	made.Boundary.ARN = c.options.Boundary // set by this call, whatever its answer shows
 	return made, nil
 }
 
-// PutBoundary puts the provider's permissions boundary on the user, in the place
-// of any other.
+// PutBoundary sets the provider's permissions boundary on the user, and replaces any other.
 func (c *Client) PutBoundary(ctx context.Context, name string) error {
 	_, err := c.api.PutUserPermissionsBoundary(ctx, &iam.PutUserPermissionsBoundaryInput{UserName: &name, PermissionsBoundary: &c.options.Boundary})
 	return outcome(err)
 }
 
-// TagUser removes tags, then sets others: that leaves room for those, and IAM
-// takes keys that differ in capitals for the same.
+// TagUser removes tags, then sets others: first it makes room. IAM treats tag keys that
+// differ only in case as the same.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags.html#id_tags_rules
 func (c *Client) TagUser(ctx context.Context, name string, set map[string]string, unset []string) error {
 	if len(unset) > 0 {

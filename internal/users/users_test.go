@@ -34,7 +34,7 @@ func listing(call edgetest.Call) edgetest.Answer {
 func TestAUserOfAnyPathIsSeen(t *testing.T) {
 	iam(t, func(call edgetest.Call, _ int) edgetest.Answer { return edgetest.Query("GetUser", aUser) }, func(t *testing.T, u *users.Client, _ *edgetest.AWS) {
 		got, err := u.User(t.Context(), "x")
-		want := access.User{ID: "AIDAEXAMPLE", Name: "x", ARN: "arn:aws:iam::123456789012:user/other/x", Tags: map[string]string{"cloney:stack-id": "s"}, Boundary: access.Boundary{Wanted: "arn:aws:iam::123456789012:policy/boundary"}}
+		want := access.User{ID: "AIDAEXAMPLE", Name: "x", ARN: "arn:aws:iam::123456789012:user/other/x", Tags: map[string]string{"cloney:stack-id": "s"}, Boundary: access.Boundary{Ours: "arn:aws:iam::123456789012:policy/boundary"}}
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
@@ -202,7 +202,7 @@ func TestAKeyAndItsUse(t *testing.T) {
 	})
 }
 
-// What is gone is done.
+// Deleting what does not exist succeeds.
 func TestDeletingWhatIsGone(t *testing.T) {
 	iam(t, func(call edgetest.Call, _ int) edgetest.Answer {
 		return edgetest.QueryError(404, "NoSuchEntity", "x")

@@ -11,10 +11,10 @@ import (
 )
 
 // Forgotten fails the test if what make returns is still in any live object. make makes
-// it anew each time, so that the test itself holds none.
+// it again each time, so that the test itself holds none.
 func Forgotten(t *testing.T, make func() string) {
 	t.Helper()
-	// A connection that is closed takes a moment until it is gone.
+	// A closed connection still exists for a moment.
 	for began := time.Now(); reachable(t, make); runtime.Gosched() {
 		if time.Since(began) > 5*time.Minute {
 			t.Fatal("the secret is still within reach")
