@@ -12,35 +12,35 @@ import (
 	"cloney-s3-credentials/internal/patience"
 )
 
-// authentication proves that STS knows the key.
+// authentication is the proof that STS knows the key.
 type authentication struct {
 	cfg   aws.Config
 	keyID string
-	lag   *lag
+	clock *clock
 	row
-	user string // the ARN that STS told last
+	user string // the ARN in the last answer of STS
 	err  error  // of the last call
 }
 
-// reach waits until the key has authenticated so many times in a row.
+// reach polls STS until the key has authenticated so many times in a row.
 func (a *authentication) reach(whole context.Context, inARow int) error {
-	ctx, cancel := context.WithDeadline(whole, a.lag.started.Add(settling))
+	ctx, cancel := context.WithDeadline(whole, a.clock.started.Add(mostPolling))
 	defer cancel()
 	for a.inARow < inARow {
-		if patience.Sleep(ctx, time.Until(a.due(successes, a.lag.span()))) == nil {
+		if patience.Sleep(ctx, time.Until(a.due(successes, a.clock.span()))) == nil {
 			a.try(ctx)
 			continue
 		}
 		if whole.Err() != nil {
-			return fmt.Errorf("key %s did not authenticate before the function's time was over (%s); try again", a.keyID, said(a.err))
+			return fmt.Errorf("the access key %s did not authenticate before the function's time was up (%s); try again", a.keyID, said(a.err))
 		}
-		return fmt.Errorf("key %s did not authenticate within %d seconds (%s); try again, IAM may be slow today", a.keyID, int(settling.Seconds()), said(a.err))
+		return fmt.Errorf("the access key %s did not authenticate within %d seconds (%s); IAM may take longer to know a new key today, so try again", a.keyID, int(mostPolling.Seconds()), said(a.err))
 	}
 	return nil
 }
 
-// try asks STS who the key belongs to, which needs no permission, over a connection
-// of its own: the next one may lead to another host.
+// try asks STS for the user of the key, which needs no permission. It uses a new
+// connection each time, because that may lead to another host.
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 func (a *authentication) try(ctx context.Context) {
 	cfg, leave := edge.Closing(a.cfg)
@@ -48,7 +48,7 @@ func (a *authentication) try(ctx context.Context) {
 	began := time.Now()
 	out, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if a.err = err; err != nil {
-		a.lag.failed()
+		a.clock.failed()
 		a.failed()
 		return
 	}

@@ -16,28 +16,28 @@ import (
 // bucket is one bucket with its places, asked with the new key.
 type bucket struct {
 	cfg       aws.Config
-	lag       *lag
+	clock     *clock
 	name      string
 	scope     access.Scope
 	places    []*place
-	movedTo   string // the region that S3 told; empty: the function's own
-	located   bool   // its region was asked for, and told
-	pays      bool   // the owner has the requester pay: requests agree to that
+	movedTo   string // the region that S3 named; empty: the function's own
+	located   bool   // GetBucketLocation has worked
+	pays      bool   // it is a Requester Pays bucket: requests agree to pay
 	askedACLs bool
 }
 
 func (b *bucket) client() *s3.Client {
 	return s3.NewFromConfig(b.cfg, func(o *s3.Options) {
 		o.UsePathStyle = b.cfg.BaseEndpoint != nil
-		o.APIOptions = append(o.APIOptions, tellRegion)
+		o.APIOptions = append(o.APIOptions, keepRegion)
 		if b.pays {
 			o.APIOptions = append(o.APIOptions, agreeToPay)
 		}
 	})
 }
 
-// owner is the account whose the bucket has to be, if one is named. S3 denies
-// the request otherwise.
+// owner is the account that has to own the bucket, if BucketOwner names one. If another
+// account owns it, S3 denies the request.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 func (b *bucket) owner() *string {
 	if b.scope.Owner == "" {
@@ -46,10 +46,9 @@ func (b *bucket) owner() *string {
 	return &b.scope.Owner
 }
 
-// settle looks at the places, again and again, until each works or fails, or
-// the context ends. Nobody waits while holding a slot.
-func (b *bucket) settle(ctx context.Context, slots chan struct{}, authenticated <-chan struct{}) {
-	until := b.lag.started.Add(settling)
+// poll looks at the places again and again, until each works or has failed, or the
+// context ends. It holds no slot while it waits.
+func (b *bucket) poll(ctx context.Context, slots chan struct{}, authenticated <-chan struct{}) {
 	for p := b.next(authenticated); p != nil; p = b.next(authenticated) {
 		if b.await(ctx, p, authenticated) != nil {
 			return
@@ -60,20 +59,20 @@ func (b *bucket) settle(ctx context.Context, slots chan struct{}, authenticated 
 		case slots <- struct{}{}:
 		}
 		holding(slots, func() { b.look(ctx, p) })
-		// The last look is at the very end. One that passed then is looked at once
-		// more all the same: then the place works, or has failed.
-		switch left := time.Until(until); {
+		// The last look is at the very end. If the place passes then, it gets one more
+		// look: after that it works, or has failed.
+		switch end := b.clock.end(); {
 		case p.state != open || p.inARow > 0:
-		case left > 0:
-			p.again = earlier(p.again, until)
+		case time.Now().Before(end):
+			p.again = earlier(p.again, end)
 		case p.looks >= fewestLooks:
 			p.state = fails
 		}
 	}
 }
 
-// next is the open place that is due first; nil: none is open. One that waits for the
-// key to authenticate keeps no other waiting.
+// next is the open place that is due first; nil: none is open. A place that waits until
+// the key has authenticated comes after the others.
 func (b *bucket) next(authenticated <-chan struct{}) (first *place) {
 	waits := func(p *place) bool { return p.inARow > 0 && !closed(authenticated) }
 	for _, p := range b.places {
@@ -95,10 +94,10 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-func (b *bucket) due(p *place) time.Time { return p.due(passes, b.lag.span()) }
+func (b *bucket) due(p *place) time.Time { return p.due(passes, b.clock.span()) }
 
-// await waits until the place is due. The look that it may pass by comes after all
-// proofs that the key authenticates: what they show of the lag counts for it too.
+// await waits until the place is due. The look by which the place may pass comes after
+// all proofs that the key authenticates: a delay that they show counts for it too.
 func (b *bucket) await(ctx context.Context, p *place, authenticated <-chan struct{}) error {
 	if p.inARow > 0 {
 		select {
@@ -117,19 +116,19 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// holding gives the slot back, whatever becomes of do.
+// holding gives the slot back after do, even if that panics.
 func holding(slots chan struct{}, do func()) {
 	defer func() { <-slots }()
 	do()
 }
 
-// look goes through all that the roles need in the place, once, over a connection
-// of its own: a connection leads to one host, and S3 itself advises to repeat over
-// another one. It costs a handshake, about a millisecond of the processor.
+// look asks the place once for all that the roles need, over a new connection: a
+// connection leads to one host, and AWS advises to retry over another one. That costs a
+// handshake, about a millisecond of the processor.
 // https://docs.aws.amazon.com/whitepapers/latest/s3-optimizing-performance-best-practices/timeouts-and-retries-for-latency-sensitive-applications.html
 //
-// Its calls follow each other. Side by side they would be over sooner, and the look
-// that follows would wait for longer: two looks have to lie apart all the same.
+// Its calls follow each other. Side by side they would end sooner, but the next look
+// would wait longer: there has to be time between two looks.
 func (b *bucket) look(ctx context.Context, p *place) {
 	kept := b.cfg.HTTPClient
 	fresh, leave := edge.Closing(b.cfg)
@@ -151,39 +150,41 @@ func (b *bucket) look(ctx context.Context, p *place) {
 		failures = append([]answer{{cause: payer}}, failures...)
 	}
 	if len(failures) > 0 && ctx.Err() != nil {
-		return // time is up; what was seen before counts
+		return // time is up; the answers of the look before count
 	}
 	p.failures = failures
 	if len(failures) == 0 {
 		b.passed(ctx, p, began)
 		return
 	}
-	b.lag.failed()
+	b.clock.failed()
 	p.failed()
 	b.failed(p, failures[len(failures)-1])
 }
 
-// failed draws what can be drawn from a look that failed. An answer that is
-// about the whole bucket is the last one of its look.
+// failed decides what a look that failed means for the place. An answer about the whole
+// bucket is the last one of its look.
 func (b *bucket) failed(p *place, last answer) {
 	switch {
 	case last.cause == denied && b.scope.Expired(time.Now()):
 		p.state = works
 		p.note(slog.LevelInfo, "access ended while it was verified")
-	case last.cause == payer: // all else was allowed
+	case last.cause == payer: // everything else was allowed
 		p.state = fails
-	// Not asked there at once: two regions that point at each other would be
-	// asked without a pause.
+		b.clock.lose()
+	// Not at once: two regions that point at each other would be asked without a
+	// pause.
 	case b.follow(p.failures):
-	// A bucket that was made a moment ago is not known to each host of S3.
+	// Not sooner: some hosts of S3 may not know a bucket that was just created.
 	case last.final() && p.looks >= doubtful:
 		for _, other := range b.places {
 			other.failures, other.state = []answer{last}, fails
 		}
+		b.clock.lose()
 	}
 }
 
-// follow has the bucket be asked in the region that S3 told, if it told one.
+// follow directs further requests to the region that S3 named, if it named one.
 func (b *bucket) follow(failures []answer) bool {
 	if len(failures) == 0 {
 		return false
@@ -196,8 +197,8 @@ func (b *bucket) follow(failures []answer) bool {
 	return true
 }
 
-// passed counts a look that was good. S3 learns of a policy host by host: one
-// look does not mean that the next one passes.
+// passed counts a look that passed. S3 learns of a policy host by host: if one look
+// passes, the next one may fail.
 func (b *bucket) passed(ctx context.Context, p *place, began time.Time) {
 	if p.succeeded(began); p.inARow < passes {
 		return
@@ -211,6 +212,6 @@ func (b *bucket) passed(ctx context.Context, p *place, began time.Time) {
 	for _, doubt := range p.doubts {
 		p.note(doubt.level, doubt.text)
 	}
-	// What cannot be aborted now is aborted at the end, see clear.
+	// An upload that could not be aborted is aborted at the end, see clear.
 	p.state = works
 }

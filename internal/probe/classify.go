@@ -10,18 +10,18 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// cause is what stands in the way, the most useful to read first.
+// cause is what is in the way. The most useful one to read comes first.
 type cause int
 
 const (
 	nothing   cause = iota
 	missing         // no such bucket
-	hidden          // in another region, which S3 does not tell
-	elsewhere       // in another region, which is followed
+	hidden          // in another region, and S3 does not say in which
+	elsewhere       // in another region, to which requests are redirected
 	barred          // S3 has closed the bucket, or the account
-	brokenKey       // the KMS key is there and not usable, or is not there
-	payer           // another account's bucket has the requester pay
-	denied          // by whatever policy
+	brokenKey       // the KMS key cannot be used, or does not exist
+	payer           // a Requester Pays bucket of another account
+	denied          // by some policy
 	unknown         // S3 does not know the key
 	silent          // no clear answer
 	busy            // "slow down", or a fault within S3
@@ -29,10 +29,10 @@ const (
 	noKey    // the object does not exist: reading is allowed
 	noUpload // the upload does not exist: it is aborted
 	noACLs   // Object Ownership has ACLs switched off
-	unread   // the object may be read, and was not
+	unread   // the object may be read, and was not read
 )
 
-// names are the causes in the log.
+// names are the causes as the log names them.
 var names = map[cause]string{
 	missing: "no such bucket", hidden: "region not told", elsewhere: "region", barred: "barred", brokenKey: "KMS key", payer: "Requester Pays",
 	denied: "denied", unknown: "key unknown", silent: "no answer", busy: "busy",
@@ -42,33 +42,33 @@ var names = map[cause]string{
 type answer struct {
 	cause   cause
 	code    string // S3's error code
-	region  string // elsewhere: where
-	reason  reason // denied: by what, where AWS tells
-	action  string // denied: what was not allowed, where AWS tells
-	key     string // denied: the KMS key, where AWS tells
+	region  string // elsewhere: the region
+	reason  reason // denied: by which policy, if AWS says it
+	action  string // denied: what was not allowed, if AWS says it
+	key     string // denied: the KMS key, if AWS says it
 	purpose string // what the key may not do
-	cure    header // denied uploads: what would make them work
+	cure    header // denied uploads: the header with which they work
 }
 
-// final reports whether waiting does not help.
-func (a answer) final() bool { return a.cause == missing || a.cause == hidden }
+// final reports whether more looks would not change the answer.
+func (a answer) final() bool { return slices.Contains([]cause{missing, hidden, barred}, a.cause) }
 
-// leavesOthers reports whether what else the roles need can still be asked for:
-// such an answer is about this request, any other one about the whole bucket.
+// leavesOthers reports whether the other things that the roles need can still be asked
+// for: such an answer is about this request. Any other answer is about the whole bucket.
 func (a answer) leavesOthers() bool { return a.cause == denied || a.cause == brokenKey }
 
-// aboutKey reports whether S3 tells that the bucket's KMS key is in the way.
+// aboutKey reports whether S3 says that the bucket's KMS key is in the way.
 func (a answer) aboutKey() bool {
 	return a.cause == brokenKey || slices.Contains([]reason{keyNotNamed, keyClosed, keyDenied, keyRestricted}, a.reason)
 }
 
-// aboutReading reports whether AWS tells that reading an object is what is
-// denied. Of an object that does not exist it may tell that listing is: the
-// right to list is what a 404 takes.
+// aboutReading reports whether AWS says that reading an object is denied. For an object
+// that does not exist it may say that listing is denied: S3 answers 404 only to a key
+// that may list.
 func (a answer) aboutReading() bool { return a.reason != untold && a.action != "s3:ListBucket" }
 
-// classify reads an error by S3's code, which for an answer without a body the
-// SDK makes from the status; the text chooses at most a sentence.
+// classify reads an error by S3's code. For an answer without a body the SDK makes the
+// code from the status. The text of the error chooses only between sentences.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 func classify(err error) answer {
 	if err == nil {
@@ -94,10 +94,10 @@ func classify(err error) answer {
 	return a
 }
 
-// Codes of S3's that are more than a cause.
+// Codes of S3 that say more than a cause.
 const (
 	kmsDenied = "KMS.AccessDeniedException"
-	misnamed  = "InvalidBucketName" // by the rules of the region that was asked
+	misnamed  = "InvalidBucketName" // by the naming rules of the region that was asked
 )
 
 func causeOf(code string) cause {
@@ -123,7 +123,7 @@ func causeOf(code string) cause {
 	case "SlowDown", "InternalError", "ServiceUnavailable", "InternalServerError", "RequestTimeout", "KMS.ThrottlingException", "KMS.KMSInternalException":
 		return busy
 	}
-	// S3 hands on what KMS says: KMS.NotFoundException, KMS.DisabledException,
+	// S3 passes on what KMS says: KMS.NotFoundException, KMS.DisabledException,
 	// KMS.KMSInvalidStateException and the like.
 	// https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateDataKey.html#API_GenerateDataKey_Errors
 	if strings.HasPrefix(code, "KMS.") {
@@ -132,8 +132,8 @@ func causeOf(code string) cause {
 	return silent
 }
 
-// regionOf returns the bucket's region, which S3 tells also to those who may
-// not use the bucket.
+// regionOf returns the bucket's region. S3 names it also to users without access to the
+// bucket.
 func regionOf(err error) string {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) || response.Response == nil {
@@ -142,14 +142,14 @@ func regionOf(err error) string {
 	return http.Header(response.Response.Header).Get(regionHeader)
 }
 
-// said names what AWS said, without its text.
+// said names what AWS said, without the text of its message.
 func said(err error) string {
 	var api smithy.APIError
 	switch {
 	case errors.As(err, &api):
 		return "AWS said " + api.ErrorCode()
 	case err == nil:
-		return "not often enough in a row"
+		return "it did not work often enough in a row"
 	}
 	return "no answer from AWS"
 }

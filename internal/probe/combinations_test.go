@@ -90,10 +90,11 @@ func lookAt(t *testing.T, w *world, scope access.Scope, subject access.Subject) 
 	return reason, log
 }
 
-// says is what names a cause in a Reason: where AWS tells it, or leaves it open.
+// says are the words for a cause in a Reason: where AWS names it, and where AWS leaves it
+// open.
 var says = map[string][]string{
 	"region":     {"S3 in region me-south-1 does not know the key"},
-	"owner":      {"does not belong to account 210987654321"},
+	"owner":      {"account 210987654321, which BucketOwner names, does not own"},
 	"payer":      {"Requester Pays"},
 	"lacks":      {"another account owns the bucket", "belongs to another account"},
 	"SCP":        {"a service control policy of your organization", "a control policy of an organization"},
@@ -104,21 +105,21 @@ var says = map[string][]string{
 	"endpoints":  {"VPC endpoints ("},
 	"users":      {"users ("},
 	"tags":       {"tags on objects"},
-	"encryption": {"headers of uploads", "demands the header"},
+	"encryption": {"headers of uploads", "requires the header"},
 	"ACL":        {"headers of uploads"},
-	"unnamed":    {"a KMS key that KmsKeyArns does not name", "a KMS key that is closed"},
-	"closed":     {"is closed to the user"},
+	"unnamed":    {"a KMS key that KmsKeyArns does not name", "a KMS key that the user may not use"},
+	"closed":     {"a KMS key that the user may not use", "the policy of the KMS key that the bucket encrypts with does not allow it"},
 	"disabled":   {"KMS.DisabledException"},
 	"deleted":    {"KMS.NotFoundException"},
 }
 
-// notes is what names in the log what the client has to know.
+// notes are the words in the log for what the client has to know.
 var notes = map[string]string{
 	"tags": "a Deny about tags on objects", "encryption": "without the header x-amz-server-side-encryption", "ACL": "without the header x-amz-acl",
 }
 
-// sorts are causes that AWS's words tell apart: where they are told, a Reason
-// speaks of no other sort.
+// sorts are the causes that AWS's words distinguish: if AWS names one, a Reason names no
+// other.
 var sorts = map[string]string{
 	"SCP": "service control policy", "RCP": "resource control policy", "endpoint": "the policy of the VPC endpoint", "boundary": "permissions boundary",
 	"lacks": "another account, and its policy", "payer": "Requester Pays", "unnamed": "KmsKeyArns does not name", "closed": "own policy allow",
@@ -135,9 +136,8 @@ func names(text string, any []string) bool {
 	return false
 }
 
-// Whatever is in the way, alone or together: the Reason names the bucket and
-// each cause that AWS's answers show or leave open, none that they exclude, and
-// no next step but safe ones.
+// In any situation, the Reason names the bucket and each cause that AWS's answers show or
+// leave open. It names no cause that they exclude, and only safe next steps.
 func TestAnySituation(t *testing.T) {
 	r := rand.New(rand.NewPCG(12, 2018))
 	failed := map[string]int{}
@@ -203,7 +203,7 @@ func judge(t *testing.T, w *world, madeUp bool, reason, log string) {
 	if madeUp != strings.Contains(reason, "Set UserName before") && strings.Contains(reason, "The user is") {
 		wrong("of a made-up name:", "that a new stack makes another one")
 	}
-	if !strings.Contains(reason, "cannot be used: shut") {
+	if !strings.Contains(reason, `Buckets: "shut`) {
 		wrong("not named:", "the bucket")
 	}
 	if strings.Contains(reason, "aws:PrincipalArn") && !strings.Contains(reason, "not as Principal") {
@@ -214,55 +214,55 @@ func judge(t *testing.T, w *world, madeUp bool, reason, log string) {
 	}
 }
 
-// safe is every sentence that a Reason here may be made of: whoever adds a next
-// step has to think about what obeying it opens, and write it down here.
+// safe is every sentence of which a Reason here may consist. Before you add a next step here,
+// think about what it opens.
 var safe = strings.Split(`
-1 of 1 buckets cannot be used: shut
-1 of 1 buckets and prefixes cannot be used: shut/in/
+Buckets: "shut" cannot be used
+Buckets: "shut/in/" cannot be used
 : the key may not 
 list it
 ask for its region
 read from it
 write to it
 abort an upload in it
-AWS does not tell why
+AWS does not say why
 Most likely 
-the bucket does not belong to account 210987654321, which BucketOwner asks for: check who owns it
+account 210987654321, which BucketOwner names, does not own the bucket: check which account owns it
 another account owns the bucket: ask it to let this user in, by aws:PrincipalArn
-it encrypts with a KMS key that is closed to the user: name it in KmsKeyArns, and let its own policy allow this account
+the bucket encrypts with a KMS key that the user may not use: name it in KmsKeyArns, and let its own policy allow this account
 it is a Requester Pays bucket: ask its owner to switch that off
 the bucket's policy has a Deny about 
-addresses (set SourceIps to those it lets in, or Verify: false)
+addresses (set SourceIps to those that it allows, or Verify: false)
 VPC endpoints (set Verify: false)
 a list of users (ask the bucket's owner to add this one, by aws:PrincipalArn, to that list alone)
 prefixes (name the prefix in Buckets)
-tags on objects (one of the first five keys there has to pass, or set Verify: false)
-headers of uploads (have the client send them, and set Verify: false)
+tags on objects (let one of the first five objects there have the right tags, or set Verify: false)
+headers of uploads (let the client send them, and set Verify: false)
 something else (meet its condition)
-a control policy of an organization, the user's permissions boundary, or the policy of the provider's VPC endpoint denies it: ask those who run them why
+a control policy of an organization, the user's permissions boundary, or the policy of the provider's VPC endpoint denies it: ask the owners of these policies why
 it is allowed with the header x-amz-server-side-encryption: AES256
-Either the bucket encrypts with a KMS key that is closed to the user: name it in KmsKeyArns, and let its own policy allow this account; or its policy demands the header: have the client send it, and set Verify: false
+Either the bucket encrypts with a KMS key that the user may not use: name it in KmsKeyArns, and let its own policy allow this account; or its policy requires the header: let the client send it, and set Verify: false
 a Deny in the bucket's policy is in the way. It is about one of these: 
 the bucket belongs to another account, and its policy does not let the user in; ask its owner to allow your account there, on the condition that aws:PrincipalArn is the user's
 a service control policy of your organization denies it; 
-a resource control policy denies it, of the organization that the bucket's account is in; 
-ask those who run the organization which condition is not met (often region, network or encryption), and meet it; if only the network of the provider's function does not meet it, set Verify: false
+a resource control policy of the organization of the bucket's account denies it; 
+ask the administrators of the organization which condition is not met, often one about region, network or encryption, and meet it; if only the network of the provider's function does not meet it, set Verify: false
 the policy of the VPC endpoint that the provider's function goes through denies it; ask the provider's owner to allow the bucket there
-the user's permissions boundary denies it. One of these parameters of the provider's stack does it: AllowedBuckets lacks the bucket, ClosedBuckets closes it, BucketAccounts or BucketOrganizationId leaves out the account that the bucket is in, or the policy that UserPermissionsBoundary names denies it. Ask the provider's owner which it is, and use another bucket if it is closed
+the user's permissions boundary denies it, because of one of these parameters of the provider's stack: AllowedBuckets does not have the bucket, ClosedBuckets has it, BucketAccounts or BucketOrganizationId does not have the account of the bucket, SourceCidrs does not have the address that the call came from, or the policy that UserPermissionsBoundary names denies it. Ask the provider's owner which one it is; if it is ClosedBuckets, use another bucket
 the bucket encrypts with a KMS key that KmsKeyArns does not name; add arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab
-the KMS key that the bucket encrypts with is closed to the user; let the key's own policy allow this account kms:GenerateDataKey and kms:Decrypt, and see that the key still exists, in the bucket's region
+the policy of the KMS key that the bucket encrypts with does not allow it; let the key's own policy allow this account kms:GenerateDataKey and kms:Decrypt, and check that the key still exists, in the bucket's region
 S3 cannot use the KMS key that the bucket encrypts with: 
 it is disabled (KMS.DisabledException); enable it, or name another one in the bucket's default encryption
 there is no such key (KMS.NotFoundException); name one that exists in the bucket's default encryption
-it is a Requester Pays bucket of another account, which denies requests without the header x-amz-request-payer: requester; ask its owner to switch that off, or have the client send the header and set Verify: false
-S3 in region me-south-1 does not know the key (InvalidAccessKeyId); if it is an opt-in region, enable it for this account, else try again in some minutes
+it is a Requester Pays bucket of another account, which denies requests without the header x-amz-request-payer: requester; ask its owner to switch that off, or let the client send the header and set Verify: false
+S3 in region me-south-1 does not know the key (InvalidAccessKeyId); if it is an opt-in region, enable it for this account, otherwise try again in a few minutes
 . The user is arn:aws:iam::123456789012:user/x
-. Set UserName before a policy names the user: a new stack makes another name
-. A policy names the user by aws:PrincipalArn in a condition, not as Principal: that stops matching when the user is made again`[1:], "\n")
+. Set UserName before a policy names the user: a new stack makes up another name
+. A policy names the user by aws:PrincipalArn in a condition, not as Principal: a Principal stops matching when the user is created again`[1:], "\n")
 
-// unsafe returns what is left of a Reason without all that is known.
+// unsafe returns the rest of a Reason without the safe sentences.
 func unsafe(reason string) string {
-	// A sentence may stand within a longer one.
+	// A sentence may be a part of a longer one.
 	slices.SortFunc(safe, func(a, b string) int { return len(b) - len(a) })
 	for _, sentence := range safe {
 		reason = strings.ReplaceAll(reason, sentence, "|")

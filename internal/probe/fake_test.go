@@ -41,13 +41,13 @@ type cloud struct {
 	say func(kind, bucket string, n int) *answer
 	// home is the region of the buckets; empty: the client's own.
 	home string
-	// object answers for keys that are there; nil: none is asked for.
+	// object answers for objects that exist; nil: none is requested.
 	object func(r *http.Request, key string) *answer
-	// unpaid has S3 deny requests that do not agree to pay.
+	// unpaid: S3 denies requests that do not agree to pay.
 	unpaid bool
 	// takes is how long an answer to STS or S3 takes; nil: no time.
 	takes func(kind string) time.Duration
-	// subject is whose key is proven.
+	// subject is the owner of the key.
 	subject access.Subject
 	// options are what the provider's owner has set.
 	options probe.Options

@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// header is what an upload may carry beside what it has to; zero: nothing.
+// header is an optional header of an upload; zero: none.
 type header struct {
 	acl        types.ObjectCannedACL
 	encryption types.ServerSideEncryption
@@ -26,7 +26,7 @@ func (h header) String() string {
 	return "x-amz-server-side-encryption: " + string(h.encryption)
 }
 
-// demanded are the headers that bucket policies ask uploads for.
+// demanded are the headers that bucket policies require of uploads.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/example-bucket-policies.html
 var demanded = []header{
 	{acl: types.ObjectCannedACLBucketOwnerFullControl},
@@ -34,28 +34,26 @@ var demanded = []header{
 	{encryption: types.ServerSideEncryptionAwsKms},
 }
 
-// tryHeaders looks whether an upload that is denied as it stands is allowed
-// with a header. It is by what S3 does, not by what it says, that a demand is
-// told from another denial:
+// tryHeaders finds out whether an upload that is denied without a header is allowed with
+// one. What S3 does, not what it says, shows whether the policy requires a header:
 //
-//   - an ACL cures nothing but a policy that demands it: the place works, for
-//     clients that send it;
-//   - encryption by another key also cures a KMS key that is closed to the
-//     user, to whom uploads then are closed too. It stays a denial, which says
-//     what was seen, unless S3 has told that the bucket's policy denies it: what
-//     a header cures then is that policy.
+//   - An upload with an ACL works only because the policy requires the ACL: the place
+//     works, for clients that send it.
+//   - An upload with another encryption may also work because the user may not use the
+//     bucket's KMS key. Then the place stays denied, and the sentence says what was
+//     seen; unless S3 has said that the bucket's policy denies the upload: then the
+//     header satisfies that policy.
 func (b *bucket) tryHeaders(ctx context.Context, p *place, denial error) error {
 	for _, h := range demanded {
 		err := b.upload(ctx, p, h)
 		if p.begun != nil {
-			return denial // it is to be aborted first
+			return denial // the upload has to be aborted first
 		}
-		// The policy may let it through now, and the key be what is left.
+		// The policy may allow it now, and the KMS key may be what is left.
 		if err != nil && (h.acl == "" || !classify(err).aboutKey()) {
 			continue
 		}
-		// Once more as it stands, or what S3 learned in the meantime would be
-		// taken for the header's doing.
+		// Once more without the header: S3 may have learned of the policy meanwhile.
 		again := b.upload(ctx, p, header{})
 		if a := classify(again); a.cause != denied || a.aboutKey() {
 			return again
@@ -70,14 +68,14 @@ func (b *bucket) tryHeaders(ctx context.Context, p *place, denial error) error {
 	return denial
 }
 
-// demands has all further uploads to the place carry the header.
+// demands adds the header to all further uploads to the place.
 func (b *bucket) demands(p *place, h header) {
 	p.header = h
-	p.note(slog.LevelWarn, fmt.Sprintf("its policy denies uploads without the header %s; have the client send it", h))
+	p.note(slog.LevelWarn, fmt.Sprintf("the bucket's policy denies uploads without the header %s; let the client send it", h))
 }
 
-// askACLs asks, once a bucket, what an ACL on an upload comes to there. That
-// is no failure, whatever it is: the role works without.
+// askACLs finds out, once for each bucket, what an ACL on an upload does there. The
+// answer is never a failure: the role works without an ACL.
 func (b *bucket) askACLs(ctx context.Context, p *place) {
 	if b.askedACLs || p.header.acl != "" {
 		return
@@ -87,8 +85,8 @@ func (b *bucket) askACLs(ctx context.Context, p *place) {
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 	switch classify(b.upload(ctx, p, header{acl: types.ObjectCannedACLPrivate, encryption: p.header.encryption})).cause {
 	case noACLs:
-		p.note(slog.LevelInfo, "Object Ownership has ACLs switched off: s3:PutObjectAcl does nothing there; have the client send no ACL, or bucket-owner-full-control")
+		p.note(slog.LevelInfo, "Object Ownership has ACLs switched off: s3:PutObjectAcl has no effect there; let the client send no ACL, or bucket-owner-full-control")
 	case denied:
-		p.note(slog.LevelInfo, "an upload with an ACL is denied, one without is allowed; have the client send no ACL")
+		p.note(slog.LevelInfo, "an upload with an ACL is denied, one without is allowed; let the client send no ACL")
 	}
 }

@@ -21,13 +21,13 @@ const (
 	aborting = "abort an upload in it"
 )
 
-// need is one thing that the roles need of a place.
+// need is one thing that the roles need a place to allow.
 type need struct {
 	purpose string
 	ask     func(context.Context, *place) error
 }
 
-// needs are all that the roles need, in the order in which it is asked for.
+// needs are all that the roles need, in the order of the requests.
 func (b *bucket) needs() []need {
 	needs := []need{{aborting, b.abort}, {listing, b.list}, {locating, b.locate}}
 	if b.scope.Source {
@@ -39,9 +39,9 @@ func (b *bucket) needs() []need {
 	return needs
 }
 
-// attempt asks for all that the roles need, and returns what fails, in order.
-// From the first look that may be the last one on, a denial does not end it:
-// its owner shall read of all that is in the way, and not try again for each.
+// attempt asks for all that the roles need, and returns what fails, in order. From the
+// first look that may be the last, a denial does not end it: the error then names
+// everything that is in the way, so that one correction is enough.
 func (b *bucket) attempt(ctx context.Context, p *place) (failures []answer) {
 	p.doubts = nil
 	for _, n := range b.needs() {
@@ -71,20 +71,20 @@ func (b *bucket) attempt(ctx context.Context, p *place) (failures []answer) {
 	return failures
 }
 
-// oldNames is the region that made buckets until March 2018 of names that no other
-// region takes. They live on there.
+// oldNames is the region where buckets got names until March 2018 that no other region
+// takes. Such buckets still exist there.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 const oldNames = "us-east-1"
 
-// mayBeOld reports whether a name that a region does not take is to be asked for
-// where such buckets are. That is once: what was followed before leads nowhere.
+// mayBeOld reports whether to look for a name that a region does not take in the region
+// of old names. It does so once: after one redirect there is nothing more to follow.
 func (b *bucket) mayBeOld() bool {
 	return b.movedTo == "" && b.cfg.Region != oldNames && name.Partition(b.cfg.Region) == name.Partition(oldNames) && legacy(b.name)
 }
 
-// list asks for a handful of keys of the place. Who may list a prefix alone is
-// denied any shorter one. The keys come encoded: they may hold characters that
-// XML may not.
+// list asks for a handful of keys of the place. A user that may list only a prefix is
+// denied any shorter one. The keys are URL-encoded: they may hold characters that XML
+// may not.
 func (b *bucket) list(ctx context.Context, p *place) error {
 	in := &s3.ListObjectsV2Input{Bucket: &b.name, MaxKeys: aws.Int32(handful), EncodingType: types.EncodingTypeUrl, ExpectedBucketOwner: b.owner()}
 	if prefix := p.name.Prefix(); prefix != "" {
@@ -103,12 +103,12 @@ func (b *bucket) list(ctx context.Context, p *place) error {
 	return nil
 }
 
-// locate asks for the bucket's region, until it was told once: it is the same
-// for all places. It follows a list, which has found the region: elsewhere the
+// locate asks for the bucket's region until it gets one answer, which is the same for all
+// places. It comes after list, which has found the region: in another region the
 // bucket's policy does not apply.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
 //
-// Not at the first look: of many buckets more get their two looks in time.
+// Not at the first look: so more of many buckets get their two looks in time.
 func (b *bucket) locate(ctx context.Context, p *place) error {
 	if b.located || p.inARow == 0 && p.looks < fewestLooks {
 		return nil
@@ -119,25 +119,24 @@ func (b *bucket) locate(ctx context.Context, p *place) error {
 	return err
 }
 
-// write begins a multipart upload and aborts it: no object, no version, no
-// event comes of it.
+// write begins a multipart upload and aborts it, which makes no object, no version and
+// no event.
 func (b *bucket) write(ctx context.Context, p *place) error {
 	if p.begun != nil {
-		return nil // it is to be aborted first, and its failure is told
+		return nil // the earlier upload has to be aborted first, and that failure is reported
 	}
 	err := b.upload(ctx, p, p.header)
 	denial := classify(err)
-	// Not at every look: a new policy is the likelier reason at first. What S3
-	// tells of the KMS key no header cures: the bucket's policy has let it through.
+	// Not at every look: at first the policy is most likely too new. If S3 says that the
+	// KMS key is in the way, no header helps: the bucket's policy has allowed the upload.
 	if p.header == (header{}) && denial.cause == denied && !denial.aboutKey() && p.begun == nil && p.looks%doubtful == 0 {
 		return b.tryHeaders(ctx, p, err)
 	}
 	return err
 }
 
-// upload begins an upload and aborts it. A crash between the two, or an answer
-// that is lost, leaves an upload without parts, which costs nothing and which
-// a lifecycle rule clears away.
+// upload begins an upload and aborts it. A crash between the two, or a lost answer,
+// leaves an upload without parts, which costs nothing. A lifecycle rule removes it.
 func (b *bucket) upload(ctx context.Context, p *place, h header) error {
 	in := &s3.CreateMultipartUploadInput{Bucket: &b.name, Key: p.absent(), ExpectedBucketOwner: b.owner()}
 	h.set(in)
@@ -149,7 +148,7 @@ func (b *bucket) upload(ctx context.Context, p *place, h header) error {
 	return b.abort(ctx, p)
 }
 
-// abort aborts what was begun, if anything was.
+// abort aborts the upload that was begun, if there is one.
 func (b *bucket) abort(ctx context.Context, p *place) error {
 	if p.begun == nil {
 		return nil
@@ -162,12 +161,12 @@ func (b *bucket) abort(ctx context.Context, p *place) error {
 	return nil
 }
 
-// clear aborts what a place has left, as well as it can. Of one that failed the
-// sentence says so (left).
+// clear tries to abort what the places have left. For a place that failed, its sentence
+// says what is left.
 func (b *bucket) clear(ctx context.Context) {
 	for _, p := range b.places {
 		if b.abort(ctx, p) != nil && p.state == works {
-			p.note(slog.LevelWarn, "one upload is left begun there, without data; a lifecycle rule for incomplete multipart uploads clears it away")
+			p.note(slog.LevelWarn, "one multipart upload without data is left there; a lifecycle rule for incomplete multipart uploads removes it")
 		}
 	}
 }

@@ -46,10 +46,10 @@ func TestObjectsThatAreThereAreAskedFor(t *testing.T) {
 		if (err == nil) != c.works || fake.most != c.asked {
 			t.Errorf("%s: %v, %d keys asked for", label, err, fake.most)
 		}
-		if noted := strings.Contains(fake.log.String(), "level=WARN msg=verification place=data outcome=note note=\"S3 denies reading some keys"); noted != c.works {
+		if noted := strings.Contains(fake.log.String(), "level=WARN msg=verification place=data outcome=note note=\"S3 denies reading some objects"); noted != c.works {
 			t.Errorf("%s: noted %v\n%s", label, noted, fake.log.String())
 		}
-		if err != nil && c.says == nil && (!strings.Contains(err.Error(), "tags on objects (one of the first five keys there has to pass, or set Verify: false)") || strings.Contains(err.Error(), "except")) {
+		if err != nil && c.says == nil && (!strings.Contains(err.Error(), "tags on objects (let one of the first five objects there have the right tags, or set Verify: false)") || strings.Contains(err.Error(), "except")) {
 			t.Errorf("%s: %v", label, err)
 		}
 	}
@@ -193,7 +193,7 @@ func TestADoubtIsOfTheLastLook(t *testing.T) {
 func TestRequesterPaysIsSoonTold(t *testing.T) {
 	fake := cloud{unpaid: true}
 	took, err := prove(t, &fake, both)
-	want := "1 of 1 buckets cannot be used: data: it is a Requester Pays bucket of another account, which denies requests without the header x-amz-request-payer: requester; ask its owner to switch that off, or have the client send the header and set Verify: false"
+	want := `Buckets: "data" cannot be used: it is a Requester Pays bucket of another account, which denies requests without the header x-amz-request-payer: requester; ask its owner to switch that off, or let the client send the header and set Verify: false`
 	if fmt.Sprint(err) != want || took > 15*time.Second {
 		t.Errorf("after %v: %v", took, err)
 	}
@@ -269,10 +269,10 @@ func TestWarningsAndNotes(t *testing.T) {
 		"an empty bucket":           {source, "INFO", "the bucket is empty"},
 		"an empty prefix":           {access.Scope{Source: true, Places: []access.Place{"data/in/"}}, "WARN", `begins with this prefix yet; check its spelling"`},
 		"an empty prefix to write":  {access.Scope{Destination: true, Places: []access.Place{"data/in/"}}, "INFO", "Object Ownership"},
-		"a wildcard":                {access.Scope{Source: true, Places: []access.Place{"data/in/*/x"}}, "WARN", "place=data/in/*/x outcome=note note=\"*, ? and ${ stand for themselves"},
-		"a wildcard to write":       {access.Scope{Destination: true, Places: []access.Place{"data/?.csv"}}, "WARN", "stand for themselves"},
-		"a wildcard, and SourceIps": {access.Scope{Source: true, SourceIPs: []string{"192.0.2.1"}, Places: []access.Place{"data/in/*.csv"}}, "WARN", "stand for themselves"},
-		"a variable":                {access.Scope{Destination: true, Places: []access.Place{"data/${aws:username}/"}}, "WARN", "stand for themselves"},
+		"a wildcard":                {access.Scope{Source: true, Places: []access.Place{"data/in/*/x"}}, "WARN", "place=data/in/*/x outcome=note note=\"a prefix has no wildcards and no variables: *, ? and ${ are characters"},
+		"a wildcard to write":       {access.Scope{Destination: true, Places: []access.Place{"data/?.csv"}}, "WARN", "a prefix has no wildcards"},
+		"a wildcard, and SourceIps": {access.Scope{Source: true, SourceIPs: []string{"192.0.2.1"}, Places: []access.Place{"data/in/*.csv"}}, "WARN", "a prefix has no wildcards"},
+		"a variable":                {access.Scope{Destination: true, Places: []access.Place{"data/${aws:username}/"}}, "WARN", "a prefix has no wildcards"},
 		"a dollar":                  {access.Scope{Destination: true, Places: []access.Place{"data/$in/"}}, "INFO", "Object Ownership"},
 		"ACLs are off":              {destination, "INFO", "Object Ownership"},
 		"SourceIps: nothing proven": {access.Scope{Source: true, SourceIPs: []string{"192.0.2.1"}, Places: []access.Place{"data"}}, "WARN", "were not asked"},
@@ -375,7 +375,7 @@ func TestAMadeUpNameIsSaidToBeOne(t *testing.T) {
 				return nil
 			}}
 			_, err := prove(t, &fake, destination)
-			if err == nil || strings.Contains(err.Error(), "user/x. Set UserName before") != madeUp || strings.Contains(err.Error(), "AWS does not tell why") {
+			if err == nil || strings.Contains(err.Error(), "user/x. Set UserName before") != madeUp || strings.Contains(err.Error(), "AWS does not say why") {
 				t.Errorf("%s, made up %v: %v", why, madeUp, err)
 			}
 		}
@@ -394,10 +394,10 @@ func TestANameThatARegionDoesNotTake(t *testing.T) {
 	}{
 		"an old one":                {"My_Legacy", "eu-west-1", "us-east-1", true, ""},
 		"an old one, close by":      {"My_Legacy", "us-east-1", "us-east-1", true, ""},
-		"none":                      {"My_Legacy", "eu-west-1", "", true, "there is no such bucket; most likely its name is wrong"},
+		"none":                      {"My_Legacy", "eu-west-1", "", true, "there is no such bucket; most likely the name is wrong"},
 		"a new name":                {"my-bucket", "eu-west-1", "us-east-1", false, "there is no such bucket; create it first"},
-		"another partition":         {"My_Legacy", "cn-north-1", "us-east-1", false, "there is no such bucket; most likely its name is wrong"},
-		"regions that go in a ring": {"My_Legacy", "eu-west-1", "eu-west-1", true, "there is no such bucket; most likely its name is wrong"},
+		"another partition":         {"My_Legacy", "cn-north-1", "us-east-1", false, "there is no such bucket; most likely the name is wrong"},
+		"regions that go in a ring": {"My_Legacy", "eu-west-1", "eu-west-1", true, "there is no such bucket; most likely the name is wrong"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			asked := map[string]int{}
@@ -436,7 +436,7 @@ func TestNamesOfNewBuckets(t *testing.T) {
 			return nil
 		}}
 		_, err := prove(t, &fake, access.Scope{Source: true, Places: []access.Place{access.Place(name)}})
-		if err == nil || strings.Contains(err.Error(), "create it first") != creatable || strings.Contains(err.Error(), "its name is wrong") == creatable {
+		if err == nil || strings.Contains(err.Error(), "create it first") != creatable || strings.Contains(err.Error(), "the name is wrong") == creatable {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

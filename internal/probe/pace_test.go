@@ -56,8 +56,9 @@ func TestWhatProvingCosts(t *testing.T) {
 	}
 }
 
-// Proofs lie apart from start to start, by what was seen of AWS's lag, and the look
-// that a bucket passes by comes after all proofs that the key authenticates.
+// The time from the start of the first proof to the start of the last depends on how late
+// AWS was. The look by which a bucket passes comes after all proofs that the key
+// authenticates.
 func TestProofsLieApart(t *testing.T) {
 	for label, c := range map[string]struct {
 		known, allowed time.Duration // from then on STS knows the key, the bucket's policy allows it
@@ -66,8 +67,8 @@ func TestProofsLieApart(t *testing.T) {
 	}{
 		"at once":                  {0, 0, 0, 200 * time.Millisecond, 200 * time.Millisecond},
 		"at once, calls take long": {0, 0, time.Second, 2 * time.Second, 2 * time.Second}, // no pause besides: STS is through after 3, the bucket was first looked at after 1
-		"a short lag":              {time.Second, 0, 0, time.Second, time.Second},
-		"a long lag":               {10 * time.Second, 0, 0, 1875 * time.Millisecond, 1875 * time.Millisecond}, // it was last seen after 7.5 s
+		"a short delay":            {time.Second, 0, 0, time.Second, time.Second},
+		"a long delay":             {10 * time.Second, 0, 0, 1875 * time.Millisecond, 1875 * time.Millisecond}, // the last failure was after 7.5 s
 		"the longest":              {60 * time.Second, 0, 0, 2 * time.Second, 2 * time.Second},
 		"the policy is late":       {0, 10 * time.Second, 0, time.Second, 1875 * time.Millisecond},
 	} {
@@ -102,8 +103,8 @@ func TestProofsLieApart(t *testing.T) {
 	}
 }
 
-// A key that STS forgets again is late, whatever a bucket has said meanwhile: the
-// bucket is looked at once more when STS has made up its mind.
+// A key that STS does not know any more in between is late, even if the bucket has allowed
+// everything: the bucket is looked at once more after the key has authenticated.
 func TestNoBucketPassesBeforeTheKey(t *testing.T) {
 	var known, last time.Time
 	fake := cloud{say: func(kind, _ string, n int) *answer {
@@ -122,8 +123,8 @@ func TestNoBucketPassesBeforeTheKey(t *testing.T) {
 	}
 }
 
-// What one is told of a key that stops authenticating while buckets are asked, and
-// how soon: its buckets are no longer looked at.
+// The error of a key that stops authenticating while buckets are looked at, and how soon it
+// comes: the buckets are not looked at any more.
 func TestAKeyThatAuthenticatesOnce(t *testing.T) {
 	fake := cloud{say: func(kind, _ string, n int) *answer {
 		if kind == "identity" && n > 1 {
@@ -140,8 +141,7 @@ func TestAKeyThatAuthenticatesOnce(t *testing.T) {
 	}
 }
 
-// A panic while the key authenticates is the caller's too, at once: no bucket waits for
-// an end that does not come.
+// A panic while the key authenticates reaches the caller at once: no bucket keeps waiting.
 func TestAPanicOverAuthenticationIsTheCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := cloud{t: t, say: func(kind, _ string, n int) *answer {
@@ -160,8 +160,8 @@ func TestAPanicOverAuthenticationIsTheCallers(t *testing.T) {
 	})
 }
 
-// A place that waits for the key to authenticate keeps no other place of its bucket
-// waiting.
+// A place that waits until the key has authenticated does not delay the other places of
+// its bucket.
 func TestAPlaceThatWaitsKeepsNoOtherWaiting(t *testing.T) {
 	fake := cloud{say: func(kind, _ string, n int) *answer {
 		if kind == "identity" && n > 1 && n < 6 {
@@ -176,7 +176,7 @@ func TestAPlaceThatWaitsKeepsNoOtherWaiting(t *testing.T) {
 	}
 }
 
-// fleet is hosts of a service, which learn of a key one by one.
+// fleet is the hosts of a service, which learn of a key one by one.
 type fleet struct {
 	learns []time.Duration // when each knows the key
 	sticky bool            // one host answers all calls of a connection, else any answers any
@@ -221,9 +221,9 @@ func fleets(seed uint64, sticky bool, seconds float64) (sts, s3 *fleet) {
 
 const call = 10 * time.Millisecond
 
-// former is when a key was called proven by the rule that this one took the place of:
-// three authentications half a second apart, then two looks half a second apart, and
-// all of them over one connection each to STS and to S3.
+// former is when a key counted as proven by the earlier rule: three authentications half a
+// second apart, then two looks half a second apart, all over one connection to STS and one
+// to S3.
 func former(sts, s3 *fleet) (at time.Duration) {
 	inARow := func(f *fleet, times, calls int, firstWait time.Duration) {
 		const between = 500 * time.Millisecond
@@ -259,7 +259,7 @@ func (f *fleet) left(since time.Duration) (left time.Duration) {
 	return left
 }
 
-// played proves a key that a fleet learns of, which was made a while ago.
+// played proves a key of some age that a fleet learns of.
 func played(t *testing.T, sts, s3 *fleet, age time.Duration) (at time.Duration) {
 	t.Helper()
 	var started time.Time
@@ -287,10 +287,10 @@ func played(t *testing.T, sts, s3 *fleet, age time.Duration) (at time.Duration) 
 	return at + age
 }
 
-// A key is as seldom as before called proven while a third of the hosts do not know
-// it, whether a connection leads to one host or to all, and about as soon. Where all
-// hosts know it after about a second, and the first calls may all work, it is seldom
-// called so, and then less than a second before they do.
+// A key counts as proven too soon if a third of the hosts do not know it yet. That happens as
+// seldom as by the earlier rule, whether a connection leads to one host or to all, and a
+// proof takes about as long. If all hosts know the key after about a second, the first calls
+// may all work. Then it happens seldom too, and by less than a second.
 func TestProvenAsSafelyAsBefore(t *testing.T) {
 	seeds := 200 / accesstest.OneIn(10)
 	for _, sticky := range []bool{true, false} {

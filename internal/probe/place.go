@@ -12,24 +12,24 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// place is what has been seen of one place.
+// place is what is known about one place.
 type place struct {
 	name     access.Place
 	looks    int
 	row               // of looks that it passed
-	failures []answer // what stood in the way at the last look, a purpose each
+	failures []answer // what was in the way at the last look, one for each purpose
 	state    state
-	header   header   // what its uploads have to carry
-	cure     header   // what would make a denied upload work
-	listed   []string // some keys that are there. They go back to S3 alone
+	header   header   // that its uploads have to have
+	cure     header   // with which a denied upload works
+	listed   []string // some of its keys. They are sent to S3 and nowhere else
 	unlisted bool     // the last look could not list
-	notes    []note   // what is no failure
-	doubts   []note   // of the last look, which another look may not share
+	notes    []note   // what is not a failure
+	doubts   []note   // notes of the last look alone
 	begun    *s3.AbortMultipartUploadInput
 }
 
-// note is what a place that works leaves to be known. A warning: what the
-// credentials are for may not work there, or something was left behind.
+// note is something to know about a place that works. It is a warning if a client may
+// still fail there, or if something was left behind.
 type note struct {
 	level slog.Level
 	text  string
@@ -49,7 +49,7 @@ func (p *place) note(level slog.Level, text string) {
 	}
 }
 
-// cause is the most useful of the causes of its failures to read first.
+// cause is the cause of its failures that is the most useful to read.
 func (p *place) cause() cause {
 	first := nothing
 	for _, a := range p.failures {
@@ -60,12 +60,12 @@ func (p *place) cause() cause {
 	return first
 }
 
-// absent returns an object key of the place that nobody has.
+// absent returns the key of an object in the place that does not exist.
 func (p *place) absent() *string {
 	return aws.String(p.name.Prefix() + "cloney-verification-" + rand.Text())
 }
 
-// code is the code of the answer that its cause comes from.
+// code is the code of the answer from which its cause comes.
 func (p *place) code() string {
 	for _, a := range p.failures {
 		if a.cause == p.cause() {
@@ -75,15 +75,15 @@ func (p *place) code() string {
 	return ""
 }
 
-// patterned reports whether a prefix may be meant as a pattern, as IAM's and
-// shells' are: a client then reaches nothing, and everything is allowed.
+// patterned reports whether a prefix may be meant as a pattern of IAM or of a shell. Then
+// every request is allowed, and a client still finds nothing.
 func patterned(name access.Place) bool {
 	prefix := name.Prefix()
 	return strings.ContainsAny(prefix, "*?") || strings.Contains(prefix, "${")
 }
 
-// noteEmpty tells of a Source with nothing in it: a prefix may be misspelt, a
-// bucket may be new.
+// noteEmpty notes that a Source has no objects: a prefix may be misspelt, a bucket may be
+// new.
 func (p *place) noteEmpty() {
 	prefix := p.name.Prefix()
 	switch {

@@ -71,12 +71,12 @@ func TestWhatIsSentForEachRole(t *testing.T) {
 	}
 }
 
-// ofBuckets are the calls on buckets, which those on STS go beside.
+// ofBuckets are the calls on buckets, without those on STS.
 func ofBuckets(c *cloud) []string {
 	return slices.DeleteFunc(slices.Clone(c.calls), func(call string) bool { return call == "identity" })
 }
 
-// One place that knows the key does not mean that the next one does.
+// If one host knows the key, the next one may not.
 func TestThreeTimesInARow(t *testing.T) {
 	fake := cloud{say: func(kind, _ string, n int) *answer {
 		if kind == "identity" && (n < 3 || n == 5) {
@@ -111,13 +111,13 @@ func TestAKeyThatNeverAuthenticates(t *testing.T) {
 	}
 }
 
-// isObstacles reports whether it is buckets that are in the way of a key that works.
+// isObstacles reports whether the key works and buckets are in the way.
 func isObstacles(err error) bool {
 	var obstacles access.Obstacles
 	return errors.As(err, &obstacles)
 }
 
-// What a new key and its policy are answered with until S3 knows them.
+// The answers to a new key, until S3 knows the key and its policy.
 func TestWaitingForS3(t *testing.T) {
 	// From the third look on, a denial does not keep the rest from being asked.
 	begun := map[string]int{"list AccessDenied": 3, "read AccessDenied": 3}
@@ -139,8 +139,8 @@ func TestWaitingForS3(t *testing.T) {
 	}
 }
 
-// Not at the first look: a bucket that the same stack made a moment ago is not
-// known to each host of S3.
+// Not at the first look: some hosts of S3 may not know a bucket that the same stack has just
+// created.
 func TestNoSuchBucketIsSoonBelieved(t *testing.T) {
 	fake := cloud{say: func(kind, bucket string, _ int) *answer {
 		if bucket == "gone" {
@@ -155,12 +155,51 @@ func TestNoSuchBucketIsSoonBelieved(t *testing.T) {
 	if !isObstacles(err) {
 		t.Error("a rollback would fail for it")
 	}
-	if want := "1 of 3 buckets cannot be used: gone: there is no such bucket; create it first, correct the name, or take it out of Buckets"; err.Error() != want {
+	if want := "Buckets: 1 of 3 buckets cannot be used: gone: there is no such bucket; create it first, correct the name, or take it out of Buckets"; err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 
-// A Deny in the way of good is told once waiting has not helped.
+// Once a bucket has failed for good, so has the proof. The others are polled only until
+// AWS has surely learned of their policies: a late policy is not reported as a denial.
+func TestAProofThatIsLostEndsSoon(t *testing.T) {
+	for label, c := range map[string]struct {
+		code    string        // of the bucket that fails for good
+		allowed time.Duration // from then on the other bucket allows everything
+		took    [2]time.Duration
+		says    string
+	}{
+		"nothing else is open":        {"NoSuchBucket", 0, [2]time.Duration{7 * time.Second, 10 * time.Second}, "Buckets: 1 of 2 buckets cannot be used: gone: "},
+		"AWS has closed a bucket":     {"AllAccessDisabled", 0, [2]time.Duration{7 * time.Second, 10 * time.Second}, "Buckets: 1 of 2 buckets cannot be used: gone: "},
+		"a policy is late":            {"NoSuchBucket", 20 * time.Second, [2]time.Duration{20 * time.Second, 30 * time.Second}, "Buckets: 1 of 2 buckets cannot be used: gone: "},
+		"the other is denied":         {"NoSuchBucket", time.Hour, [2]time.Duration{30 * time.Second, 35 * time.Second}, "Buckets: 2 of 2 buckets cannot be used: (1) gone: there is no such bucket; "},
+		"a denial alone is not final": {"AccessDenied", 0, [2]time.Duration{90 * time.Second, 90 * time.Second}, "Buckets: 1 of 2 buckets cannot be used: gone: the key may not "},
+	} {
+		var started time.Time
+		fake := cloud{say: func(kind, bucket string, n int) *answer {
+			if kind == "identity" && n == 1 {
+				started = time.Now()
+			}
+			switch {
+			case kind == "identity":
+			case bucket == "gone":
+				return failing(403, c.code)
+			case time.Since(started) < c.allowed:
+				return failing(403, "AccessDenied")
+			}
+			return nil
+		}}
+		took, err := prove(t, &fake, access.Scope{Source: true, Places: []access.Place{"data", "gone"}})
+		if took < c.took[0] || took > c.took[1] || err == nil || !strings.HasPrefix(err.Error(), c.says) {
+			t.Errorf("%s: after %v: %v", label, took, err)
+		}
+		if both := "; (2) data: the key may not list it"; err != nil && strings.Contains(err.Error(), both) != (c.allowed == time.Hour) {
+			t.Errorf("%s: %v", label, err)
+		}
+	}
+}
+
+// A Deny is reported once waiting has not helped.
 func TestDeniedForGood(t *testing.T) {
 	for denied, purpose := range map[string]string{"list": "list it", "read": "read from it", "begin": "write to it"} {
 		fake := cloud{say: func(kind, bucket string, _ int) *answer {
@@ -184,8 +223,7 @@ func TestDeniedForGood(t *testing.T) {
 	}
 }
 
-// A place whose last look passed gets the second one that it needs, and no
-// more: whether it works is then known.
+// A place whose last look passed gets the second look that it needs, and no more.
 func TestALookThatPassesAtTheVeryEnd(t *testing.T) {
 	for label, c := range map[string]struct {
 		until time.Duration // no longer denied from then on
@@ -209,7 +247,7 @@ func TestALookThatPassesAtTheVeryEnd(t *testing.T) {
 		took, err := prove(t, &fake, source)
 		if (err == nil) != c.works || took < 90*time.Second || took > 92*time.Second {
 			t.Errorf("%s: %v after %v", label, err, took)
-		} else if err != nil && (!strings.Contains(err.Error(), "data: the key may not list it") || strings.Contains(err.Error(), "time was up")) {
+		} else if err != nil && (!strings.Contains(err.Error(), `Buckets: "data" cannot be used: the key may not list it`) || strings.Contains(err.Error(), "time was up")) {
 			t.Errorf("%s: %v", label, err)
 		}
 	}
@@ -236,7 +274,7 @@ func TestABucketElsewhere(t *testing.T) {
 	}
 }
 
-// Two regions that point at each other, and one that is not told.
+// Two regions that redirect to each other, and a region that S3 does not name.
 func TestABucketNowhere(t *testing.T) {
 	fake := cloud{say: func(kind, _ string, n int) *answer {
 		if kind == "identity" {
@@ -261,7 +299,7 @@ func TestABucketNowhere(t *testing.T) {
 	}
 }
 
-// The caller's time may be shorter than the prober's patience.
+// The caller may have less time than the prober would take.
 func TestProvingEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for kind, a := range map[string]*answer{"identity": unknownKey(), "list": failing(503, "SlowDown"), "begin": failing(503, "SlowDown")} {
@@ -282,7 +320,7 @@ func TestProvingEndsWithItsContext(t *testing.T) {
 	})
 }
 
-// Hundreds of buckets: all are asked, and the error fits an answer.
+// Hundreds of buckets: each is looked at, and the error fits a response.
 func TestManyBuckets(t *testing.T) {
 	scope := access.Scope{Source: true}
 	for i := range 200 {
@@ -299,7 +337,7 @@ func TestManyBuckets(t *testing.T) {
 		return failing(404, "NoSuchBucket")
 	}}
 	_, err := prove(t, &fake, scope)
-	if err == nil || !strings.HasPrefix(err.Error(), "199 of 200 buckets cannot be used: there is no such bucket; create it first, correct the name, or take it out of Buckets: bucket-000, ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "Buckets: 199 of 200 buckets cannot be used: there is no such bucket; create it first, correct the name, or take it out of Buckets: bucket-000, ") {
 		t.Fatal(err)
 	}
 	for i, place := range scope.Places {
@@ -309,7 +347,7 @@ func TestManyBuckets(t *testing.T) {
 	}
 }
 
-// A bucket that comes to light while it is looked for is no failure.
+// A bucket that S3 learns of during the looks is not a failure.
 func TestABucketThatWasJustMade(t *testing.T) {
 	fake := cloud{say: func(kind, _ string, n int) *answer {
 		if kind == "list" && n < 3 {

@@ -8,17 +8,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// handful is how many keys of a place are listed, and asked for where a key
-// that no one has is denied: one of them may not be scanned yet.
+// handful is how many keys of a place are listed. They are requested if the request for a
+// missing object is denied: one of them may not be scanned for malware yet.
 const handful = 5
 
-// read reads a key that no one has. With the right to list as well, S3 says
-// 404 where reading is allowed and 403 where it is not.
+// read requests an object that does not exist. If the user may list, S3 answers 404 where
+// reading is allowed, and 403 where it is not.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 //
-// Two kinds of 403 are about that key alone, so keys that are there are asked
-// for too: a Deny about tags on objects also denies an object that has none;
-// and who may list a prefix alone is not told that a key is missing.
+// Two kinds of 403 are about that object alone, so objects that exist are requested too:
+// a Deny about tags on objects also denies an object without tags; and S3 does not tell
+// a user that may list only a prefix that an object is missing.
 func (b *bucket) read(ctx context.Context, p *place) error {
 	err := b.get(ctx, p.absent(), nil)
 	denial := classify(err)
@@ -31,8 +31,8 @@ func (b *bucket) read(ctx context.Context, p *place) error {
 	return err
 }
 
-// readListed asks for keys that are there, on a condition that no object meets:
-// S3 says 412 where reading is allowed, and sends nothing of the object.
+// readListed requests objects that exist, on a condition that no object meets: S3 answers
+// 412 where reading is allowed, and sends nothing of the object.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html
 func (b *bucket) readListed(ctx context.Context, p *place, denial answer, err error) error {
 	asked := false
@@ -41,7 +41,7 @@ func (b *bucket) readListed(ctx context.Context, p *place, denial answer, err er
 		switch classify(listed).cause {
 		case unread:
 			if asked || p.name.Prefix() == "" || denial.aboutReading() {
-				p.doubts = append(p.doubts, note{slog.LevelWarn, "S3 denies reading some keys and allows one that is there: most likely the bucket's policy has a Deny about tags on objects, such as those of a malware scan; the client reads an object as soon as its tags pass"})
+				p.doubts = append(p.doubts, note{slog.LevelWarn, "S3 denies reading some objects and allows another: most likely the bucket's policy has a Deny about tags on objects, such as those of a malware scan; the client can read an object as soon as it has the right tags"})
 			}
 			return nil
 		case noKey: // it was deleted since
@@ -57,14 +57,14 @@ func (b *bucket) readListed(ctx context.Context, p *place, denial answer, err er
 	return b.unproven(p, err)
 }
 
-// hides reports whether a denial of a missing key may say no more than that it
-// is missing. What AWS says may make sure of a denial, and never takes one away.
+// hides reports whether the denial of a missing object may mean only that it is missing.
+// The words of AWS can make a denial certain; they never turn it into a success.
 func (b *bucket) hides(p *place, denial answer) bool {
 	return (p.unlisted || p.name.Prefix() != "") && !denial.aboutReading()
 }
 
-// unproven is what a denial that says nothing of reading comes to. Where
-// listing is denied, that is what fails.
+// unproven is the result of a denial that says nothing about reading. If listing is
+// denied, that is what fails.
 func (b *bucket) unproven(p *place, denial error) error {
 	switch {
 	case p.unlisted:
@@ -72,7 +72,7 @@ func (b *bucket) unproven(p *place, denial error) error {
 	case p.looks < doubtful: // the policy may not be in force yet
 		return denial
 	}
-	p.doubts = append(p.doubts, note{slog.LevelWarn, "whether the key may read there is not proven: no object is there yet, and S3 denies asking for one that is missing; have the client read one as soon as it is there"})
+	p.doubts = append(p.doubts, note{slog.LevelWarn, "it is not proven that the key may read there: there is no object yet, and S3 denies requests for a missing one; let the client read an object as soon as there is one"})
 	return nil
 }
 

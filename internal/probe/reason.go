@@ -6,13 +6,13 @@ import (
 	"cloney-s3-credentials/internal/lazyregexp"
 )
 
-// reason is which policy denied a request, as far as AWS tells.
+// reason is which policy denied a request, as far as AWS says it.
 type reason int
 
 const (
 	untold        reason = iota
 	bucketDenies         // an explicit deny in the bucket's policy
-	bucketLacks          // the bucket's policy had to allow it, and does not
+	bucketLacks          // the bucket's policy would have to allow it, and does not
 	organization         // a service control policy
 	resources            // a resource control policy
 	endpoint             // a VPC endpoint's policy
@@ -21,21 +21,20 @@ const (
 	userLacks            // no policy of the user allows it
 	keyNotNamed          // no policy of the user allows the KMS key
 	keyClosed            // the KMS key's own policy does not allow it
-	keyDenied            // KMS denies its key, and does not tell why
+	keyDenied            // KMS denies the key, and does not say why
 	keyRestricted        // another policy denies the KMS key
 )
 
-// reasonOf reads the words that AWS puts into the message of a denial, which
-// no other part of an answer holds. They choose between sentences, and keep a
-// denial from being doubted (see read); without them a denial is a denial all
-// the same. Where AWS tells nothing (it does so within one account or
-// organization only), or puts it in other words, the sentence names all that it
-// can be.
+// reasonOf reads the words in the message of a denial: no other part of the answer has
+// the reason. They choose between sentences, and make a denial of reading certain (see
+// read). A denial is a denial without them too. AWS gives a reason only within one
+// account or organization. If it gives none, or uses other words, the sentence names
+// every possible cause.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 //
-// What is denied stands before why: the user's ARN and the resource, in which an
-// object's key may hold any words.
+// The message names the user's ARN and the resource before the reason, and an object's
+// key may hold any words.
 func reasonOf(message string) reason {
 	why := message[max(0, strings.LastIndex(message, " because "), strings.LastIndex(message, " with an explicit deny ")):]
 	says := func(words string) bool { return strings.Contains(why, words) }
@@ -81,6 +80,6 @@ func actionOf(message string) string {
 
 var keyARN = lazyregexp.New(`arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+`)
 
-// keyOf returns the KMS key that a denial names, which is the one to be named
-// in KmsKeyArns; empty where it names none. Nothing but a key's ARN comes out.
+// keyOf returns the ARN of the KMS key that a denial names, for KmsKeyArns; empty where it
+// names none. It returns nothing but a key's ARN.
 func keyOf(message string) string { return keyARN.FindString(message) }

@@ -10,14 +10,14 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// regionHeader is where S3 tells a bucket's region.
+// regionHeader is the header in which S3 names a bucket's region.
 const regionHeader = "X-Amz-Bucket-Region"
 
-// tellRegion has the SDK's errors tell the bucket's region also where S3 tells
-// it in the body alone, which the SDK drops.
-func tellRegion(stack *middleware.Stack) error {
+// keepRegion puts the bucket's region into the SDK's errors also where S3 names it only
+// in the body, which the SDK drops.
+func keepRegion(stack *middleware.Stack) error {
 	// After: between the SDK's own reading of the body and the network.
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("TellRegion",
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("KeepRegion",
 		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 			out, metadata, err := next.HandleDeserialize(ctx, in)
 			response, ok := out.RawResponse.(*smithyhttp.Response)
@@ -29,8 +29,8 @@ func tellRegion(stack *middleware.Stack) error {
 }
 
 // closeAnswer closes the answer to GetBucketLocation, which the SDK's deserializer of
-// that one operation leaves open: until the HTTP client gives the call up, fifteen
-// seconds later, what signed the request would stay within reach.
+// that one operation leaves open: otherwise the credentials that signed the request
+// would stay in memory until the HTTP client gives up the call, fifteen seconds later.
 func closeAnswer(stack *middleware.Stack) error {
 	return stack.Deserialize.Insert(middleware.DeserializeMiddlewareFunc("CloseAnswer",
 		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {

@@ -10,27 +10,27 @@ import (
 	"time"
 
 	"cloney-s3-credentials/internal/access"
+	"cloney-s3-credentials/internal/numbered"
 )
 
-// mostBytes is how long an error gets. An answer to CloudFormation has 4,096
-// bytes, of which its ids, the step's name and the log stream's take up to
-// 1,000.
+// mostBytes is the length of the longest error. A response to CloudFormation has 4,096
+// bytes. Its ids and the name of the log stream take up to 1,000 of them.
 const mostBytes = 3000
 
-// report is what became of all places.
+// report is the result for all places.
 type report struct {
 	places     []*place
 	user       string // ARN of the key's user
 	subject    access.Subject
-	word       string // what the places are
+	word       string // for the places: buckets, or buckets and prefixes
 	groups     []group
 	answered   int // places that work or fail
 	failed     int
-	denied     bool // one of them at least
+	denied     bool // at least one of them is denied
 	unfinished []string
 }
 
-// group is places that fail in the same way.
+// group is the places that fail in the same way.
 type group struct {
 	cause    cause
 	sentence string
@@ -75,8 +75,8 @@ func (r *report) add(p *place, scope access.Scope) {
 	r.groups[i].places = append(r.groups[i].places, p)
 }
 
-// log writes a line for each place that failed or has a note, and a summary. What
-// failed is answered too, hence no warning.
+// log writes a line for each place that failed or has a note, and a summary. A failure is
+// not a warning here: the response reports it.
 func (r *report) log(ctx context.Context, log *slog.Logger, took time.Duration) {
 	notes := 0
 	for _, g := range r.groups {
@@ -96,16 +96,16 @@ func (r *report) log(ctx context.Context, log *slog.Logger, took time.Duration) 
 	log.InfoContext(ctx, "verification", "outcome", "summary", "places", len(r.places), "failed", r.failed, "unfinished", len(r.unfinished), "notes", notes, "milliseconds", took.Milliseconds())
 }
 
-// err names what failed, the most useful first, as far as fits.
+// err names what failed, the most useful first, as far as there is room.
 func (r *report) err() error {
 	if r.failed+len(r.unfinished) == 0 {
 		return nil
 	}
-	var head, tail string
+	head, tail := "Buckets: ", ""
 	if len(r.unfinished) > 0 {
-		head = fmt.Sprintf("%d of %d %s answered, then the function's time was up; try again, or spread them over several resources. ", r.answered, len(r.places), r.word)
+		head += fmt.Sprintf("the function's time was up when %d of %d %s had answered; try again, or spread them over several resources. ", r.answered, len(r.places), r.word)
 	}
-	if r.failed > 0 {
+	if r.failed > 0 && !r.alone() {
 		head += fmt.Sprintf("%d of %d %s cannot be used: ", r.failed, len(r.places), r.word)
 	}
 	if r.denied {
@@ -114,57 +114,62 @@ func (r *report) err() error {
 	return access.Obstacles(strings.TrimSuffix(head+r.failures(mostBytes-len(head)-len(tail))+tail, ". "))
 }
 
-// byARN is how a next step names the user in someone's policy.
+// alone reports whether there is one place, so that nothing is to be counted.
+func (r *report) alone() bool { return len(r.places) == 1 }
+
+// byARN is the condition key by which a next step lets a policy name the user.
 const byARN = "aws:PrincipalArn"
 
-// whom tells who the user is, and how a policy names it so that it still does in
-// a stack that is created again. A policy's Principal turns into the id of the one
-// user that has the name now.
+// whom names the user, and says how a policy can name it so that a stack that is created
+// again can still use the bucket. In the Principal of a policy, AWS replaces the ARN by
+// the id of the one user that has the name now.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
 func (r *report) whom() string {
 	text := ". The user is " + r.user
 	if r.subject.MadeUp {
-		text += ". Set UserName before a policy names the user: a new stack makes another name"
+		text += ". Set UserName before a policy names the user: a new stack makes up another name"
 	}
 	if slices.ContainsFunc(r.groups, func(g group) bool { return strings.Contains(g.sentence, byARN) }) {
-		text += ". A policy names the user by " + byARN + " in a condition, not as Principal: that stops matching when the user is made again"
+		text += ". A policy names the user by " + byARN + " in a condition, not as Principal: a Principal stops matching when the user is created again"
 	}
 	return text
 }
 
-// failures gives each group its sentence and an even share of the room for
-// its names.
+// failures gives each group its sentence, and an even share of the room for its names.
 func (r *report) failures(left int) string {
 	const unsaidBytes = len("; 300 more for other reasons, see the log")
 	left -= unsaidBytes
 	var parts []string
 	unsaid := 0
 	for i, g := range r.groups {
-		text := g.within(left/(len(r.groups)-i), len(r.groups) == 1)
-		if len(text) > left {
+		text := r.within(g, left/(len(r.groups)-i)-numbered.Room)
+		if len(text)+numbered.Room > left {
 			unsaid += len(g.names)
 			continue
 		}
 		parts = append(parts, text)
-		left -= len(text) + len(". ")
+		left -= len(text) + numbered.Room
 	}
-	text := strings.Join(parts, ". ")
+	text := numbered.Join(parts)
 	if unsaid > 0 {
 		text += fmt.Sprintf("; %d more for other reasons, see the log", unsaid)
 	}
 	return text
 }
 
-// few is how many names are read before the sentence without losing its thread.
+// few is how many names can stand before the sentence and still be easy to read.
 const few = 3
 
-// within writes the group with as many names as fit, one at the least.
-func (g group) within(bytes int, alone bool) string {
-	if len(g.names) <= few {
+// within writes a group with as many names as there is room for, and at least one.
+func (r *report) within(g group, bytes int) string {
+	switch {
+	case r.alone():
+		return fmt.Sprintf("%q cannot be used: %s", g.names[0], g.sentence)
+	case len(g.names) <= few:
 		return strings.Join(g.names, ", ") + ": " + g.sentence
 	}
 	head := g.sentence + ": "
-	if !alone {
+	if len(r.groups) > 1 {
 		head = fmt.Sprintf("%d of them: %s", len(g.names), head)
 	}
 	for shown := len(g.names); ; shown-- {

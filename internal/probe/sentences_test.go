@@ -22,12 +22,11 @@ import (
 	"cloney-s3-credentials/internal/probe"
 )
 
-var update = flag.Bool("update", false, "write the golden file anew")
+var update = flag.Bool("update", false, "write the golden file again")
 
 const golden = "testdata/sentences.golden"
 
-// What a stack owner reads in each case stands in the golden file, to be read
-// as they read it.
+// The golden file has what a stack owner reads in each case.
 func TestSentences(t *testing.T) {
 	want, err := os.ReadFile(golden)
 	var text bytes.Buffer
@@ -47,11 +46,11 @@ func TestSentences(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(string(want), text.String()); err != nil || diff != "" {
-		t.Errorf("%v; go test ./internal/probe -run Sentences -update writes it anew\n%s", err, diff)
+		t.Errorf("%v; go test ./internal/probe -run Sentences -update writes it again\n%s", err, diff)
 	}
 }
 
-// section returns what stands in the golden file between a head and the next.
+// section returns the part of the golden file between a heading and the next.
 func section(text, head string) string {
 	_, text, _ = strings.Cut(text, head)
 	text, _, more := strings.Cut(text, "\n## ")
@@ -61,7 +60,7 @@ func section(text, head string) string {
 	return text
 }
 
-// play returns what S3 says, what the stack owner reads and what the log has.
+// play returns what S3 says, what the stack owner reads, and what the log has.
 func play(t *testing.T, s situation) string {
 	t.Helper()
 	var log bytes.Buffer

@@ -27,7 +27,7 @@ func TestAnAbortWhoseAnswerIsLost(t *testing.T) {
 	}
 }
 
-// That it is aborting that is denied is told also where there was one look.
+// If there was only one look, the error still says that the abort is denied.
 func TestAnAbortThatIsDeniedAtTheOnlyLook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := cloud{t: t, say: func(kind, _ string, _ int) *answer {
@@ -67,7 +67,7 @@ func TestAnUploadIsAbortedWhenTimeIsUp(t *testing.T) {
 	})
 }
 
-// Time is up while the abort is still to be repeated.
+// Time is up before the abort is retried.
 func TestAnUploadIsAbortedInTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -85,7 +85,7 @@ func TestAnUploadIsAbortedInTheEnd(t *testing.T) {
 	})
 }
 
-// A policy that comes into force while headers are tried is no demand for one.
+// A policy that comes into force while headers are tried does not count as requiring one.
 func TestALatePolicyDemandsNoHeader(t *testing.T) {
 	fake := cloud{say: func(kind, _ string, n int) *answer {
 		if kind == "begin" && n <= 5 {
@@ -98,9 +98,8 @@ func TestALatePolicyDemandsNoHeader(t *testing.T) {
 	}
 }
 
-// What S3 tells of the KMS key is no demand of the bucket's policy for a header:
-// not where it tells so at once, and not where it does from a moment on at which
-// a header happens to be tried.
+// If S3 says that the KMS key is in the way, the bucket's policy does not count as requiring
+// a header; neither if S3 says so at once, nor if it does while a header is tried.
 func TestAKeyThatIsClosedDemandsNoHeader(t *testing.T) {
 	for _, untold := range []int{0, 5} {
 		fake := cloud{say: func(kind, _ string, n int) *answer {
@@ -121,8 +120,8 @@ func TestAKeyThatIsClosedDemandsNoHeader(t *testing.T) {
 	}
 }
 
-// A panic over a bucket is raised where the caller can catch it, with where it
-// came from, and leaves nothing begun in another bucket.
+// A panic over a bucket reaches the caller, with its origin, and leaves no upload in another
+// bucket.
 func TestAPanicOverABucketIsTheCallers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fake := cloud{t: t}
@@ -148,7 +147,7 @@ func TestAPanicOverABucketIsTheCallers(t *testing.T) {
 	})
 }
 
-// An upload that is left is told of also where the place works.
+// An upload that is left is noted even if the place works.
 func TestAnUploadThatIsLeftIsNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := false
@@ -159,7 +158,7 @@ func TestAnUploadThatIsLeftIsNoted(t *testing.T) {
 			}
 			return nil
 		}}
-		if err := prober(&fake).Prove(t.Context(), key(), destination, access.Subject{}); err != nil || !regexp.MustCompile("level=WARN.*one upload is left begun there").MatchString(fake.log.String()) {
+		if err := prober(&fake).Prove(t.Context(), key(), destination, access.Subject{}); err != nil || !regexp.MustCompile("level=WARN.*one multipart upload without data is left there").MatchString(fake.log.String()) {
 			t.Errorf("%v\n%s", err, fake.log.String())
 		}
 	})

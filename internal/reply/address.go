@@ -12,26 +12,26 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// ErrAddress: the ResponseURL is none of CloudFormation's. The error says no
-// more, because whoever made the event up reads it.
-var ErrAddress = errors.New("the ResponseURL is not one of CloudFormation's response buckets for this stack's region; nothing was done and nothing is sent")
+// ErrAddress: the ResponseURL is not one of CloudFormation's. The error says no more,
+// because the sender of a forged event may read it.
+var ErrAddress = errors.New("the ResponseURL is not at one of CloudFormation's response buckets for this stack's region; nothing was changed, and no response is sent")
 
-// ErrUnbound: the ResponseURL is of another event than the one that holds it.
-var ErrUnbound = errors.New("the ResponseURL is not that of the event's StackId, LogicalResourceId and RequestId; nothing was done and nothing is sent")
+// ErrUnbound: the ResponseURL belongs to another event than the one that holds it.
+var ErrUnbound = errors.New("the ResponseURL does not belong to the event's StackId, LogicalResourceId and RequestId; nothing was changed, and no response is sent")
 
-// Address is a ResponseURL that may be answered. Like a secret it cannot print
-// itself: who has its query can answer in our place.
+// Address is a ResponseURL to which a response may be sent. Like a secret, it does not
+// print its value: anyone with its query can respond in the provider's place.
 type Address struct {
 	url   url.URL
-	local bool // of a local run
+	local bool // it belongs to a local run
 }
 
 func (Address) String() string   { return "[response url]" }
 func (Address) GoString() string { return "[response url]" }
 
-// ParseAddress reads a ResponseURL. It must be https on the bucket that
-// CloudFormation keeps for responses in the stack's region, or, for local
-// runs, name a host of extra exactly.
+// ParseAddress reads a ResponseURL. It must be https on the bucket that CloudFormation has
+// for responses in the stack's region; or, for local runs, have exactly one of the extra
+// hosts.
 func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address, error) {
 	parsed, err := url.Parse(responseURL)
 	if err != nil || parsed.User != nil || parsed.Opaque != "" || parsed.Fragment != "" || parsed.Path == "" {
@@ -40,7 +40,7 @@ func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address
 	if local(parsed, extra) {
 		return Address{*parsed, true}, nil
 	}
-	// Letter for letter, so that it does not matter how anyone reads a URL.
+	// Letter for letter, because programs differ in how they parse a URL.
 	for _, host := range hosts(stack) {
 		if parsed.Host == host && strings.HasPrefix(responseURL, "https://"+host+"/") {
 			return Address{*parsed, false}, nil
@@ -49,25 +49,25 @@ func ParseAddress(responseURL string, stack name.Stack, extra []string) (Address
 	return Address{}, ErrAddress
 }
 
-// Bound reports whether the ResponseURL is of this very event: CloudFormation
-// names the object that it signs the URL for by the three ids. Who makes an event up
-// for another's stack, or changes what one says it is of, has no such URL. AWS shows
-// the form in its examples and promises it nowhere.
+// Bound reports whether the ResponseURL belongs to this very event: CloudFormation signs
+// the URL for an object that it names by the three ids. A forged event for another stack,
+// and an event whose ids were changed, has no such URL. AWS shows this form in its
+// examples, and promises it nowhere.
 // https://docs.aws.amazon.com/lambda/latest/dg/services-cloudformation.html
 func (a Address) Bound(stackID, logicalID, requestID string) bool {
 	return a.url.Path == "/"+stackID+"|"+logicalID+"|"+requestID
 }
 
-// Local reports whether the ResponseURL is of a local run, which names its objects as
-// it likes.
+// Local reports whether the ResponseURL belongs to a local run, where its path may have any
+// form.
 func (a Address) Local() bool { return a.local }
 
-// validFor is how long CloudFormation signs a ResponseURL for.
+// validFor is how long a ResponseURL is valid after CloudFormation has signed it.
 const validFor = 2 * time.Hour
 
-// Signed returns when CloudFormation signed the ResponseURL. That is the time
-// of the event, however late it is delivered. The URL says it in X-Amz-Date; a
-// URL of the older form says when it expires. ok is false when it says neither.
+// Signed returns when CloudFormation signed the ResponseURL. That is the time of the
+// event, even if it is delivered late. The URL has it as X-Amz-Date; a URL of the older
+// form has the time at which it expires. ok is false if the URL has neither.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 // https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html#RESTAuthenticationQueryStringAuth
 func (a Address) Signed() (at time.Time, ok bool) {
@@ -82,10 +82,10 @@ func (a Address) Signed() (at time.Time, ok bool) {
 	return time.Unix(int64(expires), 0).Add(-validFor).UTC(), true
 }
 
-// hosts are the forms in which CloudFormation writes the host of the bucket,
-// all seen in real events. The region stands in the bucket's name without its
-// hyphens. A region under another partition's name is none: the caller knows its
-// own region, and the partition follows from that.
+// hosts are the forms in which CloudFormation writes the host of the bucket. All were seen
+// in real events. The bucket's name has the region without its hyphens. A region with the
+// name of another partition has no hosts: the caller knows its own region, and the
+// partition follows from that.
 func hosts(stack name.Stack) []string {
 	if stack.Region == "" || stack.Partition != name.Partition(stack.Region) {
 		return nil
@@ -102,8 +102,8 @@ func hosts(stack name.Stack) []string {
 	return forms
 }
 
-// local reports whether the URL names one of the hosts exactly; a host without
-// a port means its scheme's own.
+// local reports whether the URL has exactly one of the hosts. A host without a port has
+// the default port of the scheme.
 func local(u *url.URL, hosts []string) bool {
 	port := map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	if port == "" || u.Hostname() == "" {

@@ -1,10 +1,8 @@
-// Package reply is the edge to CloudFormation: it sends one response to the
-// presigned URL of an event.
+// Package reply sends one response to CloudFormation, to the presigned URL of an event.
 //
-// It sends to CloudFormation's own response buckets alone, follows no
-// redirect, sets no Content-Type (S3 would refuse the signature), cuts a body
-// to what CloudFormation takes, repeats what failed on the way, and never lets
-// the URL into an error.
+// It sends only to CloudFormation's own response buckets. It follows no redirect, and sets
+// no Content-Type, because S3 would refuse the signature. It cuts a body to the size that
+// CloudFormation accepts, and retries after a failure on the way. No error holds the URL.
 package reply
 
 import (
@@ -22,7 +20,7 @@ import (
 	"cloney-s3-credentials/internal/patience"
 )
 
-// MaxBytes is the most that CloudFormation takes as a response.
+// MaxBytes is the size of the largest response that CloudFormation accepts.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 const MaxBytes = 4096
 
@@ -41,13 +39,12 @@ type Response struct {
 	RequestID          string            `json:"RequestId"`
 	LogicalResourceID  string            `json:"LogicalResourceId"`
 	Data               map[string]string `json:",omitempty"`
-	// Where ends the Reason, however much of that is cut: where to read on.
+	// Where says where to read on. It ends the Reason, also if that is cut.
 	Where string `json:"-"`
 }
 
-// Encode returns the JSON of the response, at most MaxBytes. When it is longer
-// the Reason is cut at its end, between characters; its beginning names the
-// cause.
+// Encode returns the JSON of the response, at most MaxBytes long. If there is too much, it
+// cuts the Reason at its end, between characters: the beginning names the cause.
 func (r Response) Encode() []byte {
 	r.bound()
 	for reason := cut(r.Reason, MaxBytes); ; {
@@ -56,14 +53,14 @@ func (r Response) Encode() []byte {
 		if len(body) <= MaxBytes || reason == "" {
 			return body
 		}
-		// Escapes make a character up to twelve bytes long: cut by what is too
-		// much, at least one character, and measure again.
+		// With escapes a character has up to twelve bytes. Cut the excess, at least one
+		// character, and measure again.
 		reason = cut(reason, max(0, len(reason)-max(1, (len(body)-MaxBytes)/12)))
 	}
 }
 
-// bound cuts the ids that leave no room for a Reason. CloudFormation's own are
-// never that long: whoever made such an event up waits for no answer.
+// bound cuts ids that leave no room for a Reason. CloudFormation's ids are never that
+// long, so a response with ids that are cut harms nobody.
 func (r *Response) bound() {
 	for len(Response{PhysicalResourceID: r.PhysicalResourceID, StackID: r.StackID, RequestID: r.RequestID, LogicalResourceID: r.LogicalResourceID}.marshal()) > MaxBytes/2 {
 		longest := &r.PhysicalResourceID
@@ -91,7 +88,7 @@ func (r Response) marshal() []byte {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)
-	// Strings alone cannot fail to marshal.
+	// Strings always marshal.
 	_ = encoder.Encode(r)
 	return bytes.TrimSpace(body.Bytes())
 }
@@ -109,15 +106,14 @@ const (
 func New() *Sender {
 	return &Sender{client: &http.Client{
 		Timeout: attemptTimeout,
-		// A response bucket redirects nowhere; who does wants something else.
+		// A response bucket never redirects, so a redirect is not to be trusted.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
-// Send puts the response, and repeats that while the way there fails or S3
-// answers 5xx, or that it waited in vain for the body, until the context ends.
-// Any other refusal (4xx) is final: the URL has expired, or the body is not
-// what was signed.
+// Send puts the response. Until the context ends, it retries after a failure of the
+// network, after a 5xx answer of S3, and if S3 did not receive the body in time. Any other
+// 4xx answer is final: the URL has expired, or its signature does not match.
 func (s *Sender) Send(ctx context.Context, to Address, response Response) error {
 	body := response.Encode()
 	for wait := firstWait; ; wait = min(wait*2, mostWait) {
@@ -128,7 +124,7 @@ func (s *Sender) Send(ctx context.Context, to Address, response Response) error 
 	}
 }
 
-// put makes one attempt. again says whether another one makes sense.
+// put makes one attempt. again says whether to retry.
 func (s *Sender) put(ctx context.Context, to Address, body []byte) (again bool, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPut, to.url.String(), bytes.NewReader(body))
 	if err != nil {
@@ -139,22 +135,22 @@ func (s *Sender) put(ctx context.Context, to Address, body []byte) (again bool, 
 		return true, fmt.Errorf("sending the response: %w", withoutURL(err))
 	}
 	defer response.Body.Close()
-	// To its end, so that the connection can be used again, but never much.
+	// To its end, so that the connection can be used again, but with a limit.
 	answer, _ := io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	if response.StatusCode == http.StatusOK {
 		return false, nil
 	}
-	return passing(response.StatusCode, answer), fmt.Errorf("the response bucket answered %d", response.StatusCode)
+	return retryable(response.StatusCode, answer), fmt.Errorf("the response bucket answered %d", response.StatusCode)
 }
 
-// passing reports whether what S3 answered may be otherwise soon.
-// RequestTimeout: the body did not arrive in time.
+// retryable reports whether S3 may accept a retry. RequestTimeout: the body did not arrive in
+// time.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
-func passing(status int, answer []byte) bool {
+func retryable(status int, answer []byte) bool {
 	return status >= 500 || status == http.StatusBadRequest && bytes.Contains(answer, []byte("<Code>RequestTimeout</Code>"))
 }
 
-// withoutURL drops the URL that every error of net/http begins with.
+// withoutURL removes the URL with which every error of net/http begins.
 func withoutURL(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {

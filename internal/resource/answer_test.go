@@ -68,16 +68,16 @@ func TestADeleteEchoesItsID(t *testing.T) {
 	}
 }
 
-// What the account's owner does not allow no Create gets. The plan judges an
-// Update, which may go back to what was allowed before; a Delete takes away.
+// A Create is refused what the provider's owner does not allow. The plan decides about an
+// Update, which may return to what was allowed before. A Delete needs no limits.
 func TestWhatTheOwnerDoesNotAllow(t *testing.T) {
 	reader := map[string]any{"ResourceProperties": properties(map[string]any{"SecretReaders": "arn:aws:iam::123456789012:role/Reader"})}
 	for word, c := range map[string]struct {
 		allow, readers []string
 		fields         map[string]any
 	}{
-		"AllowedBuckets: other-*": {[]string{"other-*"}, nil, nil},
-		"AllowedReaders: none":    {nil, []string{"none"}, reader},
+		"AllowedBuckets of the provider's stack (other-*)": {[]string{"other-*"}, nil, nil},
+		"AllowedReaders of the provider's stack (none)":    {nil, []string{"none"}, reader},
 	} {
 		w := world{allow: c.allow, readers: c.readers}
 		isFailed(t, w.answered(t, t.Context(), event(t, "Create", c.fields)), notCreated, word)
@@ -97,7 +97,7 @@ func TestWhatTheOwnerDoesNotAllow(t *testing.T) {
 	}
 }
 
-// What the provisioner is asked for is what the event says.
+// The provisioner gets what the event says.
 func TestWhatTheProvisionerIsAskedFor(t *testing.T) {
 	stack, err := name.ParseStackID(stackID)
 	if err != nil {
@@ -117,8 +117,8 @@ func TestWhatTheProvisionerIsAskedFor(t *testing.T) {
 		run := order.Run{Type: order.Update, Request: requestID, Sent: now.Add(-4 * time.Second), Began: now}
 		want := plan.Desired{
 			Owner: owner, Run: run, PhysicalID: "former",
-			Former: plan.Former{UserName: "former", SecretName: "cloney/old", TagKeys: []string{"team"}, Readers: []string{reader}},
-			Spec:   spec.Spec{Scope: access.Scope{Destination: true, Places: []access.Place{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Schedule: "rate(30 days)", GraceDays: 30, Verify: true},
+			Old:  plan.Old{UserName: "former", SecretName: "cloney/old", TagKeys: []string{"team"}, Readers: []string{reader}},
+			Spec: spec.Spec{Scope: access.Scope{Destination: true, Places: []access.Place{"data"}}, UserName: "new", SecretName: "cloney/new", Serial: 2, Schedule: "rate(30 days)", GraceDays: 30, Verify: true},
 		}
 		w := world{update: func(_ context.Context, got plan.Desired) (provision.Result, error) {
 			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
@@ -147,7 +147,7 @@ func TestWhatTheProvisionerIsAskedFor(t *testing.T) {
 	})
 }
 
-// An Update whose two sets of properties mean the same changes nothing.
+// An Update whose old and new properties mean the same changes nothing.
 func TestUnchanged(t *testing.T) {
 	for label, c := range map[string]struct {
 		old, now  map[string]any
@@ -179,16 +179,16 @@ func TestUnchanged(t *testing.T) {
 func TestBadInputDoesNothing(t *testing.T) {
 	bad := map[string]any{"ResourceProperties": map[string]any{"Acess": "Source", "Buckets": "My"}}
 	var w world
-	isFailed(t, w.answered(t, t.Context(), event(t, "Create", bad)), notCreated, "3 problems", "Access: is missing", `Buckets: "My"`, "did you mean Access?")
+	isFailed(t, w.answered(t, t.Context(), event(t, "Create", bad)), notCreated, "2 problems", `(1) Buckets: "My"`, "did you mean Access?")
 	var u world
-	isFailed(t, u.answered(t, t.Context(), event(t, "Update", bad)), "the-id-that-came-in", "3 problems")
+	isFailed(t, u.answered(t, t.Context(), event(t, "Update", bad)), "the-id-that-came-in", "2 problems")
 	if len(w.did)+len(u.did) > 0 {
 		t.Errorf("did %v, %v", w.did, u.did)
 	}
 }
 
-// The Delete that follows a failed Create takes what that has made, and nothing
-// else: the id says what it may find.
+// The Delete that follows a failed Create deletes what the Create has created, and nothing
+// else: the id says what that may be.
 func TestTheIDOfACreateThatFailed(t *testing.T) {
 	refused, denied := plan.Refused("the name is taken"), errors.New("creating the user: access denied")
 	for _, c := range []struct {
@@ -238,7 +238,7 @@ func TestTheIDOfAFailure(t *testing.T) {
 	}
 }
 
-// A name that was written as a number stays as it was written.
+// A name that looks like a number stays as it was written.
 func TestNumbersStayAsWritten(t *testing.T) {
 	raw := event(t, "Create", map[string]any{"ResourceProperties": properties(map[string]any{"UserName": json.Number("12345678901234567891")})})
 	if got := new(world).answered(t, t.Context(), raw); got.PhysicalResourceID != "12345678901234567891" {
@@ -246,7 +246,7 @@ func TestNumbersStayAsWritten(t *testing.T) {
 	}
 }
 
-// Lambda is told of a failure only if CloudFormation may know nothing.
+// The invocation fails only if CloudFormation may have no response.
 func TestAnAnswerThatIsNotAccepted(t *testing.T) {
 	lost := errors.New("the response bucket answered 403")
 	w := world{send: func(context.Context, reply.Response) error { return lost }}
@@ -258,7 +258,7 @@ func TestAnAnswerThatIsNotAccepted(t *testing.T) {
 	}
 }
 
-// However long the words of AWS, the cause and the log stream are told.
+// The Reason has the cause and the log stream, even if a message of AWS is very long.
 func TestALongReason(t *testing.T) {
 	w := world{create: func(context.Context, plan.Desired) (provision.Result, error) {
 		return provision.Result{}, fmt.Errorf("creating policy x: %s", strings.Repeat(`"é" `, 5000))

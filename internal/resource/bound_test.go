@@ -9,8 +9,7 @@ import (
 	"cloney-s3-credentials/internal/metric"
 )
 
-// forged are events that somebody has made up around a true ResponseURL: their own
-// stack's, above all.
+// forged are made-up events with a real ResponseURL, above all one of the forger's own stack.
 var forged = map[string]map[string]any{
 	"of another stack":    {"StackId": strings.Replace(stackID, "migration", "victim", 1)},
 	"of another account":  {"StackId": strings.Replace(stackID, "123456789012", "210987654321", 1)},
@@ -18,8 +17,8 @@ var forged = map[string]map[string]any{
 	"of another request":  {"RequestId": "11111111-1d8b-4a8a-b5c1-51f8c3a40cf5"},
 }
 
-// Whose ResponseURL is not its own is told and counted, and done all the same: AWS
-// promises the form nowhere.
+// An event whose ResponseURL is not its own is logged and counted, and still carried out: AWS
+// promises the form of the URL nowhere.
 func TestAnEventWithAnothersResponseURLIsTold(t *testing.T) {
 	for what, fields := range forged {
 		for _, requestType := range []string{"Create", "Update", "Delete"} {
@@ -28,7 +27,7 @@ func TestAnEventWithAnothersResponseURLIsTold(t *testing.T) {
 			if got := w.answered(t, t.Context(), event(t, requestType, fields)); got.Status != "SUCCESS" || len(w.did) != 1 {
 				t.Errorf("%s of an event %s: did %v, %+v", requestType, what, w.did, got)
 			}
-			if log := w.log.String(); strings.Count(log, `"level":"WARN"`) != 1 || !strings.Contains(log, "the ResponseURL is not of this event") || strings.Contains(log, "amazonaws.com/") {
+			if log := w.log.String(); strings.Count(log, `"level":"WARN"`) != 1 || !strings.Contains(log, "the path of the ResponseURL does not have") || strings.Contains(log, "amazonaws.com/") {
 				t.Errorf("%s: the log says %s", what, log)
 			}
 			if !strings.Contains(out.String(), `"Unbound":1`) {
@@ -38,7 +37,7 @@ func TestAnEventWithAnothersResponseURLIsTold(t *testing.T) {
 	}
 }
 
-// With UNBOUND_EVENTS=Refuse it is as with a ResponseURL that is not CloudFormation's.
+// With UNBOUND_EVENTS=Refuse such an event is refused, like one with a foreign ResponseURL.
 func TestAnEventWithAnothersResponseURLIsRefused(t *testing.T) {
 	also := maps.Clone(forged)
 	also["of a local run"] = map[string]any{"ResponseURL": "http://responses/x"}
@@ -47,7 +46,7 @@ func TestAnEventWithAnothersResponseURLIsRefused(t *testing.T) {
 			var out bytes.Buffer
 			w := world{refuse: true, hosts: []string{"responses"}, metrics: &metric.Sink{Function: "f", Out: &out}}
 			err := w.handle(t.Context(), event(t, requestType, fields))
-			if err == nil || !strings.Contains(err.Error(), "nothing was done and nothing is sent") || len(w.did)+len(w.sent) > 0 {
+			if err == nil || !strings.Contains(err.Error(), "nothing was changed, and no response is sent") || len(w.did)+len(w.sent) > 0 {
 				t.Errorf("%s of an event %s: %v, did %v, sent %v", requestType, what, err, w.did, w.sent)
 			}
 			if !strings.Contains(out.String(), `"Unbound":1`) || !strings.Contains(out.String(), `"Cause":"Unanswerable"`) || strings.Contains(w.log.String(), "5167a7") {
@@ -57,8 +56,8 @@ func TestAnEventWithAnothersResponseURLIsRefused(t *testing.T) {
 	}
 }
 
-// CloudFormation's own events are neither told nor refused, and where nobody asks for
-// it a local run's are not, whose URLs are made up.
+// CloudFormation's own events are neither logged nor refused; nor are those of a local run,
+// whose URLs are made up, unless refusing is set.
 func TestAnEventWithItsOwnResponseURL(t *testing.T) {
 	const responses = "responses"
 	for what, c := range map[string]struct {

@@ -13,26 +13,26 @@ import (
 )
 
 var (
-	errInternal = errors.New("the provider failed inside, which is a defect of its own; try again, and show its log to whoever maintains it")
-	errTime     = errors.New("the provider ran out of time, and its log has what took so long")
+	errInternal = errors.New("the provider failed because of a defect of its own; try again, and show its log to its maintainers")
+	errTime     = errors.New("the provider ran out of time, and its log shows what took so long")
 )
 
-// malformed is an event that is not a request; foreign is one of a stack that is
-// not served.
+// malformed is an event in another form than CloudFormation's; foreign is an event of a
+// stack that is not served.
 type (
 	malformed struct{ error }
 	foreign   struct{ error }
 )
 
-// Closed says why the provider gives nothing: its environment is not as its template sets
-// it, so that a limit of its owner may be missing.
+// Closed says why the provider gives no credentials: its environment is not the one that
+// its template sets, so a limit of its owner may be missing.
 type Closed struct{ Problem error }
 
 func (c *Closed) Error() string {
-	return c.Problem.Error() + ". Nothing was done; ask the owner of the provider's stack to deploy it with another MemorySize, which sets the whole environment anew, and try again"
+	return c.Problem.Error() + ". Nothing was changed; ask the owner of the provider's stack to deploy it with another MemorySize, which sets the whole environment again, and then try again"
 }
 
-// outcomes are told by package access; the first that fits counts.
+// outcomes are errors of package access and of this one; the first that matches counts.
 var outcomes = []struct {
 	outcome error
 	cause   metric.Cause
@@ -40,7 +40,7 @@ var outcomes = []struct {
 	{errInternal, metric.Internal},
 	{errTime, metric.Deadline},
 	{errLate, metric.Deadline},
-	{access.ErrThrottled, metric.Throttled}, // before Deadline: what it waited for
+	{access.ErrThrottled, metric.Throttled}, // before Deadline: throttling is why time ran out
 	{context.DeadlineExceeded, metric.Deadline},
 	{access.ErrDenied, metric.Denied},
 	{access.ErrLimit, metric.Limit},
@@ -50,7 +50,7 @@ var outcomes = []struct {
 	{access.ErrPublic, metric.Invalid},
 }
 
-// cause is why an event failed, by the type of its error and never by its text.
+// cause is why an event failed, by the type of its error, never by its text.
 func cause(err error) metric.Cause {
 	switch {
 	case err == nil:

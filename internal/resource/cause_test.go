@@ -21,7 +21,7 @@ import (
 	"cloney-s3-credentials/internal/resource"
 )
 
-// told is what an event's two lines say of it.
+// told is what the two lines of an event say.
 type told struct {
 	Cause                              string
 	Creates, Failures                  int
@@ -53,7 +53,7 @@ func tell(t *testing.T, w *world, raw []byte) told {
 	return got
 }
 
-// Every failure has its cause, by what it is and not by what it says.
+// Every failure has a cause, by the type of its error and not by its text.
 func TestCauses(t *testing.T) {
 	failing := func(err error) *world {
 		return &world{create: func(context.Context, plan.Desired) (provision.Result, error) { return provision.Result{}, err }}
@@ -110,7 +110,7 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// What the event cost is in both of its lines.
+// Both lines of an event have its cost.
 func TestCountsOfAnEvent(t *testing.T) {
 	w := world{create: func(ctx context.Context, want plan.Desired) (provision.Result, error) {
 		metric.Request(ctx)
@@ -122,7 +122,7 @@ func TestCountsOfAnEvent(t *testing.T) {
 	if got.AwsRequests != 2 || got.KeysIssued != 1 || got.loggedRequests != 2 || got.logged != "answered" {
 		t.Errorf("%+v", got)
 	}
-	// Each event is counted by itself.
+	// Each event is counted separately.
 	w.create = nil
 	if got := tell(t, &w, event(t, "Create", nil)); got.AwsRequests != 0 {
 		t.Errorf("%+v", got)

@@ -11,8 +11,8 @@ import (
 	"cloney-s3-credentials/internal/resource"
 )
 
-// Where a limit of the owner may be missing nothing is given, and every stack is told at
-// once. A Delete takes all the same: refused, it would leave a live key.
+// If a limit of the owner may be missing, no credentials are given, and every stack fails at
+// once. A Delete is carried out: refused, it would leave a live key.
 func TestAProviderWithoutItsSettingsGivesNothing(t *testing.T) {
 	closed := &resource.Closed{Problem: errors.New("ALLOWED_BUCKETS is not set, or is empty")}
 	for _, kind := range []string{"Custom::CloneyS3Credentials", guard.Type} {

@@ -16,7 +16,7 @@ import (
 	"cloney-s3-credentials/internal/reply"
 )
 
-// secret stands for what a panic may carry and nobody may read.
+// secret stands for a value in a panic that nobody may read.
 const secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 func TestAPanicIsAnswered(t *testing.T) {
@@ -34,9 +34,9 @@ func TestAPanicIsAnswered(t *testing.T) {
 			},
 			delete: func(context.Context, plan.Target) error { explode(); return nil },
 		}
-		isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), notFinished, "the provider failed inside")
+		isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), notFinished, "the provider failed because of a defect")
 		w.sent = nil
-		isFailed(t, w.answered(t, t.Context(), event(t, "Delete", nil)), "the-id-that-came-in", "the provider failed inside")
+		isFailed(t, w.answered(t, t.Context(), event(t, "Delete", nil)), "the-id-that-came-in", "the provider failed because of a defect")
 		log := w.log.String()
 		if strings.Contains(log, secret) || strings.Contains(log, fmt.Sprintf("%x", secret)) {
 			t.Errorf("%s: the log holds the value:\n%s", label, log)
@@ -47,38 +47,38 @@ func TestAPanicIsAnswered(t *testing.T) {
 	}
 }
 
-// A panic on another goroutine, raised again here, is told from where it was.
+// A panic on another goroutine, raised again here, is logged with its origin.
 func TestAPanicOfAnotherGoroutineIsToldFromThere(t *testing.T) {
 	w := world{create: func(context.Context, plan.Desired) (provision.Result, error) {
 		panic(parallel.Panic{Value: secret, Stack: []byte("where it was")})
 	}}
-	isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), notFinished, "the provider failed inside")
+	isFailed(t, w.answered(t, t.Context(), event(t, "Create", nil)), notFinished, "the provider failed because of a defect")
 	if log := w.log.String(); !strings.Contains(log, `"type":"string","stack":"where it was"`) || strings.Contains(log, secret) {
 		t.Error(log)
 	}
 }
 
-// Nor does a panic where there is nothing to answer any more get to Lambda's own
-// handler, which prints what panicked.
+// A panic after the response does not reach Lambda's own handler either, which would print
+// its value.
 func TestAPanicOutsideOfTheWorkIsNoOneElses(t *testing.T) {
 	w := world{send: func(context.Context, reply.Response) error { panic(secret) }}
 	if err := w.handle(t.Context(), event(t, "Create", nil)); err == nil || strings.Contains(err.Error()+w.log.String(), secret) {
 		t.Errorf("%v\n%s", err, w.log.String())
 	}
-	// An answer that was accepted is no failure of the invocation.
+	// If a response was accepted, the invocation does not fail.
 	w = world{metrics: &metric.Sink{Function: "f", Out: broken{}}}
 	if err := w.handle(t.Context(), event(t, "Create", nil)); err != nil || len(w.sent) != 1 || !strings.Contains(w.log.String(), `"msg":"panic"`) {
 		t.Errorf("%v, %d answers\n%s", err, len(w.sent), w.log.String())
 	}
 }
 
-// broken is where nothing can be written.
+// broken is a writer that always fails.
 type broken struct{}
 
 func (broken) Write([]byte) (int, error) { panic(secret) }
 
-// The answer leaves early enough to be sent again and again, however little
-// time there was.
+// The response is ready early enough to be sent several times, even if there was little
+// time.
 func TestAProvisionerThatHangsIsLeftBehind(t *testing.T) {
 	for total, most := range map[time.Duration]time.Duration{
 		300 * time.Second: 290 * time.Second,
@@ -119,7 +119,7 @@ func TestAProvisionerThatHangsIsLeftBehind(t *testing.T) {
 	}
 }
 
-// A provisioner that heeds its context has the word: it says what it waited for.
+// The error of a provisioner that ends with its context is used: it says what it waited for.
 func TestWhatTheTimeWentInto(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world{create: func(ctx context.Context, _ plan.Desired) (provision.Result, error) {
@@ -133,7 +133,7 @@ func TestWhatTheTimeWentInto(t *testing.T) {
 	})
 }
 
-// The log is kept by others: no properties, no URL, one line.
+// The log has one line, without properties and without the URL: others can read it.
 func TestTheLogSaysNoMoreThanTheAnswer(t *testing.T) {
 	const private = "not-for-the-log"
 	w := world{}

@@ -19,9 +19,9 @@ func signed(at time.Time) string {
 	return responseURL + "&X-Amz-Date=" + at.UTC().Format("20060102T150405Z")
 }
 
-// The earlier of Lambda's deadline and the moment when CloudFormation stops
-// waiting ends an event. The last ten seconds are for the answer; a quarter,
-// where there is less than forty.
+// An event ends at the earlier of Lambda's deadline and the time when CloudFormation stops
+// waiting. The last ten seconds are for the response; or the last quarter, if there are less
+// than forty seconds.
 func TestWhenTheWorkEnds(t *testing.T) {
 	for label, c := range map[string]struct {
 		timeout     any // ServiceTimeout
@@ -56,9 +56,27 @@ func TestWhenTheWorkEnds(t *testing.T) {
 	}
 }
 
-// What comes when CloudFormation waits no longer does nothing. A Create needs
-// some time left, to be taken back if it fails. The answer comes late: another
-// delivery of the event may have a better one. A Delete is carried out.
+// Without ServiceTimeout a stack may wait for an hour: the log says so when it gives
+// credentials.
+func TestAMissingServiceTimeoutIsNoted(t *testing.T) {
+	for _, c := range []struct {
+		requestType string
+		timeout     any
+		noted       bool
+	}{
+		{"Create", nil, true}, {"Update", nil, true}, {"Create", "330", false}, {"Update", 3600, false}, {"Delete", nil, false},
+	} {
+		var w world
+		w.answered(t, t.Context(), event(t, c.requestType, map[string]any{"ResourceProperties": properties(map[string]any{"ServiceTimeout": c.timeout})}))
+		if log := w.log.String(); strings.Contains(log, "set ServiceTimeout: 330") != c.noted || strings.Contains(log, "WARN") {
+			t.Errorf("%s, ServiceTimeout %v: %s", c.requestType, c.timeout, log)
+		}
+	}
+}
+
+// A Create or Update that arrives after CloudFormation has stopped waiting changes nothing. A
+// Create also needs some time to be undone if it fails. The response comes late, because
+// another delivery of the event may have a better one. A Delete is carried out.
 func TestAnEventThatComesTooLate(t *testing.T) {
 	for _, c := range []struct {
 		requestType string
@@ -86,7 +104,7 @@ func TestAnEventThatComesTooLate(t *testing.T) {
 				return
 			}
 			id := map[string]string{"Create": notFinished, "Update": "the-id-that-came-in"}[c.requestType]
-			isFailed(t, got, id, "Nothing was done")
+			isFailed(t, got, id, "Nothing was changed")
 			if time.Since(sent) < 61*time.Second || len(w.did) > 0 {
 				t.Errorf("%s after %v: did %v, answered after %v", c.requestType, c.age, w.did, time.Since(sent))
 			}
@@ -94,8 +112,8 @@ func TestAnEventThatComesTooLate(t *testing.T) {
 	}
 }
 
-// A time that no Create is done in is refused at once, while CloudFormation waits.
-// Of an event that waited in the queue, too, what is wrong with it is told at once.
+// A ServiceTimeout that is too short for a Create is refused at once, while CloudFormation
+// waits. The problems of an event that waited in the queue are reported at once too.
 func TestWhatIsRefusedIsAnsweredInTime(t *testing.T) {
 	for _, c := range []struct {
 		timeout any
@@ -107,7 +125,7 @@ func TestWhatIsRefusedIsAnsweredInTime(t *testing.T) {
 		{"14", 0, "Source", "ServiceTimeout: "},
 		{15, time.Second, "Source", "ServiceTimeout: "},
 		{59, 50 * time.Second, "Source", "ServiceTimeout: "},
-		{10, 0, "Sink", "2 problems: ServiceTimeout: "},
+		{10, 0, "Sink", "2 problems: (1) ServiceTimeout: "},
 		{60, 50 * time.Second, "Sink", "Access: "},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -125,8 +143,8 @@ func TestWhatIsRefusedIsAnsweredInTime(t *testing.T) {
 	}
 }
 
-// An Update, which may be a rollback to what stands, is not refused for a short time:
-// it is carried out, or answered before the time is over.
+// An Update may be a rollback, so it is not refused for a short ServiceTimeout: it is carried
+// out, or fails before the time is over.
 func TestAnUpdateOfAShortTimeIsAnsweredInTime(t *testing.T) {
 	for _, seconds := range []int{1, 10, 59} {
 		for _, hangs := range []bool{false, true} {
@@ -150,7 +168,7 @@ func TestAnUpdateOfAShortTimeIsAnsweredInTime(t *testing.T) {
 	}
 }
 
-// Of two deliveries of a Create the second does not find that its ExpiresAt has passed.
+// The second of two deliveries of a Create does not find that its ExpiresAt has passed.
 func TestEveryDeliveryOfACreateIsJudgedAlike(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var w world
@@ -167,8 +185,8 @@ func TestEveryDeliveryOfACreateIsJudgedAlike(t *testing.T) {
 	})
 }
 
-// Sending ends a second before Lambda kills the process: log line and metric
-// say that nobody took the answer.
+// Sending ends a second before Lambda kills the process, so that the log line and the metric
+// say that the response was not accepted.
 func TestThatNobodyTookTheAnswerIsNoted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := world{send: func(ctx context.Context, _ reply.Response) error {

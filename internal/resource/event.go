@@ -5,27 +5,26 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"cloney-s3-credentials/internal/lazyregexp"
 	"cloney-s3-credentials/internal/name"
+	"cloney-s3-credentials/internal/numbered"
 	"cloney-s3-credentials/internal/order"
 	"cloney-s3-credentials/internal/reply"
 )
 
-// RequestType is what CloudFormation asks for.
+// RequestType is the kind of an event.
 type RequestType string
 
-// The three requests of a custom resource.
+// The three kinds of events of a custom resource.
 const (
 	Create RequestType = "Create"
 	Update RequestType = "Update"
 	Delete RequestType = "Delete"
 )
 
-// event is a custom resource request, as it came.
+// event is an event as it came: the request object of a custom resource.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
 type event struct {
 	RequestType           RequestType
@@ -39,9 +38,9 @@ type event struct {
 	OldResourceProperties map[string]any
 }
 
-// decode reads what it can: a field of the wrong type stays empty, so that an
-// event whose ResponseURL is usable can be answered whatever else is wrong
-// with it. The error names the fields.
+// decode reads what it can. It leaves a field of the wrong type empty, so that an event
+// with a usable ResponseURL can be answered, whatever else is wrong with it. The error
+// names the fields.
 func decode(raw json.RawMessage) (event, error) {
 	fields, err := fieldsOf(raw)
 	if err == nil && wrapped(fields) {
@@ -74,7 +73,7 @@ func decode(raw json.RawMessage) (event, error) {
 	read("ResourceProperties", &e.ResourceProperties)
 	read("OldResourceProperties", &e.OldResourceProperties)
 	if e.RequestType == Delete {
-		// Properties of whatever kind, and the type, do not stop a Delete.
+		// Neither the properties nor the type stop a Delete.
 		problems = problems[:others]
 	}
 	return e, together(problems...)
@@ -88,15 +87,22 @@ func fieldsOf(raw json.RawMessage) (map[string]json.RawMessage, error) {
 	return fields, nil
 }
 
-// problems are told together in one line, which errors.Join does not do.
+// problems are several errors in one line, which errors.Join does not write.
 type problems []error
 
 func together(errs ...error) error {
-	found := slices.DeleteFunc(errs, func(err error) bool { return err == nil })
-	if len(found) == 0 {
+	var found problems
+	for _, err := range errs {
+		if several, ok := err.(problems); ok {
+			found = append(found, several...)
+		} else if err != nil {
+			found = append(found, err)
+		}
+	}
+	if found == nil {
 		return nil
 	}
-	return problems(found)
+	return found
 }
 
 func (p problems) Unwrap() []error { return p }
@@ -106,16 +112,16 @@ func (p problems) Error() string {
 	for i, problem := range p {
 		texts[i] = problem.Error()
 	}
-	return strings.Join(texts, "; ")
+	return numbered.Join(texts)
 }
 
-// request is an event that may be worked on.
+// request is an event that can be carried out.
 type request struct {
 	event
 	owner   name.Owner
 	address reply.Address
 	run     order.Run
-	// problems that decoding found; nil: none
+	// problems are what decoding found; nil: nothing
 	problems error
 }
 
@@ -126,8 +132,7 @@ var logicalID = lazyregexp.New(`^[A-Za-z0-9]+$`)
 // A RequestId is a UUID; what matters is that it fits a tag of the user.
 var requestID = lazyregexp.New(`^[A-Za-z0-9_.:/=+@-]+$`)
 
-// mostID bounds what is copied into an answer: a physical id has at most 1,024
-// bytes.
+// mostID bounds what is copied into a response: a physical id has at most 1,024 bytes.
 const mostID = 1024
 
 // validate returns what is wrong with an event that can be answered.
@@ -144,7 +149,7 @@ func (r request) validate() error {
 		refuse("RequestType is not one of Create, Update, Delete")
 	}
 	if len(r.RequestID) > 128 || !requestID.MatchString(r.RequestID) {
-		refuse("RequestId is missing, or is not what the value of a tag can hold")
+		refuse("RequestId is missing, or has characters that a tag cannot hold")
 	}
 	if len(r.LogicalResourceID) > 255 || !logicalID.MatchString(r.LogicalResourceID) {
 		refuse("LogicalResourceId is not 1 to 255 letters and digits")
@@ -152,8 +157,8 @@ func (r request) validate() error {
 	if len(r.PhysicalResourceID) > mostID || !utf8.ValidString(r.PhysicalResourceID) {
 		refuse("PhysicalResourceId is longer than %d bytes, or is not UTF-8", mostID)
 	} else if r.RequestType == Update && r.PhysicalResourceID != "" && !name.IsUser(r.PhysicalResourceID) {
-		// No answer of ours ever gave it, so there is nothing to update. A Delete
-		// of such an id is not a mistake: CloudFormation invents some.
+		// The provider never returned such an id, so there is nothing to update. A
+		// Delete of such an id is not a mistake: CloudFormation makes up some ids.
 		refuse("PhysicalResourceId is not the name of an IAM user, as all ids of this resource are")
 	}
 	return together(problems...)

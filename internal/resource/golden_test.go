@@ -19,12 +19,12 @@ import (
 	"cloney-s3-credentials/internal/resource"
 )
 
-var update = flag.Bool("update", false, "write the golden file anew")
+var update = flag.Bool("update", false, "write the golden file again")
 
 const golden = "testdata/reasons.golden"
 
-// What this package itself says to a stack owner stands in the golden file; where
-// nobody can be answered, what the log says to the provider's owner.
+// The golden file has what this package itself says to a stack owner; and for events that
+// cannot be answered, what the log says to the provider's owner.
 func TestReasons(t *testing.T) {
 	var text strings.Builder
 	for _, s := range situations(t) {
@@ -50,7 +50,7 @@ func TestReasons(t *testing.T) {
 	}
 	want, err := os.ReadFile(golden)
 	if diff := cmp.Diff(string(want), text.String()); err != nil || diff != "" {
-		t.Errorf("%v; go test ./internal/resource -run Reasons -update writes it anew\n%s", err, diff)
+		t.Errorf("%v; go test ./internal/resource -run Reasons -update writes it again\n%s", err, diff)
 	}
 }
 
@@ -112,8 +112,7 @@ func situations(t *testing.T) []situation {
 	}
 }
 
-// Whoever adds a sentence adds the situation in which it is said. The others are
-// lines of the log.
+// For a new sentence, add the situation in which it is said. Lines of the log need none.
 func TestTheGoldenFileHasEverySentence(t *testing.T) {
 	reasons.Read(t, golden, reasons.Words, ".")
 }

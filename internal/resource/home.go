@@ -7,14 +7,14 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Home is where the function is and whose stacks it serves. The function's own
-// environment says so; an event says of itself what it likes.
+// Home is where the function is, and whose stacks it serves. It comes from the function's
+// own environment, because an event can claim anything.
 type Home struct {
 	Region   string   // of the function; empty: any
 	Accounts []string // whose stacks are served, the function's own first; empty: any (local runs)
 }
 
-// account is the function's own, where users and secrets are; empty: not known.
+// account is the function's own account, where users and secrets are; empty: unknown.
 func (h Home) account() string {
 	if len(h.Accounts) == 0 {
 		return ""
@@ -22,28 +22,27 @@ func (h Home) account() string {
 	return h.Accounts[0]
 }
 
-// near refuses a stack of another region. CloudFormation asks for a provider in
-// the stack's own region, so no such event is its. With its region the event
-// would also choose which response bucket is written to: it cannot be answered,
-// unless it is a local run's.
+// near refuses a stack in another region. CloudFormation calls a provider only in the
+// stack's own region, so it did not send such an event. The region of the event would
+// also choose the response bucket, so the event is not answered, except in a local run.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
 func (h Home) near(stack name.Stack) error {
 	if h.Region == "" || stack.Region == h.Region {
 		return nil
 	}
-	return fmt.Errorf("StackId is of region %s, and this provider serves stacks of %s; use the provider of the stack's own region", stack.Region, h.Region)
+	return fmt.Errorf("StackId is in region %s, and this provider serves stacks in %s; use the provider in the stack's own region", stack.Region, h.Region)
 }
 
-// serves refuses a stack of an account that is not served. It can be answered,
-// for a region has one response bucket for all accounts, and it is for what
-// would give: a Delete only takes, and only what carries that very StackId.
-// Refused, it would leave a stack that nobody can delete, after a Create that
-// was refused as after an account that is no longer trusted, with a live key. An
-// Update is answered with what stands, if it asks for nothing else: so the rollback
-// of one that was refused goes through, for which CloudFormation has no third way.
+// serves refuses a stack in an account that is not served. Such an event can be answered,
+// because a region has one response bucket for all accounts.
+//
+// A Delete is never refused: it gives nothing, and deletes only what has that very
+// StackId as a tag. Refused, it would leave a stack that nobody can delete, and a live
+// key. An Update that asks for no change succeeds: so the rollback of a refused Update
+// succeeds, for which CloudFormation has no third way.
 func (h Home) serves(stack name.Stack) error {
 	if len(h.Accounts) == 0 || slices.Contains(h.Accounts, stack.Account) {
 		return nil
 	}
-	return fmt.Errorf("StackId is of account %s, whose stacks this provider does not serve; deploy a provider in that account, or have this one's owner add it to TrustedAccounts", stack.Account)
+	return fmt.Errorf("StackId is in account %s, whose stacks this provider does not serve; deploy a provider in that account, or ask the owner of this one to add the account to TrustedAccounts", stack.Account)
 }

@@ -16,9 +16,8 @@ import (
 
 const foreign = "arn:aws:cloudformation:eu-west-1:999999999999:stack/theirs/51af3dc0-da77-11e4-872e-1234567db123"
 
-// The account of a StackId is what whoever made the event up likes. What would
-// make a credential for a stranger is answered FAILED before anything is asked
-// of AWS; what takes one away is done.
+// A forged event can name any account in its StackId. An event that would create credentials
+// for an account that is not served fails before any call to AWS. A Delete is carried out.
 func TestStacksOfOtherAccounts(t *testing.T) {
 	ours := strings.Replace(foreign, "999999999999", "123456789012", 1)
 	trusted := strings.Replace(foreign, "999999999999", "111122223333", 1)
@@ -55,7 +54,7 @@ func TestStacksOfOtherAccounts(t *testing.T) {
 	}
 }
 
-// What keeps the provider from seeing whether anything is to be changed is told as it is.
+// An error that keeps the provider from finding out whether there is a change is reported.
 func TestAFailureIsNotTakenForAnotherAccount(t *testing.T) {
 	w := world{home: resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012"}}}
 	w.update = func(context.Context, plan.Desired) (provision.Result, error) {
@@ -66,9 +65,9 @@ func TestAFailureIsNotTakenForAnotherAccount(t *testing.T) {
 	}
 }
 
-// The rollback of an Update that was refused is answered with what stands, so that
-// the stack of an account that is no longer trusted does not get stuck. Properties
-// that are not valid are not gone back to.
+// The rollback of a refused Update succeeds if it changes nothing, so that a stack in an
+// account that is no longer trusted does not get stuck. Properties that are not valid are
+// still refused.
 func TestARollbackOfAStackThatIsNotServed(t *testing.T) {
 	for properties, status := range map[string]string{`{"Access": "Source", "Buckets": "one"}`: "SUCCESS", `{"Access": "x"}`: "FAILED"} {
 		w := world{home: resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012"}}}
@@ -79,8 +78,8 @@ func TestARollbackOfAStackThatIsNotServed(t *testing.T) {
 	}
 }
 
-// An event of another region would say by itself which bucket is written to.
-// None is, whichever of the two regions its ResponseURL names.
+// An event of another region would choose the response bucket itself. Nothing is sent to it,
+// whichever of the two regions its ResponseURL names.
 func TestStacksOfOtherRegions(t *testing.T) {
 	oregon := map[string]any{"StackId": strings.Replace(stackID, "eu-west-1", "us-west-2", 1)}
 	there := strings.NewReplacer("euwest1", "uswest2", "eu-west-1", "us-west-2").Replace(responseURL)
@@ -92,27 +91,27 @@ func TestStacksOfOtherRegions(t *testing.T) {
 			if err == nil || len(w.did)+len(w.sent) > 0 {
 				t.Errorf("%s to %s: %v, did %v, sent %+v", requestType, url, err, w.did, w.sent)
 			}
-			if log := w.log.String(); !strings.Contains(log, "StackId is of region us-west-2") || strings.Contains(log, "5167a7") {
+			if log := w.log.String(); !strings.Contains(log, "StackId is in region us-west-2") || strings.Contains(log, "5167a7") {
 				t.Errorf("the log says %s", log)
 			}
 		}
 	}
-	// That URL is a true one, to a function that is there.
+	// To a function in that region, the URL is valid.
 	w := world{home: resource.Home{Region: "us-west-2"}}
 	if got := w.answered(t, t.Context(), event(t, "Create", oregon)); got.Status != "SUCCESS" {
 		t.Error(got.Reason)
 	}
-	// In a local run someone reads the answer.
+	// In a local run a person reads the response.
 	w = world{home: resource.Home{Region: "eu-west-1"}, hosts: []string{"responses"}}
 	oregon["ResponseURL"] = "http://responses/x"
 	got := w.answered(t, t.Context(), event(t, "Create", oregon))
-	if got.Status != "FAILED" || !strings.Contains(got.Reason, "serves stacks of eu-west-1") || len(w.did) > 0 {
+	if got.Status != "FAILED" || !strings.Contains(got.Reason, "serves stacks in eu-west-1") || len(w.did) > 0 {
 		t.Errorf("did %v: %+v", w.did, got)
 	}
 }
 
-// What no IAM name could be reaches neither AWS nor, as it is, the log; nor does
-// a word that is too long to be anything.
+// Text that cannot be an IAM name does not reach AWS, and reaches the log only quoted; a word
+// that is far too long is cut.
 func TestWordsThatNoNameCouldBe(t *testing.T) {
 	for _, word := range []string{
 		"a\nlevel=ERROR msg=forged", "a\r\n{\"level\":\"ERROR\"}", "\x00", "\x1b[2J", "a\u2028b", "\u202egnp.exe", "../../admin", "user/x", "arn:aws:iam::1:user/x", "*", "é",
@@ -146,7 +145,7 @@ func TestWordsThatNoNameCouldBe(t *testing.T) {
 func plainly(t *testing.T, w *world, word string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSuffix(w.log.String(), "\n"), "\n")
-	if len(lines) > 2 || len(lines) == 2 && !strings.Contains(lines[0], "the ResponseURL is not of this event") {
+	if len(lines) > 2 || len(lines) == 2 && !strings.Contains(lines[0], "the path of the ResponseURL does not have") {
 		t.Errorf("%.40q: the log has %d lines: %.500q", word, len(lines), lines)
 	}
 	for _, line := range lines {
@@ -172,7 +171,7 @@ func plainLine(t *testing.T, line, word string) {
 	}
 }
 
-// A text log is no less safe than a JSON one.
+// A text log is as safe as a JSON one.
 func TestAForgedLineInATextLog(t *testing.T) {
 	var w world
 	handler := resource.Handler{Provisioner: &w, Sender: &w, Log: slog.New(slog.NewTextHandler(&w.log, nil)), LogStream: logStream}

@@ -9,7 +9,7 @@ import (
 	"cloney-s3-credentials/internal/accesstest"
 )
 
-// Whatever else is wrong with an event, one that can be answered is.
+// An event that can be answered is answered, whatever else is wrong with it.
 func TestMalformedButAnswerable(t *testing.T) {
 	for label, c := range map[string]struct {
 		requestType string
@@ -51,7 +51,7 @@ func TestMalformedButAnswerable(t *testing.T) {
 	}
 }
 
-// Nothing is done for an event that cannot be answered, and nothing is sent.
+// For an event that cannot be answered, nothing is changed and nothing is sent.
 func TestNotAnswerable(t *testing.T) {
 	without := func(fields map[string]any) []byte { return event(t, "Create", fields) }
 	for label, raw := range map[string][]byte{
@@ -121,7 +121,7 @@ func TestOddButWellFormed(t *testing.T) {
 	}
 }
 
-// A local run's host answers for a stack that nobody can make out.
+// A host of a local run gets a response even if the StackId cannot be read.
 func TestALocalRunIsAnsweredWithoutAStack(t *testing.T) {
 	w := world{hosts: []string{"127.0.0.1:4599"}}
 	raw := event(t, "Create", map[string]any{"ResponseURL": "http://127.0.0.1:4599/x", "StackId": "x"})

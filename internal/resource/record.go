@@ -13,9 +13,9 @@ import (
 	"cloney-s3-credentials/internal/reply"
 )
 
-// record is the one line that the log has of every event, and the line of its
-// metrics. No properties, no URL: they are not ours to keep.
-func (h *Handler) record(ctx context.Context, r request, a answer, counts metric.Counts, took time.Duration, err error) {
+// record writes the one line of every event in the log, and the line of its metrics.
+// Neither holds a property or the ResponseURL, which may be confidential.
+func (h *Handler) record(ctx context.Context, r request, a response, counts metric.Counts, took time.Duration, err error) {
 	if err != nil {
 		a.cause = metric.Unanswered
 	}
@@ -32,8 +32,8 @@ func (h *Handler) record(ctx context.Context, r request, a answer, counts metric
 	h.Log.InfoContext(ctx, "answered", attrs...)
 }
 
-// panicked logs a panic. What panicked is a type here, never a value: that
-// could hold a secret.
+// panicked logs a panic by the type of its value, never by the value: that could hold a
+// secret.
 func (h *Handler) panicked(ctx context.Context, value any) {
 	stack := debug.Stack()
 	if from, ok := value.(interface{ Origin() (any, []byte) }); ok {
@@ -42,14 +42,12 @@ func (h *Handler) panicked(ctx context.Context, value any) {
 	h.Log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", value), "stack", string(stack))
 }
 
-// mostLogged bounds each word of an event in the log. Ids of CloudFormation's
-// are shorter.
+// mostLogged bounds each word of an event in the log. CloudFormation's ids are shorter.
 const mostLogged = 256
 
-// legible is what the log has of a word that came with an event: as it is when
-// it is printable ASCII, and quoted and cut otherwise, so that no line break,
-// control character or megabyte of someone else's making is in the log, however
-// that is read.
+// legible is how the log shows a word of an event. It quotes a word that is not printable
+// ASCII, and cuts a long one, so that nobody can put line breaks, control characters or
+// megabytes into the log.
 func legible(word string) string {
 	odd := strings.ContainsFunc(word, func(r rune) bool { return r < ' ' || r > '~' })
 	long := len(word) > mostLogged
@@ -65,7 +63,7 @@ func legible(word string) string {
 	return word
 }
 
-// inOneLine is a Reason as the log has it: what AWS said may hold line breaks.
+// inOneLine is a Reason as the log shows it: a message of AWS may hold line breaks.
 func inOneLine(reason string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

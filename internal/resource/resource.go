@@ -1,9 +1,9 @@
-// Package resource turns one CloudFormation request into exactly one answer.
+// Package resource turns one event of CloudFormation into exactly one response.
 //
-// Whatever happens in between (bad input, a refusal of AWS, a panic, a call
-// that hangs) the answer is sent before the function's deadline, and only to
-// CloudFormation's own response buckets. An event that cannot be answered
-// there is refused before anything is done.
+// It sends the response before the function's deadline, also after bad input, a refusal
+// of AWS, a panic, or a call that hangs. It sends it only to CloudFormation's own
+// response buckets. An event that cannot be answered there is refused before anything
+// is done.
 package resource
 
 import (
@@ -25,47 +25,47 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// Provisioner does what a request asks for.
+// Provisioner carries out events.
 type Provisioner interface {
 	Create(ctx context.Context, want plan.Desired) (provision.Result, error)
 	Update(ctx context.Context, want plan.Desired) (provision.Result, error)
 	Delete(ctx context.Context, target plan.Target) error
 }
 
-// Sender sends an answer.
+// Sender sends responses.
 type Sender interface {
 	Send(ctx context.Context, to reply.Address, response reply.Response) error
 }
 
-// Guard keeps the provider's own stack from being deleted, see package guard.
+// Guard keeps the provider's own stack from being deleted while there are users, see
+// package guard.
 type Guard interface {
-	// MayGo returns nil if no user is left. of is the guard itself.
+	// MayGo returns nil if no user is left. of is the guard resource itself.
 	MayGo(ctx context.Context, of name.Owner) error
 }
 
-// Handler answers requests. Provisioner, Guard, Sender and Log are required;
-// without Metrics none are written.
+// Handler answers events. Provisioner, Guard, Sender and Log are required. Without
+// Metrics it writes no metrics.
 type Handler struct {
 	Provisioner   Provisioner
 	Guard         Guard
 	Sender        Sender
 	Log           *slog.Logger
-	Limits        spec.Limits // what the provider's owner allows and asks for
-	Rotates       bool        // the provider has a function that rotates
+	Limits        spec.Limits // what the provider's owner allows and requires
+	Rotates       bool        // the provider has a function that rotates keys
 	ResponseHosts []string    // of local runs, see reply.ParseAddress
-	RefuseUnbound bool        // events whose ResponseURL is not their own, see reply.Address.Bound
-	Home          Home        // whose events are served; zero: anyone's
-	Closed        *Closed     // why nothing is given; nil: it is
-	LogStream     string      // named in answers, so that the log is found
+	RefuseUnbound bool        // refuse events whose ResponseURL is not their own, see reply.Address.Bound
+	Home          Home        // whose stacks are served; zero: anyone's
+	Closed        *Closed     // why no credentials are given; nil: they are given
+	LogStream     string      // named in responses, so that a stack owner finds the log
 	Metrics       *metric.Sink
 }
 
-// Handle answers one event. It returns an error, which makes Lambda count a
-// failure, only if no answer was accepted, or what should have been given was not
-// because the provider is Closed.
+// Handle answers one event. It returns an error, which Lambda counts as a failure, only
+// if no response was accepted, or if the event failed because the provider is Closed.
 func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
-	// Also where there is no answer to give, or none any more: Lambda's own handler
-	// would print what panicked.
+	// Also where nothing is sent, or where the response is sent already: Lambda's own
+	// handler would print the value of the panic.
 	accepted := false
 	defer func() {
 		if panicked := recover(); panicked != nil {
@@ -87,10 +87,10 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	r.run = runOf(r, started)
 	end, cancel := r.end(ctx)
 	defer cancel()
-	work, cancel := ending(end, keepForAnswer)
+	work, cancel := ending(end, keepForResponse)
 	defer cancel()
 	a := h.respond(work, r)
-	// Given up early enough to note that nobody took the answer.
+	// Ends early enough to log that the response was not accepted.
 	sending, cancel := ending(ctx, keepForRecord)
 	defer cancel()
 	err = h.Sender.Send(sending, r.address, a.Response)
@@ -102,8 +102,7 @@ func (h *Handler) Handle(ctx context.Context, raw json.RawMessage) (err error) {
 	return err
 }
 
-// receive decodes an event as far as it takes to know whether it can be
-// answered at all.
+// receive decodes an event, and decides whether it can be answered at all.
 func (h *Handler) receive(ctx context.Context, raw json.RawMessage) (request, error) {
 	e, problems := decode(raw)
 	r := request{event: e}
@@ -111,8 +110,8 @@ func (h *Handler) receive(ctx context.Context, raw json.RawMessage) (request, er
 	if err != nil && problems == nil {
 		problems = err
 	}
-	// The stack says which region's response bucket may be answered. Without
-	// one, only the hosts of a local run are left.
+	// The stack decides which region's response bucket is answered. Without a stack,
+	// only the hosts of a local run are left.
 	r.owner = name.Owner{Stack: stack, Logical: e.LogicalResourceID}
 	answerable := stack
 	if err == nil {
@@ -132,8 +131,8 @@ func (h *Handler) receive(ctx context.Context, raw json.RawMessage) (request, er
 	return r, nil
 }
 
-// bound counts and tells an event whose ResponseURL is not its own, and refuses it if
-// the provider's owner asks for that. Those of local runs need not be.
+// bound counts and logs an event whose ResponseURL is not its own, and refuses it if the
+// provider's owner wants that. In local runs the ResponseURL need not be the event's own.
 func (h *Handler) bound(ctx context.Context, r request) error {
 	if r.address.Bound(r.StackID, r.LogicalResourceID, r.RequestID) || r.address.Local() && !h.RefuseUnbound {
 		return nil
@@ -142,21 +141,21 @@ func (h *Handler) bound(ctx context.Context, r request) error {
 	if h.RefuseUnbound {
 		return reply.ErrUnbound
 	}
-	h.Log.WarnContext(ctx, "the ResponseURL is not of this event, whose StackId, LogicalResourceId and RequestId CloudFormation would have put into its path: somebody may have made the event up",
+	h.Log.WarnContext(ctx, "the path of the ResponseURL does not have the StackId, LogicalResourceId and RequestId of this event, as CloudFormation would write it: somebody may have forged the event",
 		"requestType", legible(string(r.RequestType)), "stack", legible(r.StackID), "logicalId", legible(r.LogicalResourceID))
 	return nil
 }
 
-// answer is a response, and what CloudFormation is not told.
-type answer struct {
+// response is what is sent, and the cause of a failure, which is not sent.
+type response struct {
 	reply.Response
 	cause metric.Cause
 }
 
-// respond does what is asked and returns the answer, at the latest when ctx
-// ends: what hangs then is left behind.
-func (h *Handler) respond(ctx context.Context, r request) answer {
-	a := answer{Response: reply.Response{
+// respond carries out the event and returns the response, at the latest when ctx ends: it
+// does not wait for a call that hangs then.
+func (h *Handler) respond(ctx context.Context, r request) response {
+	a := response{Response: reply.Response{
 		PhysicalResourceID: h.physicalID(ctx, r),
 		StackID:            r.StackID,
 		RequestID:          r.RequestID,
@@ -170,8 +169,8 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 	go func() {
 		defer func() {
 			if panicked := recover(); panicked != nil {
-				// Answered and not raised again: Lambda would deliver the event
-				// once more, after CloudFormation has rolled back.
+				// Not raised again: Lambda would deliver the event once more, after
+				// CloudFormation has rolled back.
 				h.panicked(ctx, panicked)
 				done <- outcome{err: errInternal}
 			}
@@ -204,23 +203,22 @@ func (h *Handler) respond(ctx context.Context, r request) answer {
 	return a
 }
 
-// idOf is the id of a Create that has failed: the Delete that follows takes away
-// what this event has made, on whichever delivery, and nothing else.
+// idOf is the id of a Create that has failed. By it, the Delete that follows deletes what
+// any delivery of this event has created, and nothing else.
 func idOf(r request, user string, err error, left provision.Left) string {
 	switch {
 	case left == provision.Unknown: // also when it ran out of time, or panicked
-		return name.NotFinished(r.run.Event(), user)
+		return name.MaybeCreated(r.run.Event(), user)
 	case left == provision.Nothing && refused(err):
 		return name.NotCreated(user)
 	}
 	return user
 }
 
-// physicalID is the id of an answer that fails: the one that came in, or for a
-// Create the one that it would have got, so that the Delete that follows finds
-// what is left.
+// physicalID is the id of a response that fails: the id in the event, or for a Create the
+// id that it would have got, so that the Delete that follows finds what is left.
 func (h *Handler) physicalID(ctx context.Context, r request) (id string) {
-	// The properties are anyone's: a panic over them is answered too.
+	// The properties are untrusted: an event over which this panics is answered too.
 	defer func() {
 		if panicked := recover(); panicked != nil {
 			h.panicked(ctx, panicked)
@@ -236,10 +234,10 @@ func (h *Handler) physicalID(ctx context.Context, r request) (id string) {
 	return spec.Peek(r.ResourceProperties, r.owner).UserName
 }
 
-// ample is a ServiceTimeout that leaves the function its own 300 s.
+// ample is a ServiceTimeout that leaves the function all of its own 300 s.
 const ample = 330 * time.Second
 
-// reason is what a stack owner reads. Where time is short it says how there is more.
+// reason is what a stack owner reads. If time was short, it says how to get more.
 func reason(r request, err error) string {
 	text := err.Error()
 	switch {
@@ -250,12 +248,12 @@ func reason(r request, err error) string {
 		return text
 	}
 	if r.waiting() < ample {
-		return text + ". Set ServiceTimeout to 330 or more, and try again"
+		return "ServiceTimeout: " + text + ". Set ServiceTimeout to 330 or more, and try again"
 	}
 	return text + ". Try again"
 }
 
-// attributes are what Fn::GetAtt gives. The secret access key is none of them.
+// attributes are what Fn::GetAtt returns. The secret access key is not one of them.
 func attributes(result provision.Result) map[string]string {
 	return map[string]string{
 		"UserName":        result.UserName,
@@ -268,15 +266,15 @@ func attributes(result provision.Result) map[string]string {
 	}
 }
 
-// nothing comes of an event that is refused before anything is asked of AWS.
+// nothing is the result of an event that is refused before any call to AWS.
 var nothing = provision.Result{Left: provision.Nothing}
 
-// work does what the request asks for.
+// work carries out the event.
 func (h *Handler) work(ctx context.Context, r request) (provision.Result, error) {
 	if err := together(r.problems, r.validate()); err != nil {
-		return nothing, malformed{fmt.Errorf("the event is malformed, and not as CloudFormation sends them: %w", err)}
+		return nothing, malformed{fmt.Errorf("the event does not have the form in which CloudFormation sends events: %w", err)}
 	}
-	// A Delete only takes, and needs no limit for that.
+	// A Delete gives nothing, so it needs no limits.
 	if h.Closed != nil && r.RequestType != Delete {
 		return nothing, h.Closed
 	}
@@ -284,7 +282,7 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 		return provision.Result{}, h.guard(ctx, r)
 	}
 	if r.RequestType == Delete {
-		// Properties that are no longer valid, or never were, do not stop it.
+		// Properties that are not valid do not stop a Delete.
 		return provision.Result{}, h.Provisioner.Delete(ctx, r.target())
 	}
 	unserved := h.Home.serves(r.owner.Stack)
@@ -294,7 +292,7 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	rules := spec.Rules{
 		Owner: r.owner, Limits: h.Limits, Account: h.Home.account(), Rotates: h.Rotates,
 		Update: r.RequestType == Update,
-		Now:    r.run.Sent, // every delivery of an event is judged alike
+		Now:    r.run.Sent, // the same for every delivery of the event
 	}
 	declared, err := spec.Parse(r.ResourceProperties, rules)
 	if err != nil && unserved != nil {
@@ -303,18 +301,19 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 	if err != nil {
 		return nothing, err
 	}
-	// Only now: what is refused fails in the same way on every delivery, so that its
-	// answer need not wait for another one.
+	// Only now: an event that is refused fails in the same way on every delivery, so its
+	// response need not wait for that of another delivery.
 	if r.over() {
 		return provision.Result{}, r.late(ctx)
 	}
+	h.noteTimeout(ctx, r)
 	want := plan.Desired{Owner: r.owner, Run: r.run, Spec: declared}
 	if r.RequestType == Create {
 		return h.Provisioner.Create(ctx, want)
 	}
-	former := spec.Peek(r.OldResourceProperties, r.owner)
+	previous := spec.Peek(r.OldResourceProperties, r.owner)
 	want.PhysicalID = r.PhysicalResourceID
-	want.Former = plan.Former{UserName: former.UserName, SecretName: former.SecretName, TagKeys: former.TagKeys, Readers: former.Readers}
+	want.Old = plan.Old{UserName: previous.UserName, SecretName: previous.SecretName, TagKeys: previous.TagKeys, Readers: previous.Readers}
 	want.Unchanged = h.unchanged(r, declared, rules)
 	want.Frozen = unserved != nil
 	result, err := h.Provisioner.Update(ctx, want)
@@ -327,15 +326,15 @@ func (h *Handler) work(ctx context.Context, r request) (provision.Result, error)
 // isGuard reports whether the event is about the provider's own stack.
 func (r request) isGuard() bool { return r.ResourceType == guard.Type }
 
-// guard answers for the guard of the provider's own stack. To make or change it does
-// nothing. Only a stack of the function's own account can hold the provider.
+// guard carries out an event of the guard in the provider's own stack. A Create or Update
+// does nothing. Only a stack in the function's own account can hold the provider.
 func (h *Handler) guard(ctx context.Context, r request) error {
 	own := h.Home.account()
 	foreigner := own != "" && r.owner.Stack.Account != own
 	_, credentials := r.ResourceProperties["Buckets"]
 	switch {
 	case r.RequestType != Delete && credentials:
-		return plan.Refused(fmt.Sprintf("the resource type %s is for the provider's own stack, and makes no credentials; write Custom::CloneyS3Credentials", guard.Type))
+		return plan.Refused(fmt.Sprintf("the resource type %s is for the provider's own stack, and creates no credentials; write Custom::CloneyS3Credentials", guard.Type))
 	case r.RequestType == Delete && !foreigner:
 		return h.Guard.MayGo(ctx, r.owner)
 	case r.RequestType != Delete && foreigner:
@@ -344,17 +343,17 @@ func (h *Handler) guard(ctx context.Context, r request) error {
 	return nil
 }
 
-// unchanged reports whether the former properties say the same as those of now.
+// unchanged reports whether the previous properties declare the same as the new ones.
 func (h *Handler) unchanged(r request, declared spec.Spec, rules spec.Rules) bool {
-	former, err := spec.Parse(r.OldResourceProperties, rules)
-	return err == nil && reflect.DeepEqual(former, declared)
+	previous, err := spec.Parse(r.OldResourceProperties, rules)
+	return err == nil && reflect.DeepEqual(previous, declared)
 }
 
 // target is what a Delete names. Its properties need not be valid.
 func (r request) target() plan.Target {
 	names := spec.Peek(r.ResourceProperties, r.owner)
 	t := plan.Target{Owner: r.owner, Run: r.run, PhysicalID: r.PhysicalResourceID, UserName: names.UserName, SecretName: names.SecretName}
-	if event, user, ok := name.ParseNotFinished(r.PhysicalResourceID); ok {
+	if event, user, ok := name.ParseMaybeCreated(r.PhysicalResourceID); ok {
 		t.PhysicalID, t.UserName, t.Of = user, user, event
 	}
 	return t

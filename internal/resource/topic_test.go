@@ -50,7 +50,7 @@ func TestAnEventThatATopicDelivers(t *testing.T) {
 	}
 	// What is wrong with the event is answered as if it had come alone.
 	w = world{}
-	if got := w.answered(t, t.Context(), delivered(t, event(t, "Create", map[string]any{"ResourceProperties": properties(map[string]any{"Access": "Sink"})}))); !strings.Contains(got.Reason, "is not a role") {
+	if got := w.answered(t, t.Context(), delivered(t, event(t, "Create", map[string]any{"ResourceProperties": properties(map[string]any{"Access": "Sink"})}))); !strings.Contains(got.Reason, "is neither Source nor Destination") {
 		t.Errorf("%+v", got)
 	}
 	// An event with records of its own is an event.
@@ -78,9 +78,9 @@ func TestRecordsThatAreNoEvent(t *testing.T) {
 		"an object":       {`{"Records": [{"Sns": {"Message": {"RequestType": "Create"}}}]}`, notOne},
 		"no message":      {`{"Records": [{"EventSource": "aws:sns", "Sns": {}}]}`, "the message in the SNS record is not a JSON object"},
 		"a text":          {string(delivered(t, []byte("hello"))), "the message in the SNS record is not a JSON object"},
-		"twice":           {string(delivered(t, delivered(t, usual))), "the message in the SNS record is a record again"},
+		"twice":           {string(delivered(t, delivered(t, usual))), "the message in the SNS record is another record"},
 		"another host":    {string(delivered(t, event(t, "Create", map[string]any{"ResponseURL": "https://evil.example/?X-Amz-Signature=5167a7"}))), "ResponseURL"},
-		"another stack":   {string(delivered(t, event(t, "Create", map[string]any{"StackId": strings.Replace(stackID, "eu-west-1", "us-west-2", 1)}))), "StackId is of region us-west-2"},
+		"another stack":   {string(delivered(t, event(t, "Create", map[string]any{"StackId": strings.Replace(stackID, "eu-west-1", "us-west-2", 1)}))), "StackId is in region us-west-2"},
 	} {
 		w := world{home: resource.Home{Region: "eu-west-1", Accounts: []string{"123456789012"}}}
 		err := w.handle(t.Context(), []byte(c.raw))

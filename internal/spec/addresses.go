@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// What no request from the internet comes from. aws:SourceIp is the public
+// Addresses from which no request on the internet comes. aws:SourceIp is the public
 // address that AWS sees.
 // https://www.iana.org/assignments/iana-ipv4-special-registry/
 // https://www.iana.org/assignments/iana-ipv6-special-registry/
@@ -35,7 +35,7 @@ var notPublic = []struct {
 func (r *reader) sourceIPs() []string {
 	var ranges []string
 	items := r.list("SourceIps")
-	// Nothing that narrows is ignored: a list that came out empty is a mistake.
+	// A property that narrows is never ignored: an empty list is a mistake.
 	if list, ok := r.properties["SourceIps"].([]any); ok && len(list) == 0 {
 		r.refuse("SourceIps", "is an empty list; name the addresses that the requests come from, or leave the property out")
 	}
@@ -57,8 +57,8 @@ func (r *reader) sourceIPs() []string {
 	return slices.Compact(ranges)
 }
 
-// Ranges reads SOURCE_CIDRS: public addresses and CIDRs, comma-separated. From others no
-// key would work.
+// Ranges reads SOURCE_CIDRS: public addresses and CIDRs, comma-separated. A key would
+// never work from any other address.
 func Ranges(list string) (ranges []netip.Prefix, err error) {
 	for _, text := range Patterns(list) {
 		prefix, ok := parseRange(text)
@@ -91,7 +91,7 @@ func nonPublic(prefix netip.Prefix) string {
 	}
 	for _, special := range notPublic {
 		if special.prefix.Overlaps(prefix) {
-			return "is or holds " + special.what + " addresses (" + special.prefix.String() + "), which AWS never sees as a source"
+			return "contains " + special.what + " addresses (" + special.prefix.String() + "), which AWS never sees as the source of a request"
 		}
 	}
 	return ""

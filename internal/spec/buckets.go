@@ -14,8 +14,8 @@ import (
 
 func (r *reader) places() []access.Place {
 	items := r.list("Buckets")
-	if len(items) == 0 && !r.refused("Buckets") {
-		r.refuse("Buckets", "is missing; name at least one bucket")
+	if len(items) == 0 {
+		r.missing("Buckets", "is missing; name at least one bucket")
 	}
 	var places []access.Place
 	for _, item := range items {
@@ -45,7 +45,7 @@ func parsePlace(entry, partition string) (place access.Place, problem string) {
 	scheme := s3URL.FindString(entry)
 	place, problem = parsePath(entry[len(scheme):], partition)
 	if scheme != "" && problem == "" {
-		return "", "is a URL; write " + quote(string(place)) + ", without " + scheme
+		return "", "is a URL; leave " + scheme + " out: " + howURLIsWritten(place)
 	}
 	return place, problem
 }
@@ -60,12 +60,12 @@ func parsePath(entry, partition string) (place access.Place, problem string) {
 	}
 	switch {
 	case otherURL.MatchString(entry) || isHost(bucket, partition):
-		return "", "is an address on the web; write the bucket's name, or NAME/PREFIX"
+		return "", "is a web address; write the bucket's name, or NAME/PREFIX"
 	case strings.ContainsAny(bucket, "*?"):
-		return "", "has a wildcard; name each bucket, without one"
+		return "", "has a wildcard; name each bucket instead"
 	}
 	if prefix == "*" {
-		prefix = "" // so people copy it out of other policies: all of the bucket
+		prefix = "" // as in the Resource of a policy: the whole bucket
 	}
 	if problem = bucketProblem(bucket, partition); problem == "" {
 		problem = prefixProblem(bucket, prefix)
@@ -91,21 +91,20 @@ func cutARN(arn, partition string) (bucket, prefix, problem string) {
 	case m[2] != "" || m[3] != "":
 		return "", "", "is not the ARN of a bucket, which has neither region nor account; write arn:" + partition + ":s3:::NAME"
 	case m[1] != partition:
-		return "", "", "is of another partition than the stack; write arn:" + partition + ":s3:::NAME"
+		return "", "", "is in another partition than the stack; write arn:" + partition + ":s3:::NAME"
 	}
 	bucket, prefix, _ = strings.Cut(m[4], "/")
 	return bucket, prefix, ""
 }
 
 // mostPrefix is how many bytes a prefix can have: those of an object's key, less
-// what verifying writes behind it.
+// what verification adds to it.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 const mostPrefix = 978
 
-// prefixProblem says what is wrong with a prefix, or nothing. Some could stand
-// in a policy, but would reach no key that anyone has: * at the end is meant as
-// a wildcard, / at the beginning and white space are slips. IAM takes U+0020 to
-// U+00FF.
+// prefixProblem says what is wrong with a prefix, or nothing. IAM takes some prefixes
+// that match no object: a * at the end is meant as a wildcard, a / at the beginning and
+// white space are typing errors. IAM takes U+0020 to U+00FF.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
 func prefixProblem(bucket, prefix string) string {
 	begin := func(c rune) bool { return c == '/' || unicode.IsSpace(c) }
@@ -115,10 +114,7 @@ func prefixProblem(bucket, prefix string) string {
 		meant = beforeWildcards(meant)
 	}
 	meant = strings.TrimRightFunc(meant, end)
-	advice := "write " + quote(string(placeOf(bucket, meant))) + ", which covers every key that begins so"
-	if meant == "" {
-		advice = "write " + quote(bucket) + ", which is the whole bucket"
-	}
+	advice := howPlaceIsWritten(bucket, meant)
 	switch {
 	case strings.TrimSpace(prefix) != prefix:
 		return "has a prefix that begins or ends with white space; " + advice
@@ -127,7 +123,7 @@ func prefixProblem(bucket, prefix string) string {
 	case strings.HasPrefix(prefix, "/"):
 		return "has two slashes after the bucket; " + advice
 	case len(prefix) > mostPrefix:
-		return fmt.Sprintf("has a prefix of %d bytes, and can have at most %d, because verifying it adds to it; name a shorter prefix", len(prefix), mostPrefix)
+		return fmt.Sprintf("has a prefix of %d bytes, and can have at most %d, because verification adds the name of an object to it; name a shorter prefix", len(prefix), mostPrefix)
 	}
 	for _, c := range prefix {
 		if c < 0x20 || c > 0xFF {
@@ -137,9 +133,29 @@ func prefixProblem(bucket, prefix string) string {
 	return ""
 }
 
-// beforeWildcards returns what stands before the first wildcard of a prefix that was
-// meant as a pattern: keys that hold one are not meant. A dot that stands alone
-// before it is of a regular expression.
+// howPlaceIsWritten says how to write a bucket, or a prefix in it.
+func howPlaceIsWritten(bucket, prefix string) string {
+	place := quote(string(placeOf(bucket, prefix)))
+	if prefix == "" {
+		return "write " + place + ", which is the whole bucket"
+	}
+	return "write " + place + ", which covers every key that begins with this prefix"
+}
+
+// howURLIsWritten says how to write what a URL names. A URL without a slash at its end
+// often means a folder, and the prefix would cover more: "in" also covers in-other/.
+func howURLIsWritten(place access.Place) string {
+	bucket, prefix := place.Bucket(), place.Prefix()
+	advice := howPlaceIsWritten(bucket, prefix)
+	if prefix == "" || strings.HasSuffix(prefix, "/") {
+		return advice
+	}
+	folder := quote(string(placeOf(bucket, prefix+"/")))
+	return "write " + folder + " for the keys in this folder, or " + strings.TrimPrefix(advice, "write ")
+}
+
+// beforeWildcards returns the part before the first wildcard of a prefix that was meant
+// as a pattern. A dot alone before the wildcard comes from a regular expression.
 func beforeWildcards(prefix string) string {
 	if i := strings.IndexAny(prefix, "*?"); i >= 0 {
 		prefix = prefix[:i]
@@ -152,10 +168,11 @@ func beforeWildcards(prefix string) string {
 
 var (
 	bucketName = lazyregexp.New(`^[a-z0-9][a-z0-9.-]+[a-z0-9]$`)
-	// Until March 2018 us-east-1 made buckets of these names, and they live on. They
-	// can be asked for by path only, out of which a name of dots alone would lead.
-	formerBucketName = lazyregexp.New(`^[A-Za-z0-9._-]+$`)
-	// What S3 calls other things than general purpose buckets.
+	// Until March 2018 buckets in us-east-1 could have these names, and such buckets
+	// still exist. Only path-style requests reach them; a name of dots alone would
+	// change the path.
+	oldBucketName = lazyregexp.New(`^[A-Za-z0-9._-]+$`)
+	// How the names of other things than general purpose buckets end.
 	reservedSuffixes = map[string]string{
 		"-s3alias":   "an access point's alias; name the bucket behind it",
 		"--ol-s3":    "an Object Lambda access point's alias; name the bucket behind it",
@@ -165,11 +182,11 @@ var (
 	}
 )
 
-const howBucketsAreCalled = "write 3 to 63 of a–z, 0–9, dots and hyphens, with a letter or digit at both ends and no two dots in a row"
+const howBucketsAreNamed = "write 3 to 63 of a–z, 0–9, dots and hyphens, with a letter or digit at both ends and no two dots in a row"
 
 // bucketProblem says what is wrong with a general purpose bucket's name, or
-// nothing. What S3 no longer takes for a new bucket (xn--, sthree-, amzn-s3-demo-,
-// capitals) may be an old one's name. An IP address never was.
+// nothing. An old bucket may have a name that S3 refuses for a new one: xn--, sthree-,
+// amzn-s3-demo-, capitals. An IP address was never the name of a bucket.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 func bucketProblem(bucket, partition string) string {
 	for suffix, what := range reservedSuffixes {
@@ -184,17 +201,17 @@ func bucketProblem(bucket, partition string) string {
 	case len(bucket) <= 63 && bucketName.MatchString(bucket) && !strings.Contains(bucket, ".."):
 		return ""
 	case numberInName.MatchString(bucket):
-		return "holds an account id that a tool has taken for a number, so that digits may be lost; " + instead
-	case len(bucket) < 3 || len(bucket) > 255 || !formerBucketName.MatchString(bucket) || strings.Trim(bucket, ".") == "":
-		return "is not a bucket name; " + howBucketsAreCalled
+		return "holds an account id that a tool has rewritten as a number, so digits may be lost; " + instead
+	case len(bucket) < 3 || len(bucket) > 255 || !oldBucketName.MatchString(bucket) || strings.Trim(bucket, ".") == "":
+		return "is not a bucket name; " + howBucketsAreNamed
 	case partition != "aws":
-		return "is a name that only buckets of us-east-1 from before March 2018 have, which partition " + partition + " does not reach; " + howBucketsAreCalled
+		return "is a name that only old buckets of us-east-1 have, from before March 2018, and partition " + partition + " does not reach them; " + howBucketsAreNamed
 	}
 	return ""
 }
 
-// isHost reports whether a bucket's name is the host that it is reached by, which
-// Fn::GetAtt gives as DomainName, or S3's own.
+// isHost reports whether a bucket's name is a host name of S3: that of the bucket, which
+// Fn::GetAtt returns as DomainName, or that of S3 itself.
 func isHost(bucket, partition string) bool {
 	host, domain := strings.ToLower(bucket), name.Suffix(partition)
 	return strings.HasSuffix(host, ".amazonaws.com") || domain != "" && strings.HasSuffix(host, "."+domain)
@@ -211,9 +228,9 @@ func matchesAny(patterns []string, s string) bool {
 }
 
 // Match reports whether s matches a pattern in which * stands for any
-// characters, none included. Everything else stands for itself. It takes what
-// stands between two stars where it comes first: no other place of it leaves
-// more for the rest. So it goes through s once, however many stars there are.
+// characters, or for none. Everything else stands for itself. It looks for the text
+// between two stars where that comes first: no later place leaves more for the rest of
+// the pattern. So it reads s once, however many stars there are.
 func Match(pattern, s string) bool {
 	parts := strings.Split(pattern, "*")
 	last := len(parts) - 1
@@ -229,8 +246,8 @@ func Match(pattern, s string) bool {
 	return ok && strings.HasSuffix(rest, parts[last])
 }
 
-// Patterns reads ALLOWED_BUCKETS and its likes: comma-separated, spaces around
-// aside.
+// Patterns reads a comma-separated list, such as ALLOWED_BUCKETS. Spaces around an entry
+// do not count.
 func Patterns(list string) []string {
 	var patterns []string
 	for pattern := range strings.SplitSeq(list, ",") {

@@ -34,19 +34,19 @@ func TestBucketNamesThatS3Gives(t *testing.T) {
 		"arn:aws:s3:::abc":               "abc",
 		"abc/":                           "abc",
 		"arn:aws:s3:::abc/":              "abc",
-		// Begins as an access point's ARN goes on.
+		// Begins like a part of an access point's ARN.
 		"accesspoint-logs":              "accesspoint-logs",
 		"arn:aws:s3:::accesspoint-logs": "accesspoint-logs",
 		"s3-logs":                       "s3-logs",
 		"arn-of-noah":                   "arn-of-noah",
-		// Prefixes are taken as they stand.
+		// Prefixes have no wildcards.
 		"abc/in":                "abc/in",
 		"abc/in/":               "abc/in/",
 		"arn:aws:s3:::abc/in/x": "abc/in/x",
 		"abc/a b":               "abc/a b",
 		"abc/in//":              "abc/in//",
 		"abc/*in":               "abc/*in",
-		// So people copy it out of every policy.
+		// As in the Resource of a policy.
 		"abc/*":                        "abc",
 		"arn:aws:s3:::abc/*":           "abc",
 		"abc/a*?${x}\"\\<&>:://\u00ff": "abc/a*?${x}\"\\<&>:://\u00ff",
@@ -56,23 +56,26 @@ func TestBucketNamesThatS3Gives(t *testing.T) {
 		if diff := cmp.Diff([]access.Place{access.Place(want)}, got.Scope.Places); err != nil || diff != "" {
 			t.Errorf("%q: %v\n%s", entry, err, diff)
 		}
+		if schemaOf(t, "Buckets").refuses([]any{entry}) {
+			t.Errorf("the schema refuses %q", entry)
+		}
 	}
 }
 
-// What is far too long is refused like the rest, and at once.
+// An entry that is far too long is refused at once.
 func TestEntriesThatAreFarTooLong(t *testing.T) {
 	for entry, advice := range map[string]string{
 		strings.Repeat("a", 100_000):           "is not a bucket name",
-		strings.Repeat("s3://", 100_000):       "is an address on the web",
+		strings.Repeat("s3://", 100_000):       "is a web address",
 		"abc/" + strings.Repeat("é", 513):      "has a prefix of 1026 bytes",
-		"abc/in" + strings.Repeat("*", 10_000): `write "abc/in", `,
+		"abc/in" + strings.Repeat("*", 10_000): `write "abc/in", which covers every key`,
 	} {
 		only(t, bucket(t, entry), "Buckets[0]", advice, rules(t))
 	}
 }
 
-// Buckets of us-east-1 from before March 2018 have names that S3 no longer makes.
-// A stack anywhere in the partition may name them, in others there are none.
+// Old buckets of us-east-1, from before March 2018, have names that S3 refuses today. A
+// stack in any region of the partition may name them. Other partitions have none.
 func TestLegacyBucketNames(t *testing.T) {
 	china := spec.Rules{Owner: owner(t, "aws-cn", "cn-north-1")}
 	for _, old := range []string{
@@ -85,21 +88,21 @@ func TestLegacyBucketNames(t *testing.T) {
 				t.Errorf("%q: %v\n%s", entry, err, diff)
 			}
 		}
-		only(t, bucket(t, old), "Buckets[0]", "only buckets of us-east-1 from before March 2018 have, which partition aws-cn does not reach", china)
+		only(t, bucket(t, old), "Buckets[0]", "only old buckets of us-east-1 have, from before March 2018, and partition aws-cn does not reach them", china)
 	}
 	for _, none := range []string{"A_", "...", "....", strings.Repeat("a", 256), "A B", "Ä_bucket", "a_b:c", "192.168.5.4", "A_b-s3alias", "A_b--x-s3"} {
 		if found := problems(t, bucket(t, none), rules(t)); len(found) != 1 {
 			t.Errorf("%q: %v", none, found)
 		}
 	}
-	// Names differ in capitals, and are sorted all the same however they come.
+	// Names that differ only in capitals are sorted the same way in any order.
 	got, err := spec.Parse(properties(t, `{"Access": "Source", "Buckets": ["data_1", "Data/in/", "data", "Data", "DATA", "data-1", "data/in"]}`), rules(t))
 	if diff := cmp.Diff([]access.Place{"DATA", "Data", "data", "data-1", "data_1"}, got.Scope.Places); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
 }
 
-// The name of a host could be a bucket's. It never is meant so: Fn::GetAtt gives it.
+// A host name could be the name of a bucket. But it comes from Fn::GetAtt, and means another.
 func TestHostsAreNotBuckets(t *testing.T) {
 	for _, c := range []struct{ partition, region, entry string }{
 		{"aws", "eu-west-1", "data.s3.amazonaws.com"},
@@ -110,13 +113,13 @@ func TestHostsAreNotBuckets(t *testing.T) {
 		{"aws-cn", "cn-north-1", "data.s3.cn-north-1.amazonaws.com.cn"},
 		{"aws-eusc", "eusc-de-east-1", "data.s3.eusc-de-east-1.amazonaws.eu"},
 	} {
-		only(t, bucket(t, c.entry), "Buckets[0]", "is an address on the web; write the bucket's name", spec.Rules{Owner: owner(t, c.partition, c.region)})
+		only(t, bucket(t, c.entry), "Buckets[0]", "is a web address; write the bucket's name", spec.Rules{Owner: owner(t, c.partition, c.region)})
 	}
-	// Of a partition that is not known, the domain is not either.
-	only(t, bucket(t, "data."), "Buckets[0]", "which partition aws-new does not reach", spec.Rules{Owner: owner(t, "aws-new", "new-west-1")})
+	// The domain of an unknown partition is unknown too.
+	only(t, bucket(t, "data."), "Buckets[0]", "partition aws-new does not reach them", spec.Rules{Owner: owner(t, "aws-new", "new-west-1")})
 }
 
-// What S3 reserves for the names of new buckets, old ones may have.
+// Old buckets may have names that S3 reserves today.
 func TestReservedBeginnings(t *testing.T) {
 	for _, entry := range []string{"xn--abc", "sthree-abc", "sthree-configurator-abc", "amzn-s3-demo-bucket"} {
 		if found := problems(t, bucket(t, entry), rules(t)); found != nil {
@@ -134,14 +137,14 @@ func TestPartitionsOfBucketARNs(t *testing.T) {
 	only(t, bucket(t, "arn:aws:s3:::abc"), "Buckets[0]", "write arn:aws-cn:s3:::NAME", china)
 }
 
-// What advice says to write is taken, and is what was meant.
+// What the advice says to write is accepted.
 func TestTheAdviceOnPrefixesIsTaken(t *testing.T) {
 	for _, entry := range []string{"abc/in/*", "abc/in*", "abc/**", "abc//", "s3://abc/in", "S3A://abc/in/*", "s3://abc//in", "abc// *in/* *", "abc/ /in/* ", "arn:aws:s3:::abc//in/\t"} {
 		found := problems(t, bucket(t, entry), rules(t))
 		if len(found) != 1 {
 			t.Fatalf("%q: %v", entry, found)
 		}
-		_, advice, _ := strings.Cut(found[0].Text, "; write \"")
+		_, advice, _ := strings.Cut(found[0].Text, "write \"")
 		advice, _, _ = strings.Cut(advice, "\"")
 		if again := problems(t, bucket(t, advice), rules(t)); advice == "" || again != nil {
 			t.Errorf("%q: %v; and then %v", entry, found, again)
@@ -149,7 +152,7 @@ func TestTheAdviceOnPrefixesIsTaken(t *testing.T) {
 	}
 }
 
-// A pattern is not proposed as a prefix: it would be accepted, and reach no key.
+// The advice never proposes a pattern as a prefix: it would be accepted, and match no object.
 func TestTheAdviceOnPatternsHasNoWildcard(t *testing.T) {
 	for entry, want := range map[string]string{
 		"data/**/*": `write "data", which is the whole bucket`, "data/*/*": `write "data", which is the whole bucket`,
@@ -167,16 +170,16 @@ func TestTheAdviceOnPatternsHasNoWildcard(t *testing.T) {
 func TestTheAdviceOnVariables(t *testing.T) {
 	const sub = "write !Sub before it"
 	for entry, want := range map[string]string{
-		"data/${aws:username}/*": `holds "${aws:username}", which nothing fills in here`, "data/${saml:sub}*": "nothing fills in",
-		"data/${AWS::AccountId}/${aws:PrincipalTag/team}/*": `holds "${aws:PrincipalTag/team}", which nothing`, "data/${*}/*": "nothing fills in", "${env:BUCKET}": "nothing fills in",
+		"data/${aws:username}/*": `holds "${aws:username}", which nothing replaces here`, "data/${saml:sub}*": "nothing replaces",
+		"data/${AWS::AccountId}/${aws:PrincipalTag/team}/*": `holds "${aws:PrincipalTag/team}", which nothing`, "data/${*}/*": "nothing replaces", "${env:BUCKET}": "nothing replaces",
 		"${Bucket}": sub, "data/${AWS::StackName}/*": sub, "data-${Other.Outputs.Name}": sub, "data/${/*": "ends in *",
 	} {
 		only(t, bucket(t, entry), "Buckets[0]", want, rules(t))
 	}
 }
 
-// A pattern of many stars takes no longer than its text and the name are long:
-// one that takes its powers would not end.
+// The time for a pattern of many stars grows with the length of the text alone. If it
+// grew as a power of the number of stars, this test would not end.
 func TestPatterns(t *testing.T) {
 	many, long := strings.Repeat("a*", 500), strings.Repeat("a", 200_000)
 	for _, c := range []struct {
@@ -201,7 +204,7 @@ func TestPatterns(t *testing.T) {
 	}
 }
 
-// words are all words of the letters, up to that many of them.
+// words are all words of these letters, up to that length.
 func words(letters string, most int) []string {
 	all := []string{""}
 	for begin, n := 0, 0; n < most; n++ {
@@ -262,12 +265,12 @@ func TestAllowedBuckets(t *testing.T) {
 	}
 	given := rules(t)
 	given.AllowedBuckets = []string{"logs", "data-*"}
-	only(t, bucket(t, "other"), "Buckets[0]", "(its AllowedBuckets: logs, data-*); ask the owner of the provider's stack", given)
-	// By its ARN it is the same bucket.
-	only(t, bucket(t, "arn:aws:s3:::other"), "Buckets[0]", "is not among the buckets", given)
+	only(t, bucket(t, "other"), "Buckets[0]", "AllowedBuckets of the provider's stack (logs, data-*); ask the owner of that stack", given)
+	// The ARN names the same bucket.
+	only(t, bucket(t, "arn:aws:s3:::other"), "Buckets[0]", "is not in AllowedBuckets", given)
 }
 
-// Whatever bucket a stack may name, the provider's owner can allow.
+// The provider's owner can allow every bucket that a stack can name.
 func TestTheTemplateTakesTheNamesOfBuckets(t *testing.T) {
 	template, err := os.ReadFile("../../template.yaml")
 	if err != nil {

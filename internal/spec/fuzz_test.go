@@ -6,9 +6,11 @@ import (
 	"errors"
 	"maps"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -20,9 +22,8 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// FuzzParse: whatever the properties, there is either a zero Spec with
-// problems that fit an answer, or a Spec that AWS takes and that Peek agrees
-// with.
+// FuzzParse: any properties give either the zero Spec and problems that fit a response, or a
+// Spec that AWS accepts and that agrees with Peek.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{
 		`{"Access": "Source", "Buckets": ["data"]}`,
@@ -44,8 +45,8 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(text), "data*,l*s", "logs*", 90)
 		f.Add([]byte(text), "", "arn:aws:kms:*:2*:key/*", -3)
 	}
-	// patterns are the owner's closed buckets and foreign keys, both; days below zero also
-	// ask for a KMS key, and for addresses.
+	// patterns are both the owner's closed buckets and KMS keys of other accounts. Negative
+	// days also require a KMS key and addresses.
 	f.Fuzz(func(t *testing.T, text []byte, allowed, patterns string, days int) {
 		var given map[string]any
 		decoder := json.NewDecoder(bytes.NewReader(text))
@@ -64,6 +65,13 @@ func FuzzParse(f *testing.F) {
 		again, errAgain := spec.Parse(given, rules)
 		if !cmp.Equal(got, again) || !cmp.Equal(err, errAgain) {
 			t.Errorf("differs the second time: %v, %v, %v, %v", got, again, err, errAgain)
+		}
+		if err == nil {
+			for property, value := range given {
+				if written := schemaOf(t, property); written.refuses(value) {
+					t.Errorf("the schema refuses %s: %q, which is accepted", property, value)
+				}
+			}
 		}
 		updating := rules
 		updating.Update = true
@@ -107,8 +115,7 @@ var (
 	suffixRule = regexp.MustCompile(`-[A-Za-z0-9]{6}$`)
 )
 
-// narrowed asks for conditions that a policy can hold, and that are never wider
-// than what they look like.
+// narrowed checks that the conditions fit a policy, and are never wider than they look.
 func narrowed(t *testing.T, scope access.Scope) {
 	t.Helper()
 	for _, arn := range scope.KMSKeys {
@@ -131,7 +138,7 @@ func narrowed(t *testing.T, scope access.Scope) {
 	}
 }
 
-// limitsHold asks for what the owner does, of a Create.
+// limitsHold checks that a Create keeps the owner's limits.
 func limitsHold(t *testing.T, s spec.Spec, rules spec.Rules) {
 	t.Helper()
 	at, latest := s.Scope.ExpiresAt, rules.Now.Add(time.Duration(rules.MaxDays)*24*time.Hour)
@@ -202,4 +209,39 @@ func valid(t *testing.T, s spec.Spec, rules spec.Rules) {
 			t.Errorf("tag %q", key)
 		}
 	}
+}
+
+// patterns are the part of the schema that a text can fail by.
+type patterns struct {
+	Pattern    string
+	Not, Items *patterns
+	Properties map[string]patterns
+}
+
+var readSchema = sync.OnceValues(func() (all patterns, err error) {
+	text, err := os.ReadFile("../../schema/custom-cloneys3credentials.json")
+	if err != nil {
+		return all, err
+	}
+	return all, json.Unmarshal(text, &all)
+})
+
+// schemaOf returns the patterns of a property in the schema, as it is written.
+func schemaOf(t *testing.T, property string) patterns {
+	t.Helper()
+	all, err := readSchema()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all.Properties[property]
+}
+
+func (p patterns) refuses(value any) bool {
+	switch v := value.(type) {
+	case []any:
+		return p.Items != nil && slices.ContainsFunc(v, p.Items.refuses)
+	case string:
+		return !regexp.MustCompile(p.Pattern).MatchString(v) || p.Not != nil && !p.Not.refuses(v)
+	}
+	return false
 }

@@ -13,13 +13,12 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-var update = flag.Bool("update", false, "write the golden file anew")
+var update = flag.Bool("update", false, "write the golden file again")
 
 const golden = "testdata/refusals.golden"
 
-// What a stack owner reads stands in the golden file, below the properties that
-// cause it, to be read as they read it. A case is added there, as a line of
-// properties; -update writes what is said of it.
+// The golden file has what a stack owner reads, below the properties that cause it. To add
+// a case, add a line of properties there; -update writes the message.
 func TestRefusals(t *testing.T) {
 	file, err := os.ReadFile(golden)
 	if err != nil {
@@ -29,7 +28,7 @@ func TestRefusals(t *testing.T) {
 	var rules spec.Rules
 	for line := range strings.Lines(string(file)) {
 		if strings.HasPrefix(line, "\t") {
-			continue // what was said before
+			continue // the message of the last -update
 		}
 		text.WriteString(line)
 		if where, ok := strings.CutPrefix(line, "## "); ok {
@@ -50,11 +49,11 @@ func TestRefusals(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(string(file), text.String()); diff != "" {
-		t.Errorf("go test ./internal/spec -run Refusals -update writes %s anew\n%s", golden, diff)
+		t.Errorf("go test ./internal/spec -run Refusals -update writes %s again\n%s", golden, diff)
 	}
 }
 
-// ruled returns the rules that a head of the golden file names.
+// ruled returns the rules that a heading of the golden file names.
 func ruled(t *testing.T, where string) spec.Rules {
 	given := rules(t)
 	switch where {
@@ -81,7 +80,7 @@ func ruled(t *testing.T, where string) spec.Rules {
 	return given
 }
 
-// Whoever adds a sentence adds properties to the golden file that cause it.
+// For a new sentence, add properties that cause it to the golden file.
 func TestTheGoldenFileHasEverySentence(t *testing.T) {
 	reasons.Read(t, golden, reasons.Words, ".")
 }

@@ -19,7 +19,7 @@ const (
 // noon is when the events of these tests were sent.
 var noon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
 
-// limited are rules with each of the limits that have no list of patterns to pass.
+// limited are rules with each limit that is not a list of patterns.
 func limited(t *testing.T) spec.Rules {
 	given := rules(t)
 	given.ClosedBuckets = spec.Patterns("cdk-*,aws-sam-cli-*")
@@ -33,7 +33,7 @@ func limited(t *testing.T) spec.Rules {
 
 func property(name, value string) string { return `"` + name + `": "` + value + `"` }
 
-// What the owner's limits let through: what lies on the edge of one, above all.
+// What the owner's limits allow, above all values at the edge of a limit.
 func TestWhatTheLimitsAllow(t *testing.T) {
 	for _, key := range []string{ownKey, "alias/mine", "alias/awsome", "arn:aws:kms:eu-west-1:123456789012:alias/mine", "1234abcd-12ab-34cd-56ef-1234567890ab"} {
 		text := with(property("SecretKmsKeyId", key) + "," + property("ExpiresAt", "2026-08-30T12:00:00Z"))
@@ -52,8 +52,8 @@ func TestWhatTheLimitsAllow(t *testing.T) {
 	}
 }
 
-// A key of another account needs the owner's word: where the secret is decides whose
-// account is another one, and a pattern says all of an ARN.
+// The owner has to allow KMS keys of other accounts. Another account is one that is not the
+// secret's, and a pattern has to match the whole ARN.
 func TestKeysOfOtherAccounts(t *testing.T) {
 	for _, c := range []struct {
 		account, keys, key string
@@ -83,8 +83,8 @@ func TestKeysOfOtherAccounts(t *testing.T) {
 
 const breaksEachLimit = `{"Access": "Source", "Buckets": ["data", "cdk-assets"], "SourceIps": ["203.0.113.7", "198.51.100.7"]}`
 
-// What an Update breaks of the limits is told to the plan, each with the sentence that
-// a Create is refused with.
+// The plan gets each limit that an Update exceeds, with the sentence with which a Create is
+// refused.
 func TestWhatAnUpdateBreaksOfTheLimits(t *testing.T) {
 	updating := limited(t)
 	updating.Update = true

@@ -20,14 +20,14 @@ func narrower(t *testing.T) spec.Rules {
 	return given
 }
 
-// Whether an Update adds what is not allowed, or the user has had it before,
-// its plan has to say: it knows what stands.
+// Whether an Update adds something that is not allowed is decided by its plan, which knows
+// what is in force.
 func TestWhatAnUpdateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
 	given := narrower(t)
 	given.Update = true
 	got, err := spec.Parse(properties(t, declaredBefore), given)
-	const buckets = " is not among the buckets that this provider may give access to (its AllowedBuckets: data-*); ask the owner of the provider's stack"
-	const readers = " is not among those whom this provider may let read (its AllowedReaders: " + role + "); ask the owner of the provider's stack"
+	const buckets = " is not in AllowedBuckets of the provider's stack (data-*); ask the owner of that stack to add the bucket"
+	const readers = " is not in AllowedReaders of the provider's stack (" + role + "); ask the owner of that stack to add the reader"
 	want := []spec.NotAllowed{
 		{Property: "Buckets", Value: "logs/in/", Problem: `Buckets[1]: "logs/in/"` + buckets},
 		{Property: "Buckets", Value: "old", Problem: `Buckets[2]: "arn:aws:s3:::old"` + buckets},
@@ -36,7 +36,7 @@ func TestWhatAnUpdateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
 	if diff := cmp.Diff(want, got.NotAllowed); err != nil || diff != "" {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	// They are declared all the same.
+	// They are in the Spec too.
 	if diff := cmp.Diff([]access.Place{"data-1", "logs/in/", "old"}, got.Scope.Places); diff != "" {
 		t.Error(diff)
 	}
@@ -45,7 +45,7 @@ func TestWhatAnUpdateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
 	}
 }
 
-// The sentences are those that a Create is refused with.
+// The sentences are those with which a Create is refused.
 func TestWhatACreateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
 	_, err := spec.Parse(properties(t, declaredBefore), narrower(t))
 	updating := narrower(t)
@@ -62,7 +62,7 @@ func TestWhatACreateNamesAndTheOwnerDoesNotAllow(t *testing.T) {
 	}
 }
 
-// What is wrong in itself is no matter of the owner's lists, in an Update too.
+// A value that is not valid is refused in an Update too, whatever the owner's lists say.
 func TestWhatIsWrongInAnUpdateIsRefused(t *testing.T) {
 	given := narrower(t)
 	given.Update = true

@@ -51,8 +51,7 @@ func with(more string) string {
 
 const defaultUser = "migration-Source-4kqgyhwxv6wn"
 
-// declared is what the smallest valid properties mean, changed by each of the
-// functions.
+// declared is the Spec of the smallest valid properties, changed by each function.
 func declared(changes ...func(*spec.Spec)) spec.Spec {
 	want := spec.Spec{
 		Scope:      access.Scope{Source: true, Places: []access.Place{"data"}},
@@ -116,7 +115,7 @@ func TestWhatPropertiesMean(t *testing.T) {
 		with(`"SourceIps": "203.0.113.7, 198.51.100.9/24,203.0.113.7/32,2001:DB8::1,2001:db8:1::/48"`): declared(narrow(access.Scope{SourceIPs: []string{"198.51.100.0/24", "2001:db8:1::/48", "2001:db8::1", "203.0.113.7"}})),
 		with(`"SourceIps": ["8.8.8.8"]`):                 declared(narrow(access.Scope{SourceIPs: []string{"8.8.8.8"}})),
 		with(`"ExpiresAt": "2030-01-31T18:00:00+01:00"`): declared(narrow(access.Scope{ExpiresAt: time.Date(2030, 1, 31, 17, 0, 0, 0, time.UTC)})),
-		// As tools write what stood in a template without quotes.
+		// As tools write a time without quotes again.
 		with(`"ExpiresAt": "2030-01-31 18:00:00+00:00"`):        declared(narrow(access.Scope{ExpiresAt: time.Date(2030, 1, 31, 18, 0, 0, 0, time.UTC)})),
 		with(`"ExpiresAt": "2030-01-31 18:00:00.500000+05:30"`): declared(narrow(access.Scope{ExpiresAt: time.Date(2030, 1, 31, 12, 30, 0, 0, time.UTC)})),
 		with(`"ExpiresAt": "2030-01-31T18:00:00.000Z"`):         declared(narrow(access.Scope{ExpiresAt: time.Date(2030, 1, 31, 18, 0, 0, 0, time.UTC)})),
@@ -160,8 +159,8 @@ func TestWhatPropertiesMean(t *testing.T) {
 	}
 }
 
-// A Create takes no end of access that is past; in an Update it is the quickest
-// way to end access.
+// A Create refuses an ExpiresAt in the past. In an Update it is the quickest way to end
+// access.
 func TestAnEndThatIsPast(t *testing.T) {
 	now := rules(t)
 	now.Now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -172,7 +171,7 @@ func TestAnEndThatIsPast(t *testing.T) {
 	}
 }
 
-// A list that would narrow and is empty is a mistake, not a wish for all.
+// An empty list of a property that narrows is a mistake. It does not mean everything.
 func TestAnEmptyListOfAddresses(t *testing.T) {
 	only(t, with(`"SourceIps": []`), "SourceIps", "is an empty list; name the addresses", rules(t))
 }
@@ -193,8 +192,8 @@ func TestNothingComesWithAProblem(t *testing.T) {
 	}
 }
 
-// In a number that a tool has rewritten digits may be lost: it is not a value of any
-// property, whichever the kind. Whatever else holds digits is taken as it stands.
+// A number that a tool has rewritten may have lost digits, so no property accepts it. Other
+// text with digits is accepted as it is.
 func TestNumbersThatAToolHasRewritten(t *testing.T) {
 	for _, property := range []string{"ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "UserName", "SecretName", "SecretKmsKeyId", "SecretReaders", "Serial", "RotationSchedule", "RotationGraceDays", "Verify"} {
 		for _, number := range []string{"1.2345678901E10", "1.23456789012e+11", "123456789012.0", "1e11", "1E11"} {
@@ -203,7 +202,7 @@ func TestNumbersThatAToolHasRewritten(t *testing.T) {
 				given[property] = written
 				_, err := spec.Parse(given, rules(t))
 				var found spec.Problems
-				if !errors.As(err, &found) || len(found) != 1 || found[0].Property != property || !strings.Contains(found[0].Text, "was taken for a number by a tool") {
+				if !errors.As(err, &found) || len(found) != 1 || found[0].Property != property || !strings.Contains(found[0].Text, "as if a tool had rewritten it as a number") {
 					t.Errorf("%s: %v: %v", property, written, err)
 				}
 			}
@@ -214,11 +213,11 @@ func TestNumbersThatAToolHasRewritten(t *testing.T) {
 			t.Errorf("%q: %v", name, found)
 		}
 	}
-	// A bucket that is really called so has another way in.
+	// A bucket that really has such a name can be named by its ARN.
 	if found := problems(t, bucket(t, "arn:aws:s3:::1e11"), rules(t)); found != nil {
 		t.Error(found)
 	}
-	// Nor does a Delete look elsewhere than the Create of a former version did.
+	// A Delete looks where the Create of an earlier version looked.
 	if names := spec.Peek(map[string]any{"UserName": "1e11"}, owner(t, "aws", "eu-west-1")); names.UserName != "1e11" {
 		t.Errorf("%+v", names)
 	}

@@ -11,8 +11,8 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// A Delete, and the former properties of an Update, are read whatever state
-// they are in.
+// The properties of a Delete, and the previous properties of an Update, are read even if
+// they are not valid.
 func TestPeekReadsNamesFromAnything(t *testing.T) {
 	usual := spec.Names{UserName: defaultUser, SecretName: "cloney/" + defaultUser}
 	for text, want := range map[string]spec.Names{
@@ -48,8 +48,8 @@ func TestPeekReadsNamesFromAnything(t *testing.T) {
 	}
 }
 
-// How long CloudFormation waits is asked of properties of any kind: an event
-// that is refused has an end too.
+// The time that CloudFormation waits is read from any properties: an event that is refused
+// ends too.
 func TestServiceTimeout(t *testing.T) {
 	for _, c := range []struct {
 		written any

@@ -2,11 +2,12 @@ package spec
 
 import (
 	"fmt"
-	"strings"
 	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/numbered"
 )
 
-// Problem is one thing that is wrong, and what to write instead.
+// Problem says what is wrong with one property, and what to write instead.
 type Problem struct {
 	Property string // "Buckets[1]"
 	Text     string
@@ -14,42 +15,43 @@ type Problem struct {
 
 func (p Problem) String() string { return p.Property + ": " + p.Text }
 
-// Problems is the error of Parse: all that is wrong, in the order of the
-// contract's table of properties.
+// Problems is the error of Parse: every problem, in the order of the table of
+// properties in docs/reference.md.
 type Problems []Problem
 
-// mostBytes leaves room for the rest of a response, which may have 4,096 bytes.
+// mostBytes leaves room for the rest of a response, which can have 4,096 bytes.
 const mostBytes = 2800
 
-// Error lists the problems in one line. When they are too many for one answer,
-// the first ones stand and the rest is counted.
+// Error lists the problems in one line. When they are too many for one response, it lists
+// the first ones and counts the rest.
 func (p Problems) Error() string {
-	var text strings.Builder
-	if len(p) > 1 {
-		fmt.Fprintf(&text, "%d problems: ", len(p))
-	}
+	var shown []string
+	left := mostBytes
 	for i, problem := range p {
-		next := problem.String()
-		if i > 0 && text.Len()+len(next) > mostBytes {
-			fmt.Fprintf(&text, " … and %d more", len(p)-i)
+		text := problem.String()
+		if left -= len(text) + numbered.Room; left < 0 && i > 0 {
 			break
 		}
-		if i > 0 {
-			text.WriteString("; ")
-		}
-		text.WriteString(next)
+		shown = append(shown, text)
 	}
-	return text.String()
+	text := numbered.Join(shown)
+	if len(p) > 1 {
+		text = fmt.Sprintf("%d problems: %s", len(p), text)
+	}
+	if more := len(p) - len(shown); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text
 }
 
-// quote shows what was written, cut to a length that leaves room for the
-// other problems, with control characters made visible.
+// quote shows what the stack owner wrote. It escapes control characters, and cuts
+// the text so that there is room for the other problems.
 func quote(s string) string {
 	shown, more := cut(s, 80)
 	return fmt.Sprintf("%q%s", shown, more)
 }
 
-// short shows what the provider's owner wrote, cut to a length that leaves
+// short shows what the provider's owner wrote. It cuts the text so that there is
 // room for the problem itself.
 func short(s string) string {
 	shown, more := cut(s, 800)

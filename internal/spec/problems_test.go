@@ -11,7 +11,7 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// most is what a message may have: a response has room for 4,096 bytes.
+// most is the length of the longest message: a response has room for 4,096 bytes.
 const most = 3000
 
 func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
@@ -31,20 +31,41 @@ func TestAllProblemsInTheOrderOfTheTable(t *testing.T) {
 	}
 	text := found.Error()
 	at := 0
-	for _, property := range want {
-		next := strings.Index(text[at:], property+": ")
+	for i, property := range want {
+		next := strings.Index(text[at:], fmt.Sprintf("(%d) %s: ", i+1, property))
 		if next < 0 {
 			t.Fatalf("%s does not follow in %s", property, text)
 		}
 		at += next
 	}
-	if !strings.HasPrefix(text, "19 problems: ServiceTimeout: ") {
+	if !strings.HasPrefix(text, "19 problems: (1) ServiceTimeout: ") {
 		t.Error(text)
 	}
 }
 
+// A misspelt property is one problem, not an unknown and a missing one. An unknown name that
+// is not near to a missing property does not hide that it is missing.
+func TestATypingErrorIsOneProblem(t *testing.T) {
+	for given, want := range map[string][]string{
+		`{"Acces": "Source", "Buckets": "data"}`:          {`"Acces"`},
+		`{"access": "Source", "Bucket": "data"}`:          {`"Bucket"`, `"access"`},
+		`{"Access": "Source", "Bucket": "data"}`:          {`"Bucket"`},
+		`{"Bucket": "data"}`:                              {"Access", `"Bucket"`},
+		`{"Role": "Source", "Buckets": "data"}`:           {"Access", `"Role"`},
+		`{"Access": [], "Acess": "x", "Buckets": "abc,"}`: {"Buckets[1]", `"Acess"`},
+	} {
+		var got []string
+		for _, problem := range problems(t, given, rules(t)) {
+			got = append(got, problem.Property)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s\n%s", given, diff)
+		}
+	}
+}
+
 func TestOneProblemIsOneSentence(t *testing.T) {
-	if got := problems(t, with(`"Serial": "0"`), rules(t)).Error(); !strings.HasPrefix(got, `Serial: "0" is not a whole number`) {
+	if got := problems(t, with(`"Serial": "0"`), rules(t)).Error(); !strings.HasPrefix(got, `Serial: "0" is not a whole number`) || strings.Contains(got, "(1)") {
 		t.Error(got)
 	}
 }
@@ -56,16 +77,16 @@ func TestTooManyProblemsAreCounted(t *testing.T) {
 	}
 	found := problems(t, `{"Access": "Source", "Buckets": [`+strings.Join(entries, ",")+`]}`, rules(t))
 	text := found.Error()
-	if !strings.HasPrefix(text, `500 problems: Buckets[0]: "NO!0" `) || len(text) > most || len(text) < most/2 {
+	if !strings.HasPrefix(text, `500 problems: (1) Buckets[0]: "NO!0" `) || len(text) > most || len(text) < most/2 {
 		t.Errorf("%d bytes: %s", len(text), text)
 	}
 	shown := strings.Count(text, "is not a bucket name")
-	if want := fmt.Sprintf(" … and %d more", 500-shown); shown == 0 || !strings.HasSuffix(text, want) {
+	if want := fmt.Sprintf("; and %d more", 500-shown); shown == 0 || !strings.HasSuffix(text, want) {
 		t.Errorf("%d shown, want%s at the end of %s", shown, want, text)
 	}
 }
 
-// However long the words of one problem are, the message fits.
+// A message fits even if the words of one problem are very long.
 func TestLongValuesAreCut(t *testing.T) {
 	long := strings.Repeat("é", 50_000)
 	control := strings.Repeat("\x00", 5000)

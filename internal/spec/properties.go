@@ -24,7 +24,7 @@ func (r *reader) userName() string {
 		return r.rules.Owner.User()
 	}
 	if !name.IsUser(user) {
-		r.wrong("UserName", user, "cannot be the name of a user; use 1 to %d letters, digits and _+=.@- (not a comma, which tags cannot hold)", name.MaxUser)
+		r.wrong("UserName", user, "is not a name that the provider can give a user; use 1 to %d letters, digits and _+=.@-, without a comma, which tags cannot hold", name.MaxUser)
 	} else if _, named := r.properties["SecretName"]; !named {
 		if problem, _ := secretNameProblem(name.Secret(user)); problem != "" {
 			r.refuse("UserName", "the name of its secret, %s, %s; set SecretName as well", quote(name.Secret(user)), problem)
@@ -38,17 +38,17 @@ var (
 	arnSuffix  = lazyregexp.New(`-[A-Za-z0-9]{6}$`)
 )
 
-// secretNameProblem says what is wrong with a secret's name and what to do, or
+// secretNameProblem says what is wrong with a secret's name, and what to do; or
 // nothing.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html
 func secretNameProblem(secret string) (problem, advice string) {
 	switch {
 	case !secretName.MatchString(secret):
-		return "holds other characters than letters, digits and /_+=.@-", "leave them out"
+		return "has characters other than letters, digits and /_+=.@-", "leave them out"
 	case len(secret) > name.MaxSecret:
 		return fmt.Sprintf("is longer than %d characters", name.MaxSecret), "shorten it"
 	case !strings.HasPrefix(secret, name.SecretPrefix) || secret == name.SecretPrefix:
-		return "does not begin with cloney/ and a name, and the provider's role reaches no other secrets", "write cloney/NAME"
+		return "does not have the form cloney/NAME, and the provider's role reaches no other secrets", "write cloney/NAME"
 	case arnSuffix.MatchString(secret):
 		return "ends in a hyphen and six characters, which Secrets Manager takes for the end of an ARN", "write another end"
 	}
@@ -66,10 +66,10 @@ func (r *reader) secretName(user string) string {
 	return secret
 }
 
-// kmsKey takes what CreateSecret takes: a key's ARN, id or alias. 256
-// characters at most, because it is kept as a tag, to see when it changes. An
-// ARN has to be of the region where the secret is: AWS may notice only when a
-// value is stored, and the key would have to be made before.
+// kmsKey takes what CreateSecret takes: a key's ARN, id or alias. It takes at most 256
+// characters, because a tag keeps it, so that a change is seen. An ARN has to be in the
+// region of the secret: AWS may find an error only when a value is stored, after the
+// access key was created.
 var kmsKey = lazyregexp.New(`^(arn:(aws(?:-[a-z]+)*):kms:([a-z0-9-]+):[0-9]{12}:(?:key|alias)/[A-Za-z0-9/_-]+|alias/[A-Za-z0-9/_-]+|(mrk-)?[0-9a-f-]{32,36})$`)
 
 // awsManaged is the alias of a key that AWS manages.
@@ -87,9 +87,9 @@ func (r *reader) kmsKey() string {
 	case m == nil || len(key) > 256:
 		r.wrong("SecretKmsKeyId", key, "is not a KMS key; write its ARN, its id or alias/NAME")
 	case m[2] != "" && m[2] != stack.Partition:
-		r.wrong("SecretKmsKeyId", key, "is of another partition than the stack; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
+		r.wrong("SecretKmsKeyId", key, "is in another partition than the stack; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
 	case m[3] != "" && m[3] != stack.Region:
-		r.wrong("SecretKmsKeyId", key, "is of another region than the stack, where the secret is; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
+		r.wrong("SecretKmsKeyId", key, "is in another region than the stack and its secret; write arn:%s:kms:%s:…", stack.Partition, stack.Region)
 	default:
 		r.limitKMSKey(key)
 	}
@@ -108,7 +108,7 @@ func (r *reader) serial() int {
 	return n
 }
 
-// wholeNumber reads one from 1 to most, written in the one way that people write it.
+// wholeNumber reads a number from 1 to most, without a sign, leading zeros or spaces.
 func wholeNumber(text string, most int) (int, bool) {
 	n, err := strconv.Atoi(text)
 	return n, err == nil && n >= 1 && n <= most && strconv.Itoa(n) == text
@@ -128,7 +128,7 @@ func (r *reader) verify() bool {
 	return true
 }
 
-// tagText is what IAM and Secrets Manager both take in a tag.
+// tagText matches what both IAM and Secrets Manager take in a tag.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
 var tagText = lazyregexp.New(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 
@@ -143,10 +143,10 @@ func (r *reader) tags() map[string]string {
 		return nil
 	}
 	if len(entries) > MaxTags {
-		r.refuse("Tags", "has %d entries, and a user has room for %d beside the provider's own; leave some out", len(entries), MaxTags)
+		r.refuse("Tags", "has %d entries, and can have at most %d, because the provider adds its own; leave some out", len(entries), MaxTags)
 	}
 	tags := map[string]string{}
-	seen := map[string]string{} // IAM tells keys apart without case
+	seen := map[string]string{} // to IAM, keys that differ in case alone are the same
 	for i, entry := range entries {
 		label := fmt.Sprintf("Tags[%d]", i)
 		key, value, ok := tagPair(entry)
@@ -157,13 +157,13 @@ func (r *reader) tags() map[string]string {
 		lower := strings.ToLower(key)
 		switch {
 		case key == "" || utf8.RuneCountInString(key) > 128 || !tagText.MatchString(key):
-			r.refuse(label, "the key %s %s", quote(key), filledIn(key, "cannot be a tag's; use 1 to 128 letters, digits, spaces and _.:/=+-@"))
+			r.refuse(label, "the key %s %s", quote(key), filledIn(key, "is not a key that a tag can have; use 1 to 128 letters, digits, spaces and _.:/=+-@"))
 		case strings.HasPrefix(lower, "aws:") || strings.HasPrefix(lower, name.TagPrefix):
-			r.refuse(label, "the key %s begins with aws: or cloney:, which AWS and the provider keep for themselves; use another", quote(key))
+			r.refuse(label, "the key %s begins with aws: or cloney:, which AWS and the provider reserve for their own tags; use another key", quote(key))
 		case utf8.RuneCountInString(value) > 256 || !tagText.MatchString(value):
-			r.refuse(label, "the value of %s %s", quote(key), filledIn(value, "cannot be a tag's; use at most 256 letters, digits, spaces and _.:/=+-@"))
+			r.refuse(label, "the value of %s %s", quote(key), filledIn(value, "is not a value that a tag can have; use at most 256 letters, digits, spaces and _.:/=+-@"))
 		case seen[lower] != "":
-			r.refuse(label, "the key %s is there already, in %s, because IAM does not tell capitals from small letters; leave one of them out", quote(key), seen[lower])
+			r.refuse(label, "the key %s is also in %s, and IAM ignores the case of keys; leave one of them out", quote(key), seen[lower])
 		default:
 			seen[lower] = label
 			tags[key] = value

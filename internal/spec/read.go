@@ -13,13 +13,13 @@ import (
 	"cloney-s3-credentials/internal/lazyregexp"
 )
 
-// reader takes the properties one by one and collects what is wrong.
+// reader reads the properties one by one, and collects the problems.
 type reader struct {
 	properties map[string]any
 	rules      Rules
 	problems   Problems
 	notAllowed []NotAllowed
-	peeking    bool // what was valid by other rules is still told
+	peeking    bool // for Peek: values that were valid by other rules are still returned
 }
 
 func (r *reader) refuse(property, format string, args ...any) {
@@ -30,13 +30,13 @@ func (r *reader) refuse(property, format string, args ...any) {
 func (r *reader) wrong(property, value, format string, args ...any) {
 	problem := fmt.Sprintf(format, args...)
 	if account := accountInARN.FindStringSubmatch(value); account != nil && digitsLost(account[1]) {
-		problem = "holds an account id that does not have 12 digits. " + takenForNumber
+		problem = "holds an account id that does not have 12 digits. " + rewrittenAsNumber
 	}
 	r.refuse(property, "%s %s", quote(value), filledIn(value, problem))
 }
 
-// variable is ${…}. notOfSub is one that Fn::Sub takes for an error in the template:
-// a variable of IAM policies (${aws:username}, ${*}) or of another tool.
+// variable matches ${…}. notOfSub matches a variable that is an error in Fn::Sub: one of
+// IAM policies, like ${aws:username} or ${*}, or of another tool.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 var (
@@ -44,13 +44,13 @@ var (
 	notOfSub = lazyregexp.New(`^\$\{(?:[^:}]+:[^:}][^}]*|[*?$])\}$`)
 )
 
-// filledIn returns what is wrong with a value that was meant as it stands, or that
-// it still waits to be filled in: only Fn::Sub does that. The prefix of a key may
-// hold ${…}, so this is said of nothing but what is refused anyway.
+// filledIn returns the problem of a value; or, if the value holds ${…}, that nothing has
+// replaced it: only Fn::Sub does that. An object's key may hold ${…}, so this is said
+// only of a value that is refused anyway.
 func filledIn(value, problem string) string {
 	variables := variable.FindAllString(value, -1)
 	if i := slices.IndexFunc(variables, notOfSub.MatchString); i >= 0 {
-		return "holds " + quote(variables[i]) + ", which nothing fills in here; write what it stands for"
+		return "holds " + quote(variables[i]) + ", which nothing replaces here; write its value"
 	}
 	if variables != nil {
 		return "holds ${…}, which only !Sub replaces; write !Sub before it"
@@ -58,8 +58,8 @@ func filledIn(value, problem string) string {
 	return problem
 }
 
-// text reads any scalar: CloudFormation sends strings, people who test by hand
-// send numbers and booleans too.
+// text reads any scalar: CloudFormation sends strings, but tests by hand also send
+// numbers and booleans.
 func text(value any) (string, bool) {
 	switch v := value.(type) {
 	case string:
@@ -93,44 +93,44 @@ func (r *reader) scalar(property string) (string, bool) {
 	return s, ok && !r.rewritten(property, s)
 }
 
-// A number in the form in which a tool, and nobody else, writes it: with an
-// exponent (1.2345678901E10, 1.23456789012e+11), or a long one with a fraction that
-// is none (123456789012.0). `aws cloudformation package` takes quotes away, and
-// whoever reads the template next sees a number in an account id.
+// A number in a form that only tools write: with an exponent (1.2345678901E10,
+// 1.23456789012e+11), or long and with a fraction of zero (123456789012.0).
+// `aws cloudformation package` removes quotes, and the next tool that reads the template
+// takes an account id for a number.
 // https://github.com/aws/aws-cli/issues/3991
 var numberOfATool = lazyregexp.New(`^[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,3}$|^[0-9]{9,}\.0+$`)
 
-// instead is what keeps a tool from taking text for a number. A parameter's default
-// stands in a template too.
+// instead says how to keep a tool from rewriting text as a number. It asks for a value at
+// deployment, because the default of a parameter is part of a template too.
 const instead = "pass it as a parameter, with its value given at deployment, or package the template with --use-json"
 
-// takenForNumber is said of an account id, alone or in an ARN, where Fn::Sub puts the
+// rewrittenAsNumber is said of an account id, alone or in an ARN, where Fn::Sub puts the
 // value of a parameter.
-const takenForNumber = "A tool may have taken it for a number, so that digits are lost; " + instead
+const rewrittenAsNumber = "A tool may have rewritten it as a number, so digits are lost; " + instead
 
 var (
 	accountInARN = lazyregexp.New(`^arn:[^:]*:(?:iam|sts|kms):[^:]*:([0-9][0-9.eE+]*):`)
-	// In a bucket's name nothing but an account id comes to look like this.
+	// In a bucket's name only an account id can end up in this form.
 	numberInName = lazyregexp.New(`[._-][0-9]\.[0-9]{5,}[eE]\+?[0-9]{1,3}(?:$|[._-])`)
 )
 
-// digitsLost reports whether an account id is one that a tool has rewritten, or whose
-// leading zeros it has dropped, or that it has read as octal.
+// digitsLost reports whether a tool has rewritten an account id, dropped its leading
+// zeros, or read it as octal.
 func digitsLost(account string) bool {
 	return numberOfATool.MatchString(account) || account != "" && len(account) < 12 && strings.Trim(account, "0123456789") == ""
 }
 
-// rewritten refuses a number that a tool has rewritten. Nobody knows the digits that
-// were there, so none are guessed. A bucket that is really called so has its ARN.
+// rewritten refuses a number that a tool has rewritten. It does not guess the digits that
+// were there before. A bucket that really has such a name can be named by its ARN.
 func (r *reader) rewritten(property, value string) bool {
 	if r.peeking || !numberOfATool.MatchString(value) {
 		return false
 	}
-	r.wrong(property, value, "was taken for a number by a tool, so that digits may be lost; %s", instead)
+	r.wrong(property, value, "looks as if a tool had rewritten it as a number, so digits may be lost; %s", instead)
 	return true
 }
 
-// item is one entry of a list, with the name that a message calls it by.
+// item is one entry of a list, with the name that it has in messages.
 type item struct{ property, text string }
 
 // list returns the property's entries: a single string is split at commas, an
@@ -187,7 +187,7 @@ func kind(value any) string {
 	return "a single value"
 }
 
-// known are the properties that there are, in the contract's order.
+// known are all properties, in the order of the table in docs/reference.md.
 var known = []string{
 	"ServiceToken", "ServiceTimeout", "Access", "Buckets", "KmsKeyArns", "BucketOwner", "SourceIps", "ExpiresAt", "UserName", "SecretName",
 	"SecretKmsKeyId", "SecretReaders", "Serial", "RotationSchedule", "RotationGraceDays", "Verify", "Tags",
@@ -203,11 +203,34 @@ func (r *reader) unknown() {
 	}
 }
 
-// nearest returns the candidate that is the fewest edits away, case aside.
+// nearest returns the candidate that is the fewest edits away, whatever its case.
 func nearest(s string, candidates []string) string {
-	// A name of a megabyte is nearest to nothing, and would take long to tell.
-	s = strings.ToLower(s[:min(len(s), 64)])
-	return slices.MinFunc(candidates, func(a, b string) int {
-		return levenshtein.ComputeDistance(s, strings.ToLower(a)) - levenshtein.ComputeDistance(s, strings.ToLower(b))
-	})
+	return slices.MinFunc(candidates, func(a, b string) int { return edits(s, a) - edits(s, b) })
+}
+
+// near reports whether s is most likely a misspelt candidate: at most a third of the
+// candidate's letters differ.
+func near(s, candidate string) bool { return edits(s, candidate) <= len(candidate)/3 }
+
+// edits counts the letters in which two words differ, whatever their case. A word of a
+// megabyte is near to nothing, and takes long to compare: its first letters are enough.
+func edits(s, candidate string) int {
+	const enough = 64
+	return levenshtein.ComputeDistance(strings.ToLower(s[:min(len(s), enough)]), strings.ToLower(candidate))
+}
+
+// missing refuses a property that is required and that nothing is known of yet. A
+// misspelt name is refused as an unknown property: one mistake is one problem.
+func (r *reader) missing(property, problem string) {
+	misspelt := func(given string) bool {
+		return !slices.Contains(known, given) && nearest(given, known) == property && near(given, property)
+	}
+	for given := range r.properties {
+		if misspelt(given) {
+			return
+		}
+	}
+	if !r.refused(property) {
+		r.refuse(property, "%s", problem)
+	}
 }

@@ -9,14 +9,14 @@ import (
 	"cloney-s3-credentials/internal/lazyregexp"
 )
 
-// A principal that a resource policy can hold and that stays one: an account,
-// or a user or role with its path, literally.
+// The ARN of an account, or of a user or role with its path, without wildcards: a
+// principal that a resource policy can hold.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 var readerARN = lazyregexp.New(`^arn:([a-z0-9-]+):iam::([0-9]{12}):(?:root|(?:user|role)/(?:[!#%-)+-.0->@-[\]-~]+/)*[\w+=,.@-]{1,64})$`)
 
-// readers returns the ARNs of those who may read the secret. A reader in
-// another account needs the secret to be encrypted with a key that can be
-// shared, and an alias does not say which key that is.
+// readers returns the ARNs of the readers of the secret. For a reader in another account
+// the secret has to be encrypted with a key that can be shared, and an alias does not
+// say which key that is.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/auth-and-access_examples_cross.html
 func (r *reader) readers(kmsKey string) []string {
 	var arns []string
@@ -27,10 +27,10 @@ func (r *reader) readers(kmsKey string) []string {
 		switch {
 		case problem != "":
 			r.wrong(item.property, item.text, "%s", problem)
-		// In an Update the plan judges this; the rest is judged here all the same.
+		// In an Update the plan judges this. The rest is judged here.
 		case r.limitReader(item, arn, account):
 		case account != cmp.Or(r.rules.Account, stack.Account) && !shared:
-			r.wrong(item.property, item.text, "is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN of one (arn:%s:kms:REGION:ACCOUNT:key/ID, not an alias), and let the reader use it in that key's policy", stack.Partition)
+			r.wrong(item.property, item.text, "is in another account than the secret, so the secret needs a customer managed key; set SecretKmsKeyId to the full ARN of one, like arn:%s:kms:REGION:ACCOUNT:key/ID, not to an alias, and let the reader use it in that key's policy", stack.Partition)
 		default:
 			arns = append(arns, arn)
 		}
@@ -39,7 +39,7 @@ func (r *reader) readers(kmsKey string) []string {
 	return slices.Compact(arns)
 }
 
-// mayRead reports whether the provider's owner lets the reader be named.
+// mayRead reports whether the provider's owner allows the reader.
 func mayRead(arn, account string, allowedReaders []string) bool {
 	return len(allowedReaders) == 0 || slices.ContainsFunc(allowedReaders, func(pattern string) bool {
 		return pattern == account || Match(pattern, arn)
@@ -52,14 +52,14 @@ const (
 	mostPath = 512  // of a user or role, with both of its slashes
 )
 
-// pathOf returns the path that stands in the ARN of a user or role.
+// pathOf returns the path in the ARN of a user or role.
 func pathOf(arn string) string {
 	_, path, _ := strings.Cut(arn, "/")
 	return "/" + path[:strings.LastIndex(path, "/")+1]
 }
 
-// readerOf returns the ARN and the account of a reader, or what is wrong. An
-// account id is the account's own ARN.
+// readerOf returns the ARN and the account of a reader, or what is wrong with it. An
+// account id stands for the ARN of the account.
 func readerOf(text, partition string) (arn, account, problem string) {
 	if len(text) > mostARN {
 		return "", "", fmt.Sprintf("is longer than an ARN can be (%d characters); write the ARN of one account, user or role", mostARN)
@@ -72,19 +72,19 @@ func readerOf(text, partition string) (arn, account, problem string) {
 	case m == nil:
 		return "", "", notReader(text, partition)
 	case m[1] != partition:
-		return "", "", "is of another partition than the stack; write arn:" + partition + ":iam::…"
+		return "", "", "is in another partition than the stack; write arn:" + partition + ":iam::…"
 	case len(pathOf(text)) > mostPath:
-		return "", "", fmt.Sprintf("has a path of %d characters, and no user or role has one of more than %d; write its own ARN", len(pathOf(text)), mostPath)
+		return "", "", fmt.Sprintf("has a path of %d characters, and a user or role has at most %d; write its own ARN", len(pathOf(text)), mostPath)
 	}
 	return text, m[2], ""
 }
 
-// notReader says what to write instead of what is not a reader.
+// notReader says what to write in place of text that is not a reader.
 func notReader(text, partition string) string {
 	iam := "arn:" + partition + ":iam::ACCOUNT:"
 	switch {
 	case strings.ContainsAny(text, "*?"):
-		return "holds a wildcard; name each account, user or role"
+		return "has a wildcard; name each account, user or role instead"
 	case strings.Contains(text, ":sts:"):
 		return "is a session; write the ARN of the role behind it, with its path: " + iam + "role/PATH/NAME"
 	case strings.Contains(text, ":group/"):

@@ -42,14 +42,14 @@ func TestReadersAreARNs(t *testing.T) {
 }
 
 func TestLongReaders(t *testing.T) {
-	// IAM's longest path and name, and one more of each.
+	// IAM's longest path and name, and one character more.
 	reader := func(path, name int) string {
 		return with(fmt.Sprintf(`"SecretReaders": ["arn:aws:iam::123456789012:role/%s/%s"]`, strings.Repeat("a", path-2), strings.Repeat("n", name)))
 	}
 	if found := problems(t, reader(512, 64), rules(t)); found != nil {
 		t.Error(found)
 	}
-	only(t, reader(513, 64), "SecretReaders[0]", "has a path of 513 characters, and no user or role has one of more than 512", rules(t))
+	only(t, reader(513, 64), "SecretReaders[0]", "has a path of 513 characters, and a user or role has at most 512", rules(t))
 	only(t, reader(512, 65), "SecretReaders[0]", "is not an account, a user or a role", rules(t))
 	only(t, reader(1<<20, 64), "SecretReaders[0]", "is longer than an ARN can be (2048 characters)", rules(t))
 }
@@ -71,7 +71,7 @@ func TestAllowedReaders(t *testing.T) {
 		{"arn:aws:iam::123456789012:role/apps/*", in, true},
 		{"arn:aws:iam::123456789012:role/apps/*", away, false},
 		{"arn:aws:iam::123456789012:role/apps/*", "arn:aws:iam::123456789012:user/apps/Reader", false},
-		// The whole account is more than a role of it.
+		// The whole account is more than one role in it.
 		{"arn:aws:iam::123456789012:role/*", "123456789012", false},
 		{"arn:aws:iam::123456789012:root", "123456789012", true},
 		{"arn:aws:iam::*:role/apps/Reader", away, true},
@@ -89,11 +89,11 @@ func TestAllowedReaders(t *testing.T) {
 	}
 	given := rules(t)
 	given.AllowedReaders = []string{"123456789012", "none"}
-	only(t, with(shared+fmt.Sprintf(`"SecretReaders": ["123456789012", %q]`, away)), "SecretReaders[1]", "(its AllowedReaders: 123456789012, none); ask the owner of the provider's stack", given)
+	only(t, with(shared+fmt.Sprintf(`"SecretReaders": ["123456789012", %q]`, away)), "SecretReaders[1]", "AllowedReaders of the provider's stack (123456789012, none); ask the owner of that stack", given)
 }
 
-// What another account reads has to be encrypted with a key that it can be let
-// use, and only a key's own ARN says that it is one.
+// A secret that another account reads has to be encrypted with a key that the account may
+// use, and only the ARN of a key names one.
 func TestAReaderInAnotherAccountNeedsAKeyOfItsOwn(t *testing.T) {
 	for _, reader := range []string{"210987654321", "arn:aws:iam::210987654321:root", sso} {
 		for _, key := range []string{
@@ -101,7 +101,7 @@ func TestAReaderInAnotherAccountNeedsAKeyOfItsOwn(t *testing.T) {
 			`"SecretKmsKeyId": "arn:aws:kms:eu-west-1:123456789012:alias/k", `,
 		} {
 			only(t, with(key+`"SecretReaders": ["`+role+`", "`+reader+`"]`), "SecretReaders[1]",
-				"is in another account than the secret, which can read only what a customer managed key encrypts; set SecretKmsKeyId to the full ARN", rules(t))
+				"is in another account than the secret, so the secret needs a customer managed key; set SecretKmsKeyId to the full ARN", rules(t))
 		}
 		if found := problems(t, with(shared+`"SecretReaders": ["`+reader+`"]`), rules(t)); found != nil {
 			t.Errorf("%s with a key: %v", reader, found)

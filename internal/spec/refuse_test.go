@@ -20,8 +20,7 @@ func problems(t *testing.T, text string, rules spec.Rules) spec.Problems {
 	return found
 }
 
-// only fails unless there is one problem, of that property, that says what to
-// do.
+// only fails unless there is exactly one problem, of that property, that says what to do.
 func only(t *testing.T, text, property, advice string, rules spec.Rules) {
 	t.Helper()
 	found := problems(t, text, rules)
@@ -30,7 +29,7 @@ func only(t *testing.T, text, property, advice string, rules spec.Rules) {
 	}
 }
 
-// What stands under a name that means nothing here is not shown.
+// The value of an unknown property is not shown.
 func TestAnUnknownPropertyKeepsItsValue(t *testing.T) {
 	if found := problems(t, with(`"SecretAccessKey": "wJalrXUtnFEMI/K"`), rules(t)); len(found) != 1 || strings.Contains(found.Error(), "wJalr") {
 		t.Errorf("the message shows the value: %v", found)
@@ -48,7 +47,7 @@ func TestMoreTagsThanAWSTakes(t *testing.T) {
 	if found := problems(t, tags(spec.MaxTags), rules(t)); found != nil {
 		t.Errorf("%d tags: %v", spec.MaxTags, found)
 	}
-	only(t, tags(spec.MaxTags+1), "Tags", "has 41 entries, and a user has room for 40", rules(t))
+	only(t, tags(spec.MaxTags+1), "Tags", "has 41 entries, and can have at most 40", rules(t))
 }
 
 func TestSecretNameOfTooManyCharacters(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// What Secrets Manager takes for a schedule. It is refused here, because Secrets
-// Manager is asked last, once there is a key.
+// The schedules that Secrets Manager takes. Others are refused here: Secrets Manager
+// would refuse them last, when there is a key already.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 var (
 	rateExpression = lazyregexp.New(`^rate\(([0-9]{1,4}) (hour|day)s?\)$`)
@@ -25,7 +25,7 @@ const (
 	mostSchedule = 256  // characters
 )
 
-const howSchedulesAreWritten = "write rate(30 days), or cron(0 16 1 * ? *) for the first day of each month at 16:00 UTC"
+const howScheduleIsWritten = "write rate(30 days), or cron(0 16 1 * ? *) for the first day of each month at 16:00 UTC"
 
 func (r *reader) schedule() string {
 	schedule, given := r.scalar("RotationSchedule")
@@ -43,7 +43,7 @@ func (r *reader) schedule() string {
 // scheduleProblem says what is wrong with a schedule, or nothing.
 func scheduleProblem(schedule string) string {
 	if len(schedule) > mostSchedule {
-		return fmt.Sprintf("is longer than %d characters, which Secrets Manager does not take; %s", mostSchedule, howSchedulesAreWritten)
+		return fmt.Sprintf("is longer than %d characters, which Secrets Manager does not take; %s", mostSchedule, howScheduleIsWritten)
 	}
 	if m := rateExpression.FindStringSubmatch(schedule); m != nil {
 		return rateProblem(m[1], m[2])
@@ -51,7 +51,7 @@ func scheduleProblem(schedule string) string {
 	if m := cronExpression.FindStringSubmatch(schedule); m != nil {
 		return cronProblem(strings.Split(m[1], " "))
 	}
-	return "is neither a rate nor a cron expression of Secrets Manager; " + howSchedulesAreWritten
+	return "is neither a rate nor a cron expression that Secrets Manager takes; " + howScheduleIsWritten
 }
 
 func rateProblem(number, unit string) string {
@@ -60,7 +60,7 @@ func rateProblem(number, unit string) string {
 	case n == 0 || unit == "hour" && n < leastHours:
 		return fmt.Sprintf("rotates more often than every %d hours, which Secrets Manager does not do; write rate(%d hours) or more", leastHours, leastHours)
 	case unit == "day" && n > mostDays:
-		return fmt.Sprintf("is longer than %d days, which Secrets Manager does not take; write fewer", mostDays)
+		return fmt.Sprintf("is longer than %d days, which Secrets Manager does not take; write fewer days", mostDays)
 	}
 	return ""
 }
@@ -69,8 +69,8 @@ func rateProblem(number, unit string) string {
 type field struct {
 	called    string
 	low, high int
-	words     []string           // that stand for its numbers, from low on
-	also      *lazyregexp.Regexp // what it takes beside lists of numbers; nil: nothing
+	words     []string           // for its numbers, from low on
+	also      *lazyregexp.Regexp // what it takes in addition to lists of numbers; nil: nothing
 	write     string
 }
 
@@ -85,14 +85,14 @@ var (
 // cronProblem says what is wrong with the fields of a cron expression, or nothing.
 func cronProblem(fields []string) string {
 	if len(fields) != 6 {
-		return "does not have six fields with one space between them; " + howSchedulesAreWritten
+		return "does not have six fields with one space between them; " + howScheduleIsWritten
 	}
 	minute, year := fields[0], fields[5]
 	switch {
 	case minute != "0":
-		return "does not have 0 for its minutes, and Secrets Manager rotates from the full hour on; " + howSchedulesAreWritten
+		return "does not have 0 for its minutes, and Secrets Manager starts rotations at the full hour; " + howScheduleIsWritten
 	case year != "*":
-		return "does not have * for its year, and Secrets Manager takes nothing else; " + howSchedulesAreWritten
+		return "does not have * for its year, and Secrets Manager takes nothing else; " + howScheduleIsWritten
 	}
 	for i, f := range []field{hours, dayOfMonth, month, dayOfWeek} {
 		if _, ok := f.numbers(fields[i+1]); !ok {
@@ -100,10 +100,10 @@ func cronProblem(fields []string) string {
 		}
 	}
 	if (fields[2] == "?") == (fields[4] == "?") {
-		return "does not have ? for exactly one of the day of the month and the day of the week; " + howSchedulesAreWritten
+		return "does not have ? for exactly one of the day of the month and the day of the week; " + howScheduleIsWritten
 	}
 	if at, _ := hours.numbers(fields[1]); tooOften(at) {
-		return fmt.Sprintf("rotates more often than every %d hours, which Secrets Manager does not do; leave at least %d hours between, like cron(0 /%d * * ? *)", leastHours, leastHours, leastHours)
+		return fmt.Sprintf("rotates more often than every %d hours, which Secrets Manager does not do; leave at least %d hours between rotations, like cron(0 /%d * * ? *)", leastHours, leastHours, leastHours)
 	}
 	return ""
 }
@@ -118,8 +118,8 @@ func tooOften(hours []int) bool {
 	return false
 }
 
-// numbers returns those that a field stands for, sorted; none for what it takes beside
-// them. It returns false for what it does not take.
+// numbers returns the numbers that the text of a field stands for, sorted; none for what
+// the field takes in addition to numbers. It returns false for what it does not take.
 func (f field) numbers(text string) (numbers []int, ok bool) {
 	if f.also != nil && f.also.MatchString(text) {
 		return nil, true
@@ -137,8 +137,8 @@ func (f field) numbers(text string) (numbers []int, ok bool) {
 	return slices.Compact(numbers), true
 }
 
-// item reads one of a list: *, 5, 5-9, or any of them with /2; /2 alone begins at the
-// lowest.
+// item reads one entry of a list: *, 5, 5-9, or any of them with /2. /2 alone begins at
+// the lowest number.
 func (f field) item(text string) (from, to, step int, ok bool) {
 	m := cronNumbers.FindStringSubmatch(text)
 	if m == nil || text == "" {

@@ -6,8 +6,8 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// What the page on schedules gives as examples, and what people write by it. What is
-// refused is in the golden file.
+// The examples of AWS's page on schedules, and similar ones. Schedules that are refused are
+// in the golden file.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 func TestSchedules(t *testing.T) {
 	for _, schedule := range []string{

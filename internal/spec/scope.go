@@ -10,8 +10,8 @@ import (
 	"cloney-s3-credentials/internal/lazyregexp"
 )
 
-// scope reads what a credential is for. Everything but KmsKeyArns only takes
-// away from what Access and Buckets give.
+// scope reads what a credential is for. Access and Buckets give permissions, and
+// KmsKeyArns adds the KMS keys; every other property only narrows them.
 func (r *reader) scope() access.Scope {
 	source, destination := r.roles()
 	return access.Scope{
@@ -34,13 +34,21 @@ func (r *reader) roles() (source, destination bool) {
 		case "Destination":
 			destination = true
 		default:
-			r.wrong(role.property, role.text, "is not a role; write Source (read) or Destination (write)")
+			r.wrong(role.property, role.text, "is neither Source nor Destination; %s", meantRole(role.text))
 		}
 	}
-	if len(roles) == 0 && !r.refused("Access") {
-		r.refuse("Access", "is missing; write Source (read), Destination (write), or a list of both")
+	if len(roles) == 0 {
+		r.missing("Access", "is missing; write Source to read, Destination to write, or a list of both")
 	}
 	return source, destination
+}
+
+// meantRole says what to write instead of a value of Access.
+func meantRole(text string) string {
+	if role := nearest(text, []string{"Source", "Destination"}); near(text, role) {
+		return "did you mean " + role + "?"
+	}
+	return "write Source to read, or Destination to write"
 }
 
 // A key's own ARN: IAM does not resolve an alias in a policy's Resource.
@@ -61,7 +69,7 @@ func (r *reader) kmsKeys() []string {
 		case m == nil:
 			r.wrong(item.property, item.text, "is not the ARN of a KMS key; write arn:%s:kms:REGION:ACCOUNT:key/ID, without wildcards", partition)
 		case m[1] != partition:
-			r.wrong(item.property, item.text, "is of another partition than the stack; write arn:%s:kms:…", partition)
+			r.wrong(item.property, item.text, "is in another partition than the stack; write arn:%s:kms:…", partition)
 		default:
 			arns = append(arns, item.text)
 		}
@@ -83,13 +91,13 @@ func (r *reader) bucketOwner() string {
 // notAccount says what to write instead of what is not an account id.
 func notAccount(text string) string {
 	if digitsLost(text) {
-		return "is not an account id, which has 12 digits. " + takenForNumber
+		return "is not an account id, which has 12 digits. " + rewrittenAsNumber
 	}
 	return "is not an account id; write its 12 digits in quotes, leading zeros too"
 }
 
-// expiresAt reads a moment of 1970 to 9999, which a policy can write, in whole
-// seconds: what is left of one counts as expired.
+// expiresAt reads a time in the years 1970 to 9999, which a policy can hold, in whole
+// seconds: it cuts fractions, so that access never ends later than declared.
 func (r *reader) expiresAt() time.Time {
 	text, given := r.written("ExpiresAt")
 	if !given {
@@ -98,12 +106,12 @@ func (r *reader) expiresAt() time.Time {
 		}
 		return time.Time{}
 	}
-	at, problem := parseMoment(text)
+	at, problem := parseTime(text)
 	switch {
 	case problem != "":
 		r.wrong("ExpiresAt", text, "%s", problem)
 	case at.Year() < 1970 || at.Year() > 9999:
-		r.wrong("ExpiresAt", text, "is not in the years 1970 to 9999; write the moment at which access ends")
+		r.wrong("ExpiresAt", text, "is not in the years 1970 to 9999; write the time at which access ends")
 	case !r.rules.Update && !r.rules.Now.IsZero() && !at.After(r.rules.Now):
 		r.wrong("ExpiresAt", text, "is in the past; write a later time")
 	default:
@@ -112,11 +120,11 @@ func (r *reader) expiresAt() time.Time {
 	return at
 }
 
-// What people and their tools write for a time. YAML has a type for it: what
-// stands in a template without quotes is read as a time by one tool and written
-// anew, with a space for the T (PyYAML, so `aws cloudformation package`), with
-// another one before the zone (Ruby's Psych), with digits of a second behind it
-// (js-yaml). RFC 3339 leaves small letters and the space to its users.
+// How people and their tools write a time. YAML has a type for it, so a tool reads a
+// time without quotes and writes it again in its own form: with a space for the T
+// (PyYAML, so `aws cloudformation package`), with another space before the zone (Ruby's
+// Psych), with fractions of a second (js-yaml). RFC 3339 allows small letters and the
+// space.
 // https://yaml.org/type/timestamp.html
 // https://www.rfc-editor.org/rfc/rfc3339#section-5.6
 var (
@@ -126,23 +134,23 @@ var (
 	number      = lazyregexp.New(`^[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?$`)
 )
 
-// parseMoment returns the moment that text names, in whole seconds, or what is
-// wrong with it.
-func parseMoment(text string) (at time.Time, problem string) {
+// parseTime returns the time that text names, in whole seconds, or what is wrong with
+// it.
+func parseTime(text string) (at time.Time, problem string) {
 	if m := withZone.FindStringSubmatch(text); m != nil {
 		zone := strings.ToUpper(m[3])
 		at, err := time.Parse(time.RFC3339, m[1]+"T"+m[2]+zone)
 		if err != nil || zone[1:] > "23:59" { // time.Parse takes 24:00
-			return time.Time{}, "is not on the calendar or the clock; correct its date, hour or zone"
+			return time.Time{}, "has a date, an hour or a zone that does not exist; correct it"
 		}
 		return at.UTC().Truncate(time.Second), ""
 	}
 	if m := withoutZone.FindStringSubmatch(text); m != nil {
-		return time.Time{}, fmt.Sprintf("has no time zone, which a tool may have dropped; write %sT%sZ for UTC, or the zone's offset, like +01:00, for the Z", m[1], m[2])
+		return time.Time{}, fmt.Sprintf("has no time zone, which a tool may have dropped; write %sT%sZ for UTC, or an offset such as +01:00 in place of the Z", m[1], m[2])
 	}
 	switch {
 	case dateAlone.MatchString(text):
-		return time.Time{}, "is a date without a time; write the moment at which access ends, like " + text + "T18:00:00Z"
+		return time.Time{}, "is a date without a time; write the time at which access ends, like " + text + "T18:00:00Z"
 	case number.MatchString(text):
 		return time.Time{}, "is a number; write a date, a time and a zone, like 2030-01-31T18:00:00Z"
 	}

@@ -1,12 +1,12 @@
 // Package spec turns the ResourceProperties of an event into a valid Spec, or
 // into every problem at once.
 //
-// It is the door: behind it everything is valid. CloudFormation delivers every
-// scalar as a string, so it reads "true", "3" and a comma-separated string as
-// what they mean, and refuses unknown properties with the nearest known name,
-// because a misspelt property that is silently ignored grants something other
-// than what the stack says. The readers are its own: a general weak decoder
-// takes "1" for true and "" for 0, and names Go types to a stack owner.
+// Packages that get a Spec need not check it again. CloudFormation delivers every
+// scalar as a string, so this package reads "true", "3" and a comma-separated string as
+// what they mean. It refuses unknown properties, with the nearest known name: if a
+// misspelt property were ignored, the stack would get other permissions than it
+// declares. It does not use a general decoder: such a decoder takes "1" for true and ""
+// for 0, and its errors name Go types.
 //
 // It is pure: no SDK, no clock, no I/O.
 package spec
@@ -31,9 +31,9 @@ type Spec struct {
 	Tags       map[string]string // the stack owner's own, at most MaxTags
 	Verify     bool
 	// NotAllowed is what an Update declares and the provider's owner does not
-	// allow, see Limits. The plan refuses what of it would be added. It takes what
-	// stands already: what was in force before the owner set a limit must be in reach
-	// of a rollback.
+	// allow, see Limits. The plan refuses a value that the update would add. It accepts
+	// a value that is in force already: a rollback must be able to return to what was
+	// in force before the owner set a limit.
 	NotAllowed []NotAllowed
 }
 
@@ -43,27 +43,27 @@ type NotAllowed struct {
 	// Value is what a Spec holds: a place, the ARN of a reader, a time as RFC 3339, a
 	// range of addresses, a KMS key as written; empty: the property is missing.
 	Value   string
-	Problem string // the complete sentence, as a Create is refused with
+	Problem string // the complete sentence with which a Create is refused
 }
 
 // MaxTags is how many tags a stack may set: AWS takes 50 on a user, and the
 // provider keeps ten of them for itself.
 const MaxTags = 40
 
-// Rules are what the properties are judged by, beside themselves.
+// Rules are what the properties are checked by, in addition to the properties.
 type Rules struct {
 	Owner name.Owner
 	Limits
 	// Account is where the secret is: the provider's; empty: the stack's own.
 	Account string
-	// Rotates says that the provider has a function that rotates.
+	// Rotates: the provider has a function that rotates keys.
 	Rotates bool
-	// Update says that what the Limits do not allow is not refused, but told in
-	// Spec.NotAllowed; and that an ExpiresAt that is past, which ends access at once,
-	// and a short ServiceTimeout are taken: no rollback may fail for what stands.
+	// Update: what the Limits do not allow is not refused, but listed in
+	// Spec.NotAllowed. An ExpiresAt in the past, which ends access at once, and a short
+	// ServiceTimeout are accepted: no rollback may fail for what is in force already.
 	Update bool
-	// Now is the time of the event, by which ExpiresAt is judged; zero: any goes
-	// that is a time.
+	// Now is the time of the event, by which ExpiresAt is checked; zero: any time is
+	// accepted.
 	Now time.Time
 }
 
@@ -72,7 +72,7 @@ type Rules struct {
 func Parse(properties map[string]any, rules Rules) (Spec, error) {
 	r := reader{properties: properties, rules: rules}
 	var spec Spec
-	// In the order of the contract's table, which is the order of the problems.
+	// In the order of the table in docs/reference.md, which is the order of the problems.
 	r.serviceTimeout()
 	spec.Scope = r.scope()
 	spec.UserName = r.userName()
@@ -92,7 +92,7 @@ func Parse(properties map[string]any, rules Rules) (Spec, error) {
 	return spec, nil
 }
 
-// Names are what can be told from properties that need not be valid.
+// Names are what can be read from properties that need not be valid.
 type Names struct {
 	UserName   string
 	SecretName string
@@ -100,9 +100,9 @@ type Names struct {
 	Readers    []string
 }
 
-// Peek reads the names from properties that may be of another version, or
-// never have been valid: those of a Delete, and OldResourceProperties. A name
-// that is missing or cannot be one is answered with its default.
+// Peek reads the names from properties that may come from another version, or may never
+// have been valid: those of a Delete, and OldResourceProperties. For a name that is
+// missing or not valid it returns the default.
 func Peek(properties map[string]any, owner name.Owner) Names {
 	r := reader{properties: properties, rules: Rules{Owner: owner}, peeking: true}
 	names := Names{UserName: owner.User()}
@@ -122,13 +122,13 @@ func Peek(properties map[string]any, owner name.Owner) Names {
 	return names
 }
 
-// mostServiceTimeout is how many seconds CloudFormation waits for an answer
-// where the stack does not say: its most, too.
+// mostServiceTimeout is how many seconds CloudFormation waits for a response if the
+// stack sets no ServiceTimeout. It is also the maximum.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
 const mostServiceTimeout = 3600
 
-// leastServiceTimeout is enough for a Create: 20 s are for taking it back if it fails
-// and 10 s for the answer, and the work is usually done in the other 30 s.
+// leastServiceTimeout is enough for a Create: 20 s are reserved for undoing it if it
+// fails, and 10 s for the response. The work usually takes less than the other 30 s.
 const leastServiceTimeout = 60
 
 // ServiceTimeout is how many seconds CloudFormation waits, 1 to 3,600. The
@@ -141,8 +141,8 @@ func ServiceTimeout(properties map[string]any) int {
 	return mostServiceTimeout
 }
 
-// serviceTimeout refuses what ServiceTimeout cannot read: an answer that counts on an
-// hour comes too late for CloudFormation, which may have read it.
+// serviceTimeout refuses a value that ServiceTimeout cannot read: CloudFormation may
+// read it, and would stop waiting long before the provider, which counts on an hour.
 func (r *reader) serviceTimeout() {
 	text, given := r.scalar("ServiceTimeout")
 	seconds, ok := wholeNumber(text, mostServiceTimeout)
@@ -151,6 +151,6 @@ func (r *reader) serviceTimeout() {
 	case !ok:
 		r.wrong("ServiceTimeout", text, "is not a whole number of seconds from %d to %d; write 330, or leave it out", leastServiceTimeout, mostServiceTimeout)
 	case seconds < leastServiceTimeout && !r.rules.Update:
-		r.wrong("ServiceTimeout", text, "is too short a time to make the user and answer, or to take all back; write 330, or at least %d", leastServiceTimeout)
+		r.wrong("ServiceTimeout", text, "is too short to create the user and respond, or to undo that; write 330, or at least %d", leastServiceTimeout)
 	}
 }
