@@ -1,7 +1,7 @@
-// Package announce is the edge to those who are told: EventBridge's default bus, and
-// an SNS topic where one is given. What is told, and its words, package notice says.
+// Package announce sends notices to EventBridge's default bus, and to an SNS topic if there
+// is one. Package notice has their words.
 //
-// What passes through it holds no secret: a notice has no field for one.
+// No secret value passes through this package: a notice has no field for one.
 package announce
 
 import (
@@ -21,20 +21,20 @@ import (
 	"cloney-s3-credentials/internal/notice"
 )
 
-// Client tells notices on the account's default event bus, and to a topic.
+// Client sends notices to the account's default event bus, and to a topic.
 type Client struct {
 	bus   *eventbridge.Client
 	topic *sns.Client
-	arn   string // of the topic; empty: there is none
+	arn   string // of the topic; empty: there is no topic
 	log   *slog.Logger
 }
 
-// New returns the edge. An empty ARN: nobody is told by SNS.
+// New returns the client. With an empty ARN nothing is sent to SNS.
 func New(cfg aws.Config, topicARN string, log *slog.Logger) *Client {
 	return &Client{bus: eventbridge.NewFromConfig(cfg), topic: sns.NewFromConfig(cfg), arn: topicARN, log: log}
 }
 
-// outcomes of both services' own errors.
+// outcomes maps both services' own errors.
 // https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 // https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 var outcomes = map[string]error{
@@ -56,11 +56,11 @@ var outcomes = map[string]error{
 
 func outcome(err error) error { return edge.Outcome(err, outcomes) }
 
-// Announce tells a notice: first as an event, then as a paragraph. After an error it is
-// to be told again, and whoever was told already is told twice; both say the same ID.
+// Announce sends a notice: first as an event, then as a paragraph. After an error, send it
+// again: then a recipient may get it twice, with the same ID.
 //
-// A topic that refuses is not an error, but a warning in the log: the event has told
-// it, and a topic that was deleted is no reason for a rotation to fail.
+// A topic that refuses the notice is not an error, but a warning in the log: the event
+// was sent, and a rotation must not fail because a topic was deleted.
 func (c *Client) Announce(ctx context.Context, n notice.Notice) error {
 	if err := c.putEvent(ctx, n); err != nil {
 		return fmt.Errorf("putting an event on the default event bus: %w", err)
@@ -68,13 +68,13 @@ func (c *Client) Announce(ctx context.Context, n notice.Notice) error {
 	if c.arn == "" {
 		return nil
 	}
-	// A crash here: the notice is told again, and the event is there twice.
+	// A crash here: the notice is sent again, and the event is there twice.
 	err := c.publish(ctx, n)
 	if err != nil && (!access.Definite(err) || errors.Is(err, access.ErrThrottled)) {
-		return fmt.Errorf("telling the topic %s: %w", c.arn, err)
+		return fmt.Errorf("publishing to the topic %s: %w", c.arn, err)
 	}
 	if err != nil {
-		c.log.Warn("the topic does not take what is told: look at the topic, its policy and its KMS key's policy",
+		c.log.Warn("the topic refuses the notice: check the topic, its policy, and the policy of its KMS key",
 			"topic", c.arn, "kind", string(n.Kind), "cause", err.Error())
 	}
 	return nil
@@ -89,7 +89,7 @@ func (c *Client) putEvent(ctx context.Context, n notice.Notice) error {
 	if err != nil {
 		return outcome(err)
 	}
-	// A success says of each event whether it was put.
+	// A successful answer says of each event whether it was put.
 	if out.FailedEntryCount == 0 {
 		return nil
 	}

@@ -38,7 +38,7 @@ func notPut(code string) edgetest.Answer {
 	return edgetest.JSON(`{"FailedEntryCount": 1, "Entries": [{"ErrorCode": "` + code + `", "ErrorMessage": "AWS says why."}]}`)
 }
 
-// to runs a test in made-up time against a bus and a topic that answer so.
+// to runs a test in synctest's time with these answers of a bus and a topic.
 func to(t *testing.T, arn string, bus, sns edgetest.Answer, test func(*testing.T, *announce.Client, *edgetest.AWS, *bytes.Buffer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,7 +87,8 @@ func TestWithoutATopic(t *testing.T) {
 	})
 }
 
-// A success of PutEvents may hold an event that was not put. Nobody else says so.
+// A successful answer of PutEvents may contain an event that was not put. Nothing else
+// shows that.
 func TestAnEventThatWasNotPut(t *testing.T) {
 	for _, c := range []struct {
 		answer edgetest.Answer
@@ -113,8 +114,8 @@ func TestAnEventThatWasNotPut(t *testing.T) {
 	}
 }
 
-// What may pass is told again. A topic that refuses stays as it is until somebody mends
-// it, and rotations are no worse for it.
+// After a temporary error the notice is sent again. A topic that refuses does so until
+// somebody repairs it, and must not make rotations fail.
 func TestATopicThatDoesNotTakeIt(t *testing.T) {
 	for _, c := range []struct {
 		answer edgetest.Answer
@@ -138,7 +139,7 @@ func TestATopicThatDoesNotTakeIt(t *testing.T) {
 	}
 }
 
-// EventBridge refuses an event of more than 256 KB, every day anew.
+// EventBridge refuses an event of more than 256 KB, every day again.
 func TestALongReasonIsNotSent(t *testing.T) {
 	to(t, topic, put, published, func(t *testing.T, c *announce.Client, aws *edgetest.AWS, _ *bytes.Buffer) {
 		long := rotated
@@ -155,8 +156,8 @@ func TestALongReasonIsNotSent(t *testing.T) {
 	})
 }
 
-// No field of a notice can hold a secret half: an access.Secret, credentials, or what
-// could hold them.
+// No field of a notice can hold a secret access key: not an access.Secret, credentials, or
+// a type that could contain them.
 func TestANoticeHasNoFieldForASecret(t *testing.T) {
 	plain := []reflect.Type{reflect.TypeFor[string](), reflect.TypeFor[notice.Kind](), reflect.TypeFor[time.Time]()}
 	var look func(reflect.Type)

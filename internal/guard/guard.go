@@ -1,9 +1,9 @@
-// Package guard keeps the provider's own stack from being deleted while users of
-// the provider exist: nobody could change or delete them after that, nor cut them
-// off from a bucket.
+// Package guard prevents the deletion of the provider's own stack while users of the
+// provider exist: after that nobody could change or delete them, or cut them off from a
+// bucket.
 //
-// It is a custom resource of template.yaml, which the provider itself answers. To
-// delete the stack, CloudFormation deletes it first, before the function.
+// The guard is a custom resource of template.yaml, and the provider itself answers its
+// events. When the stack is deleted, CloudFormation deletes the guard before the function.
 package guard
 
 import (
@@ -24,8 +24,7 @@ import (
 const (
 	// Type is the ResourceType of the guard's events.
 	Type = "Custom::CloneyS3Provider"
-	// ID is its physical id. There is one guard to a provider, and it never becomes
-	// another one.
+	// ID is its physical id. A provider has one guard, and its id never changes.
 	ID = "cloney-s3-credentials"
 )
 
@@ -37,22 +36,22 @@ type Users interface {
 	User(ctx context.Context, name string) (access.User, error)
 }
 
-// Guard looks whether users are left.
+// Guard checks whether users are left.
 type Guard struct {
 	Users Users
-	// Settle is settle where it is not set. Local runs set it: their IAM is prompt.
-	Settle time.Duration
+	// Lag is iamLag if it is not set. Local runs set it: their IAM has no such lag.
+	Lag time.Duration
 }
 
-// settle is how long users are looked for again: IAM lists one that was just deleted
-// for some seconds more.
-const settle = 10 * time.Second
+// iamLag is the time for which the guard lists the users again: IAM still lists a deleted
+// user for some seconds.
+const iamLag = 10 * time.Second
 
-// told is how many users a refusal names.
-const told = 5
+// mostNamed is how many users a refusal names.
+const mostNamed = 5
 
-// MayGo returns nil if no user is left, and otherwise what stands in the way of
-// deleting the provider's stack. of is the guard itself.
+// MayGo returns nil if no user is left. Otherwise its error names the users that prevent
+// the deletion of the provider's stack. of is the guard itself.
 func (g Guard) MayGo(ctx context.Context, of name.Owner) error {
 	names, err := g.left(ctx)
 	var known []string
@@ -62,22 +61,22 @@ func (g Guard) MayGo(ctx context.Context, of name.Owner) error {
 	anyway := fmt.Sprintf("aws cloudformation delete-stack --stack-name %s --retain-resources %s", of.Stack.Name, of.Logical)
 	switch {
 	case err != nil:
-		return fmt.Errorf("whether users of this provider exist is not known, so it was not deleted (to delete it all the same: %s): %w", anyway, err)
+		return fmt.Errorf("the provider's stack was not deleted, because the guard could not check whether users of this provider exist: %w. To delete the stack without that check: %s", err, anyway)
 	case len(names) == 0:
 		return nil
 	}
 	if more := len(names) - len(known); more > 0 {
 		known = append(known, fmt.Sprintf("%d more", more))
 	}
-	return plan.Refused(fmt.Sprintf("users of this provider exist (%d): %s. Without it nobody changes or deletes them, so it was not deleted. Delete the resources in their stacks first, and by hand the users that a stack has retained. Or leave the users behind, with keys that go on working: %s",
+	return plan.Refused(fmt.Sprintf("users of this provider exist (%d): %s. Only the provider can change or delete them, so its stack was not deleted. First delete the resources in their stacks, and delete by hand the users that a stack has retained. Or keep the users, and their keys continue to work: %s",
 		len(names), strings.Join(known, ", "), anyway))
 }
 
-// left returns the names of the users that are there.
+// left returns the names of the users that exist.
 func (g Guard) left(ctx context.Context) (names []string, err error) {
 	for started := time.Now(); ; {
 		names, err = patience.Ask(ctx, patience.Nothing, func() ([]string, error) { return g.Users.List(ctx) })
-		if err != nil || len(names) == 0 || time.Since(started) >= cmp.Or(g.Settle, settle) {
+		if err != nil || len(names) == 0 || time.Since(started) >= cmp.Or(g.Lag, iamLag) {
 			return names, err
 		}
 		if err := patience.Sleep(ctx, time.Second); err != nil {
@@ -86,12 +85,12 @@ func (g Guard) left(ctx context.Context) (names []string, err error) {
 	}
 }
 
-// describe says whose the first users are. It returns the names without those that
-// are listed and gone.
+// describe returns the names of the users without those that IAM lists after their
+// deletion, and the resources of the first ones.
 func (g Guard) describe(ctx context.Context, listed []string) (names, known []string, err error) {
 	slices.Sort(listed)
 	for i, user := range listed {
-		if len(known) == told {
+		if len(known) == mostNamed {
 			return append(names, listed[i:]...), known, nil
 		}
 		found, err := patience.Ask(ctx, patience.Nothing, func() (access.User, error) { return g.Users.User(ctx, user) })

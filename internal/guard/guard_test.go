@@ -27,7 +27,7 @@ var self = func() name.Owner {
 	return name.Owner{Stack: stack, Logical: "ProviderGuard"}
 }()
 
-// iam holds users by name, of which some are gone and still listed.
+// iam holds users by name. Some are deleted and still listed.
 type iam struct {
 	users map[string]access.User
 	gone  map[string]time.Time // until when they are listed
@@ -71,7 +71,7 @@ func with(names ...string) *iam {
 	return i
 }
 
-// ask asks at an IAM whether the provider may go.
+// ask checks with an IAM whether the provider may be deleted.
 func ask(t *testing.T, i *iam, test func(err error, took time.Duration)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -81,8 +81,8 @@ func ask(t *testing.T, i *iam, test func(err error, took time.Duration)) {
 	})
 }
 
-// The refusal names users and where they come from, how many there are, and how to
-// go on with them or without.
+// The refusal names users with their stacks and their number, and how to delete the
+// provider with them or without them.
 func TestUsersStandInTheWay(t *testing.T) {
 	for _, n := range []int{1, 5, 6, 300} {
 		i := with()
@@ -110,8 +110,8 @@ func TestUsersStandInTheWay(t *testing.T) {
 	}
 }
 
-// One that somebody has made under the path is told too: it may be ours without its
-// tags.
+// The refusal also names a user that somebody created on the path: it may be ours without
+// its tags.
 func TestAUserWithoutTagsStandsInTheWay(t *testing.T) {
 	i := with("u")
 	i.users["by-hand"] = access.User{Name: "by-hand"}
@@ -122,7 +122,7 @@ func TestAUserWithoutTagsStandsInTheWay(t *testing.T) {
 	})
 }
 
-// A user that is gone is listed for some seconds more, and does not count.
+// IAM lists a deleted user for some seconds more. It does not count.
 func TestUsersThatAreGone(t *testing.T) {
 	for _, lag := range []time.Duration{0, 5 * time.Second, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestUsersThatAreGone(t *testing.T) {
 	}
 }
 
-// GetUser may show one that was just deleted, as the list does: it is asked again.
+// GetUser may show a user that was just deleted, like the list: the guard asks again.
 func TestAUserThatIsGoneAndStillShown(t *testing.T) {
 	for lag, goes := range map[time.Duration]bool{5 * time.Second: true, time.Hour: false} {
 		synctest.Test(t, func(t *testing.T) {
@@ -153,7 +153,7 @@ func TestAUserThatIsGoneAndStillShown(t *testing.T) {
 	}
 }
 
-// Without an answer nothing may be concluded, and there is a way out.
+// Without an answer the guard refuses, and names a way out.
 func TestNoAnswer(t *testing.T) {
 	i := with("u")
 	i.fails, i.ends = access.ErrDenied, -1

@@ -27,8 +27,8 @@ type lastUsed struct {
 	Region  string `json:"region"`
 }
 
-// Detail returns the detail of the event, a JSON object. It is far smaller than the
-// 256 KB that an entry of EventBridge may have: each text in it is cut.
+// Detail returns the detail of the event, a JSON object. Each text in it is cut, so that
+// it is far smaller than the limit of EventBridge, 256 KB for an entry.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
 func (n Notice) Detail() []byte {
 	d := detail{
@@ -42,7 +42,7 @@ func (n Notice) Detail() []byte {
 	if !n.RetireAfter.IsZero() {
 		d.RetireAfter = moment(n.RetireAfter)
 	}
-	// Strings cannot fail to marshal.
+	// Marshaling strings cannot fail.
 	text, _ := json.Marshal(d)
 	return text
 }

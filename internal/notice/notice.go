@@ -1,7 +1,7 @@
-// Package notice is what the rotator and the sweep tell the owners of credentials, as
-// an event of EventBridge and as a paragraph to read.
+// Package notice has the reports of the rotator and of the sweep for the owners of
+// credentials. A report is an event of EventBridge, and a paragraph to read.
 //
-// It is pure: no SDK, no I/O. No secret value is ever in it.
+// The package is pure: no SDK, no I/O. A notice never holds a secret value.
 package notice
 
 import (
@@ -28,25 +28,25 @@ const (
 	Old        Kind = "Key Is Old"
 )
 
-// Notice is one thing to tell.
+// Notice is one report.
 type Notice struct {
 	Kind Kind
-	// ID is the same each time that the same is told: of two with one ID, the second
-	// says nothing new.
+	// ID is the same each time that the same thing is reported: of two notices with one
+	// ID, the second says nothing new.
 	ID string
 
 	StackID, LogicalID              string
 	UserName, SecretName, SecretARN string
 	AccessKeyID                     string
-	FormerAccessKeyID               string         // empty: it is not about one
-	LastUse                         access.LastUse // of the former key; zero: never, or it is not about one
-	RetireAfter                     time.Time      // when the former key is retired at the earliest; zero: it is not about that
-	Reason                          string         // empty: there is none
-	Next                            string         // one sentence: what to do
+	FormerAccessKeyID               string         // the replaced key; empty: the notice is not about one
+	LastUse                         access.LastUse // of the replaced key; zero: it was never used, or there is none
+	RetireAfter                     time.Time      // the earliest time at which the replaced key is deactivated; zero: not known
+	Reason                          string         // the cause; may be empty
+	Next                            string         // what the owner should do
 }
 
-// Announcer tells notices.
+// Announcer sends notices.
 type Announcer interface {
-	// Announce returns nil once everybody was told who is to be.
+	// Announce returns nil once the notice has reached every recipient.
 	Announce(ctx context.Context, n Notice) error
 }

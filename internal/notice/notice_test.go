@@ -16,7 +16,7 @@ import (
 	"cloney-s3-credentials/internal/notice"
 )
 
-var update = flag.Bool("update", false, "write the golden files, and the samples in events, anew")
+var update = flag.Bool("update", false, "write the golden files, and the samples in events, again")
 
 const (
 	current = "AKIAIOSFODNN7EXAMPLE"
@@ -43,32 +43,52 @@ func samples() map[string]notice.Notice {
 
 	inUse := sample(notice.StillInUse, "5a3d7c1e-9b20-4f68-8d15-c4e7f2a90b36")
 	inUse.FormerAccessKeyID, inUse.LastUse, inUse.RetireAfter = former, use, use.Time.AddDate(0, 0, 7)
-	inUse.Reason = "It was replaced more than 7 days ago, and something has used it within the last 7 days"
-	inUse.Next = "Give the current key to whatever still uses the old one: " + notice.ReadKey(secret, inUse.SecretARN)
+	inUse.Reason = "It was replaced more than 7 days ago, and somebody has used it within the last 7 days"
+	inUse.Next = "Find the program that still uses it, and give it the current key: " + notice.ReadKey(secret, inUse.SecretARN)
 
 	retired := sample(notice.Retired, "c07e4b9a-2d63-4815-b9f0-7a1c5e8d2f43")
 	retired.FormerAccessKeyID, retired.LastUse = former, access.LastUse{Time: now.AddDate(0, 0, -9), Service: "s3", Region: "eu-west-1"}
 	retired.Reason = "It was replaced, and nobody has used it for 7 days"
-	retired.Next = "Nothing is to be done: it is deleted after as long again; if something fails now, give it the current key, or activate the old one meanwhile: aws iam update-access-key --user-name " + user + " --access-key-id " + former + " --status Active"
+	retired.Next = "You need not do anything: the sweep deletes the key after about 7 days. If a program fails now, give it the current key. Until then, and if the replaced key has not leaked, you can activate it again: aws iam update-access-key --user-name " + user + " --access-key-id " + former + " --status Active"
 
 	failed := sample(notice.Failed, "8e21b6f4a7c05d93")
-	failed.Reason = "both places for keys are taken. Key " + former + ", which was replaced, is still in use: last used on 2026-11-02 for s3 in eu-west-1"
-	failed.Next = "Try again when it has gone unused for 7 days; or, once nothing needs it any more, deactivate it to free its place: aws iam update-access-key --user-name " + user + " --access-key-id " + former + " --status Inactive"
+	failed.Reason = "the user has two keys already, and AWS allows no more. Key " + former + ", which was replaced, may still be in use: last used on 2026-11-02 for s3 in eu-west-1"
+	failed.Next = "Try again when the key has been unused for 7 days; or deactivate it once nothing uses it: aws iam update-access-key --user-name " + user + " --access-key-id " + former + " --status Inactive"
 
 	orphan := sample(notice.Orphan, "e4b1f7d2-6c38-4a95-91e0-d5f3a8c27b64")
-	orphan.Reason = "Access key " + former + " of user " + user + " is in no secret of this provider: somebody has made it by hand or has taken it out of the secret, or a run that was stopped has left it"
-	orphan.Next = "If nobody needs it, deactivate it, and delete it once nothing fails: aws iam update-access-key --user-name " + user + " --access-key-id " + former + " --status Inactive"
+	orphan.Reason = "Access key " + former + " of user " + user + " is in no secret of this provider: somebody created it by hand or removed it from the secret, or a run that was stopped has left it"
+	orphan.Next = "If nobody needs the key, deactivate it, and delete it later if nothing fails: aws iam update-access-key --user-name " + user + " --access-key-id " + former + " --status Inactive"
 
 	drift := sample(notice.Drift, "29d6c3e8-f174-4b0a-a852-0c9e7b4d1f35")
-	drift.Reason = "Somebody has attached policies to user " + user + " that are not this provider's: arn:aws:iam::aws:policy/ReadOnlyAccess. They may allow more, or deny what the stack declares"
-	drift.Next = "Ask who attached them and why; where they are not wanted, detach them from the user in IAM"
+	drift.Reason = "Somebody has attached policies to user " + user + " that are not this provider's: arn:aws:iam::aws:policy/ReadOnlyAccess. They may allow more than the stack declares, or deny it"
+	drift.Next = "Find out who attached them and why. If the user does not need them, detach them in IAM"
 
 	old := sample(notice.Old, "b83f5a0d-1e97-4c42-8d6b-f2a4e9c7105d")
-	old.Reason = "It was made on 2026-08-03, more than 90 days ago (KeyAgeDays)"
+	old.Reason = "It was created on 2026-08-03, more than 90 days ago (KeyAgeDays)"
 	old.Next = "Replace it: raise Serial in the stack, or set RotationSchedule"
 	return map[string]notice.Notice{
 		"credential-rotated": rotated, "old-key-still-in-use": inUse, "old-key-retired": retired, "rotation-failed": failed,
 		"orphan-found": orphan, "drift-found": drift, "key-is-old": old,
+	}
+}
+
+// A message names the stack and the resource first, and puts the cause before the step. If
+// the stack is not known, it names the user or else the secret.
+func TestTheOrderOfAMessage(t *testing.T) {
+	for file, n := range samples() {
+		n.Reason, n.Next = "the cause", "the step"
+		text := n.Paragraph()
+		if !strings.HasPrefix(text, "Stack data, resource SourceCredentials: ") || !strings.HasSuffix(text, " The step.") || !strings.Contains(text, " The cause. ") {
+			t.Errorf("%s: %s", file, text)
+		}
+		n.StackID = ""
+		if text := n.Paragraph(); !strings.HasPrefix(text, "User "+user+": ") {
+			t.Errorf("%s, without its stack: %s", file, text)
+		}
+		n.UserName = ""
+		if text := n.Paragraph(); !strings.HasPrefix(text, "Secret "+secret+": ") {
+			t.Errorf("%s, without its user: %s", file, text)
+		}
 	}
 }
 
@@ -86,8 +106,7 @@ type envelope struct {
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// The samples in events/eventbridge are what is sent, and testdata holds the paragraphs
-// that go with them.
+// The samples in events/eventbridge are the events, and testdata holds their paragraphs.
 func TestASampleOfEachKind(t *testing.T) {
 	for file, n := range samples() {
 		event := envelope{
@@ -123,7 +142,7 @@ func isGolden(t *testing.T, file, got string) {
 	}
 }
 
-// The fields are those of the contract: always there, or where they apply.
+// The fields are those of the contract: some are always there, the others if they apply.
 func TestTheFieldsOfTheDetail(t *testing.T) {
 	always := []string{"id", "stackId", "logicalId", "userName", "secretName", "secretArn", "accessKeyId", "next"}
 	for what, c := range map[string]struct {
@@ -152,7 +171,7 @@ func TestTheFieldsOfTheDetail(t *testing.T) {
 	}
 }
 
-// Times are those of UTC, whatever zone they come in.
+// Times are in UTC, whatever zone they come in.
 func TestTimesAreUTC(t *testing.T) {
 	n := samples()["credential-rotated"]
 	there := time.FixedZone("there", 10*60*60)
@@ -163,8 +182,8 @@ func TestTimesAreUTC(t *testing.T) {
 	}
 }
 
-// What anybody may have written into a tag cannot break a line, hide or turn a text
-// around, fill a message, or stand in a command.
+// A text in a tag, which anybody may have written, cannot break a line, hide or reverse a
+// text, fill a message, or become part of a command.
 func TestWhatIsNotTrusted(t *testing.T) {
 	evil := "x\r\n\x1b[31m\u202e\u2028; rm -rf ~ `id` $(id)" + strings.Repeat("ä", 3000) + "\xff"
 	for file, n := range samples() {
@@ -190,7 +209,7 @@ func TestWhatIsNotTrusted(t *testing.T) {
 	}
 }
 
-// What is not a key's id is not repeated.
+// A text that is not the id of a key is not repeated.
 func TestWhatIsAKeysID(t *testing.T) {
 	for id, is := range map[string]bool{"AKIAIOSFODNN7EXAMPLE": true, strings.Repeat("A", 16): true, strings.Repeat("A", 128): true, strings.Repeat("A", 15): false, strings.Repeat("A", 129): false, "AKIAIOSFODNN7 EXAMPLE": false} {
 		n := samples()["credential-rotated"]
@@ -202,7 +221,7 @@ func TestWhatIsAKeysID(t *testing.T) {
 }
 
 func TestTheCommandThatReadsTheKey(t *testing.T) {
-	const says, elsewhere = "aws secretsmanager get-secret-value --secret-id cloney/u --query SecretString --output text", "it is in the secret, in the console of AWS Secrets Manager"
+	const says, elsewhere = "aws secretsmanager get-secret-value --secret-id cloney/u --query SecretString --output text", "open the secret in the console of AWS Secrets Manager"
 	longest := "cloney/" + strings.Repeat("u", 505)
 	for what, c := range map[string]struct{ name, arn, want string }{
 		"usual":            {"cloney/u", "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:cloney/u-AbCdEf", says + " --region cn-north-1"},

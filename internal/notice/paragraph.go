@@ -2,6 +2,7 @@ package notice
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -10,8 +11,8 @@ import (
 	naming "cloney-s3-credentials/internal/name"
 )
 
-// Subject returns the subject of a message: at most 100 characters of ASCII, in one
-// line, and none that is a control character.
+// Subject returns the subject of a message: one line of at most 100 characters of ASCII,
+// without control characters.
 // https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
 func (n Notice) Subject() string {
 	subject := "Cloney credentials: " + string(n.Kind)
@@ -21,47 +22,40 @@ func (n Notice) Subject() string {
 	return ascii(cut(subject, mostSubject))
 }
 
-// Paragraph returns the text to read: what has happened, why, what becomes of the
-// former key, and what to do.
+// Paragraph returns the text to read: first the stack and resource and what has happened,
+// then the cause, then the replaced key, and then what to do.
 func (n Notice) Paragraph() string {
 	sentences := []string{n.opening(), stop(sentence(n.Reason)), n.formerKey(), stop(sentence(n.next()))}
-	var said []string
-	for _, s := range sentences {
-		if s != "" {
-			said = append(said, s)
-		}
-	}
-	return strings.Join(said, " ")
+	return strings.Join(slices.DeleteFunc(sentences, func(s string) bool { return s == "" }), " ")
 }
 
-// opening says what has happened.
+// opening names the stack and the resource, as far as they are known, and says what has
+// happened.
 func (n Notice) opening() string {
-	of := n.of()
+	if about := n.about(); about != "" {
+		return stop(about + ": " + n.happened())
+	}
+	return stop(n.happened())
+}
+
+func (n Notice) happened() string {
 	switch n.Kind {
 	case Rotated:
-		return fmt.Sprintf("The access key%s was replaced: key %s is current now.", of, keyID(n.AccessKeyID))
+		return fmt.Sprintf("the access key was replaced. The current key is now %s.", keyID(n.AccessKeyID))
 	case StillInUse:
-		return fmt.Sprintf("The former access key %s%s was replaced, and is still in use.", keyID(n.FormerAccessKeyID), of)
+		return fmt.Sprintf("access key %s was replaced, but it is still in use.", keyID(n.FormerAccessKeyID))
 	case Retired:
-		return fmt.Sprintf("The former access key %s%s was deactivated: nobody uses it any more.", keyID(n.FormerAccessKeyID), of)
+		return fmt.Sprintf("the replaced access key %s was deactivated.", keyID(n.FormerAccessKeyID))
 	case Failed:
-		return fmt.Sprintf("The access key%s could not be rotated. The current key stays as it is.", of)
+		return "the access key could not be rotated. The current key stays as it is."
 	case Orphan:
-		return fmt.Sprintf("The daily sweep found something%s that nothing leads to any more. It was not touched.", of)
+		return "the daily sweep found something that was left over. The sweep has not changed it."
 	case Drift:
-		return fmt.Sprintf("The daily sweep found a change%s that this provider has not made. It was not touched.", of)
+		return "the daily sweep found a change that this provider did not make. The sweep has not changed it."
 	case Old:
-		return fmt.Sprintf("The access key %s%s is old.", keyID(n.AccessKeyID), of)
+		return fmt.Sprintf("access key %s is old.", keyID(n.AccessKeyID))
 	}
-	return fmt.Sprintf("%s%s.", n.Kind, of)
-}
-
-// of says whose the credentials are, as far as that is known.
-func (n Notice) of() string {
-	if about := n.about(); about != "" {
-		return " of " + about
-	}
-	return ""
+	return string(n.Kind)
 }
 
 // about names the stack and the resource, or else the user or the secret.
@@ -78,26 +72,27 @@ func (n Notice) about() string {
 	return ""
 }
 
-// formerKey says what becomes of the former key while it works.
+// formerKey says when a replaced key that still works will be deactivated.
 func (n Notice) formerKey() string {
 	if n.FormerAccessKeyID == "" || n.RetireAfter.IsZero() {
 		return ""
 	}
-	return fmt.Sprintf("The old key %s still works; %s. It is retired once it has gone unused for the resource's grace (RotationGraceDays), on %s at the earliest.",
+	return fmt.Sprintf("The replaced key %s still works. %s. The daily sweep deactivates it when nobody has used it for the days of RotationGraceDays, on %s at the earliest.",
 		keyID(n.FormerAccessKeyID), n.lastUse(), day(n.RetireAfter))
 }
 
 func (n Notice) lastUse() string {
 	use := n.LastUse
 	if use.Time.IsZero() {
-		return "no use of it was recorded"
+		return "IAM shows no use of it"
 	}
-	return fmt.Sprintf("it was last used on %s, for %s in %s", day(use.Time), name(use.Service), name(use.Region))
+	return fmt.Sprintf("It was last used on %s, for %s in %s", day(use.Time), name(use.Service), name(use.Region))
 }
 
 func day(t time.Time) string { return t.UTC().Format("2 January 2006") }
 
-// next is what to do; who replaces a key need not say it.
+// next returns what to do. The same holds for every replaced key, so a notice need not
+// say it.
 func (n Notice) next() string {
 	if n.Next == "" && n.Kind == Rotated {
 		return "Paste the new key into Cloney: " + ReadKey(n.SecretName, n.SecretARN)
@@ -105,11 +100,11 @@ func (n Notice) next() string {
 	return n.Next
 }
 
-// ReadKey returns the command that reads the current key from a secret, or where to
-// look where the name is not one that can stand in a command.
+// ReadKey returns the command that reads the current key from a secret. If the name must
+// not be part of a command, it returns where to find the key.
 func ReadKey(secretName, secretARN string) string {
 	if len(secretName) > mostName || !isSecret.MatchString(secretName) {
-		return "it is in the secret, in the console of AWS Secrets Manager"
+		return "open the secret in the console of AWS Secrets Manager"
 	}
 	command := "aws secretsmanager get-secret-value --secret-id " + secretName + " --query SecretString --output text"
 	if region := regionOf(secretARN); region != "" {
@@ -118,8 +113,8 @@ func ReadKey(secretName, secretARN string) string {
 	return command
 }
 
-// stop makes a sentence of what may be the end of one. No stop follows a command: it
-// would be pasted along.
+// stop makes a sentence of the text: a capital at the start and a full stop at the end. No
+// stop follows a command, because readers would paste it too.
 func stop(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	if text == "" {

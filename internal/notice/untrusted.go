@@ -8,9 +8,9 @@ import (
 	"cloney-s3-credentials/internal/lazyregexp"
 )
 
-// What a notice holds comes from AWS, and from tags that anybody may have written
-// who may tag. People read it, and paste its commands: each text is one line of
-// printable characters, and cut; what stands in a command is checked.
+// The texts of a notice come from AWS, and from tags that anybody with the right to tag may
+// have written. People read the texts and paste their commands. So each text is one line
+// of printable characters with a limited length, and each part of a command is checked.
 const (
 	mostName     = 512  // characters of a name: those of the longest, a secret's
 	mostSentence = 2000 // characters of a sentence
@@ -26,7 +26,7 @@ var (
 func name(text string) string     { return cut(line(text), mostName) }
 func sentence(text string) string { return cut(line(text), mostSentence) }
 
-// keyID is the id of an access key, as it stands in a text.
+// keyID returns the id of an access key for a text.
 func keyID(id string) string {
 	if len(id) < 16 || len(id) > 128 || !isKey.MatchString(id) {
 		return "(its id is not known)"
@@ -34,7 +34,7 @@ func keyID(id string) string {
 	return id
 }
 
-// regionOf returns the region of a secret's ARN; empty: it is not one.
+// regionOf returns the region of a secret's ARN; empty: the text is not such an ARN.
 func regionOf(secretARN string) string {
 	if m := inARN.FindStringSubmatch(secretARN); m != nil {
 		return m[1]
@@ -42,7 +42,7 @@ func regionOf(secretARN string) string {
 	return ""
 }
 
-// line is the text in one line of printable characters.
+// line returns the text as one line of printable characters.
 func line(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
@@ -52,7 +52,7 @@ func line(text string) string {
 	}, text)
 }
 
-// ascii is the text without any other characters.
+// ascii replaces all characters that are not printable ASCII.
 func ascii(text string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -62,7 +62,7 @@ func ascii(text string) string {
 	}, text)
 }
 
-// cut returns at most so many characters of the text.
+// cut returns at most that many characters of the text.
 func cut(text string, most int) string {
 	if utf8.RuneCountInString(text) <= most {
 		return text

@@ -10,43 +10,44 @@ import (
 	"cloney-s3-credentials/internal/policy"
 )
 
-// kind is what a step does.
-type kind string
+// action is what a step does.
+type action string
 
 const (
-	nothing  kind = "nothing"  // it is done, or there is nothing to do
-	mint     kind = "mint"     // make a key, and store it
-	prove    kind = "prove"    // prove the key
-	promote  kind = "promote"  // make the key current, and tell
-	announce kind = "announce" // tell that the key is current
-	discard  kind = "discard"  // take the key and its version away
+	nothing  action = "nothing"  // the step is done, or there is nothing to do
+	mint     action = "mint"     // create a key, and store it
+	prove    action = "prove"    // prove the key
+	promote  action = "promote"  // make the key current, and announce that
+	announce action = "announce" // announce that the key is current
+	discard  action = "discard"  // delete the key, and remove the labels of its version
 )
 
-// deed is what a step does in view of what is there.
-type deed struct {
-	kind kind
+// decision is what a step does, with everything that it needs to know for that.
+type decision struct {
+	action action
 
-	// Of mint: the keys that have to go, and the version to which AWSCURRENT goes back
-	// before that, because its own key was switched off; no id: it stays.
+	// For mint: the keys to delete first. If the current key was deactivated, AWSCURRENT
+	// moves back to the version back before that; without an id it does not move.
 	free   []access.Key
 	back   access.Version
 	serial int
 
-	// Of prove and promote: what the key has to do; and whether it was proven for that.
+	// For prove and promote: what the key must be able to do, and whether it was proven for
+	// that.
 	scope  access.Scope
 	proven bool
 
-	// Of discard: why.
+	// For discard: the reason.
 	why Refused
 }
 
-// decide says what a step does, or Refused.
-func decide(s seen) (deed, error) {
+// decide returns what a step does, or Refused.
+func decide(s seen) (decision, error) {
 	if s.pending().Has(access.Current) {
-		return s.done(), nil
+		return s.afterPromotion(), nil
 	}
-	if err := s.stands(); err != nil {
-		return deed{}, err
+	if err := s.checkResource(); err != nil {
+		return decision{}, err
 	}
 	switch s.step {
 	case CreateSecret:
@@ -56,118 +57,120 @@ func decide(s seen) (deed, error) {
 	case FinishSecret:
 		return s.finish()
 	}
-	return deed{kind: nothing}, nil
+	return decision{action: nothing}, nil
 }
 
-// done is of a rotation whose key is current already: a step that comes again, or one
-// whose process was killed.
-func (s seen) done() deed {
+// afterPromotion decides for a rotation whose key is current already: Secrets Manager
+// repeats the step, because its process was killed or its response was lost.
+func (s seen) afterPromotion() decision {
 	v := s.pending()
 	rotated := !name.Since(v.Labels).IsZero()
-	told := v.Has(name.AnnouncedLabel(keyring.KeyID(v)))
-	if s.step == FinishSecret && rotated && (!told || v.Has(access.Pending)) {
-		return deed{kind: announce}
+	announced := v.Has(name.AnnouncedLabel(keyring.KeyID(v)))
+	if s.step == FinishSecret && rotated && (!announced || v.Has(access.Pending)) {
+		return decision{action: announce}
 	}
-	return deed{kind: nothing}
+	return decision{action: nothing}
 }
 
-// stands refuses a rotation of what is not whole.
-func (s seen) stands() error {
+// checkResource refuses to rotate if the user, its tags or its current key are not as this
+// provider left them.
+func (s seen) checkResource() error {
 	switch {
 	case s.user == nil:
-		return failed("Update the stack with another Serial: it makes the user anew", "user %s, which secret %s belongs to, is gone", s.userName(), s.secret.Name)
+		return failed("Raise Serial in the stack: the update creates the user again", "user %s, to which secret %s belongs, does not exist", s.userName(), s.secret.Name)
 	case !s.owner.OwnsAs(s.user.Name, s.user.Tags):
-		return failed(change+"the update says what is wrong, or puts it right", "user %s does not carry the tags of the resource that secret %s belongs to", s.user.Name, s.secret.Name)
-	// The event that sets a schedule has that tested before it notes that the user is finished.
-	case !name.Finished(s.user.Tags) && !s.alone():
-		return failed(change+"the update says what is wrong, or puts it right", "user %s was left half-made", s.user.Name)
+		return failed(change+"the update puts it right, or says what is wrong", "user %s does not carry the tags of the resource to which secret %s belongs", s.user.Name, s.secret.Name)
+	// Secrets Manager sends a testSecret alone while the event that sets the schedule has
+	// not marked the user as completed yet.
+	case !name.IsCompleted(s.user.Tags) && !s.testsSchedule():
+		return failed(change+"the update puts it right, or says what is wrong", "user %s is incomplete: the event that created or last changed it was not completed", s.user.Name)
 	case keyring.KeyID(s.current()) == "":
-		return failed("Update the stack with another Serial: it stores a key of the provider's own", "secret %s holds no key that this provider stored", s.secret.Name)
+		return failed("Raise Serial in the stack: the update stores a new key", "the current version of secret %s holds no key that this provider stored", s.secret.Name)
 	}
 	return nil
 }
 
-// create makes a key, once.
-func (s seen) create() (deed, error) {
+// create decides for createSecret: it creates a key, once.
+func (s seen) create() (decision, error) {
 	if keyID := keyring.KeyID(s.pending()); keyID != "" {
 		if _, there := s.ring().Find(keyID); !there {
-			return s.lost(keyID), nil
+			return s.discardDeleted(keyID), nil
 		}
-		return deed{kind: nothing}, nil
+		return decision{action: nothing}, nil
 	}
 	if s.filled {
-		return deed{}, failed("Take the label off, and start another rotation: aws secretsmanager update-secret-version-stage --secret-id "+s.secret.Name+" --version-stage AWSPENDING --remove-from-version-id "+s.token,
-			"version %s of secret %s, which this rotation was given, holds a value that this provider did not store", s.token, s.secret.Name)
+		return decision{}, failed("Remove the label AWSPENDING, and start another rotation: aws secretsmanager update-secret-version-stage --secret-id "+s.secret.Name+" --version-stage AWSPENDING --remove-from-version-id "+s.token,
+			"version %s of secret %s, which is the version of this rotation, holds a value that this provider did not store", s.token, s.secret.Name)
 	}
 	if b := s.user.Boundary; !b.Holds() && !name.IsUserBoundary(b.ARN, s.user.ARN) {
-		return deed{}, failed(change+"the update puts the boundary on, or says what is in the way", "user %s does not carry the provider's permissions boundary, so it gets no new key", s.user.Name)
+		return decision{}, failed(change+"the update puts the boundary on the user, or says what prevents that", "user %s does not carry the provider's permissions boundary, so it gets no new key", s.user.Name)
 	}
-	d := deed{kind: mint, serial: keyring.Serial(s.current())}
+	d := decision{action: mint, serial: keyring.Serial(s.current())}
 	ring := s.ring()
-	if former, off := ring.SwitchedOff(); off {
+	if previous, off := ring.SwitchedOff(); off {
 		current, _ := ring.Find(keyring.KeyID(s.current()))
-		d.back, d.free = former, []access.Key{current}
+		d.back, d.free = previous, []access.Key{current}
 		return d, nil
 	}
 	free, blocking := ring.Room()
 	if blocking != nil {
 		why, next := ring.WhyBlocked(*blocking)
-		return deed{}, failed(next, "%s", why)
+		return decision{}, failed(next, "%s", why)
 	}
-	if key, storing := ring.Storing(free); storing {
-		return deed{}, fmt.Errorf("key %s of user %s is a few minutes old and stored nowhere: whoever made it may be about to store it. Secrets Manager tries again", key.ID, s.user.Name)
+	if key, storing := ring.BeingStored(free); storing {
+		return decision{}, fmt.Errorf("key %s of user %s is a few minutes old, and no secret holds it yet: somebody may be about to store it. Secrets Manager tries again", key.ID, s.user.Name)
 	}
 	d.free = free
 	return d, nil
 }
 
-// alone reports whether testSecret is asked for alone, as Secrets Manager does when a
-// schedule is set: the version that it makes for that holds no key of its own.
-func (s seen) alone() bool {
+// testsSchedule reports whether this is the testSecret that Secrets Manager sends alone when
+// a schedule is set. It creates a version for that, which holds no key of its own.
+func (s seen) testsSchedule() bool {
 	keyID := keyring.KeyID(s.pending())
 	return s.step == TestSecret && (keyID == "" || keyID == keyring.KeyID(s.current()))
 }
 
-// test proves the rotation's key, if it has one.
-func (s seen) test() (deed, error) {
+// test decides for testSecret: it proves the rotation's key, if there is one.
+func (s seen) test() (decision, error) {
 	scope, err := s.scope()
 	if err != nil {
-		return deed{}, err
+		return decision{}, err
 	}
 	keyID := keyring.KeyID(s.pending())
-	if s.alone() {
+	if s.testsSchedule() {
 		if _, there := s.ring().Find(keyring.KeyID(s.current())); !there {
-			return deed{}, failed("Update the stack with another Serial: it makes a new key", "the current key of secret %s is gone", s.secret.Name)
+			return decision{}, failed("Raise Serial in the stack: the update creates a new key", "the current key of secret %s does not exist any more", s.secret.Name)
 		}
-		return deed{kind: nothing}, nil
+		return decision{action: nothing}, nil
 	}
 	if _, there := s.ring().Find(keyID); !there {
-		return s.lost(keyID), nil
+		return s.discardDeleted(keyID), nil
 	}
 	if keyring.Proven(s.pending(), scope) {
-		return deed{kind: nothing}, nil
+		return decision{action: nothing}, nil
 	}
-	return deed{kind: prove, scope: scope}, nil
+	return decision{action: prove, scope: scope}, nil
 }
 
-// finish makes the key current. One that was proven for something else, because the
-// stack was updated meanwhile, is proven again.
-func (s seen) finish() (deed, error) {
+// finish decides for finishSecret: it makes the key current. If the stack was updated after
+// the proof, the key is proven again.
+func (s seen) finish() (decision, error) {
 	scope, err := s.scope()
 	if err != nil {
-		return deed{}, err
+		return decision{}, err
 	}
 	keyID := keyring.KeyID(s.pending())
 	if keyID == "" {
-		return deed{}, fmt.Errorf("version %s of secret %s holds no key yet. Secrets Manager tries the rotation again", s.token, s.secret.Name)
+		return decision{}, fmt.Errorf("version %s of secret %s holds no key yet. Secrets Manager tries the rotation again", s.token, s.secret.Name)
 	}
 	if _, there := s.ring().Find(keyID); !there {
-		return s.lost(keyID), nil
+		return s.discardDeleted(keyID), nil
 	}
-	return deed{kind: promote, scope: scope, proven: keyring.Proven(s.pending(), scope)}, nil
+	return decision{action: promote, scope: scope, proven: keyring.Proven(s.pending(), scope)}, nil
 }
 
-// scope is what the user's policies say that its key is for.
+// scope reads from the user's policies what its key must be able to do.
 func (s seen) scope() (access.Scope, error) {
 	var texts, names []string
 	for _, p := range s.policies {
@@ -186,18 +189,19 @@ func (s seen) scope() (access.Scope, error) {
 	return scope, nil
 }
 
-// CloudFormation sends nothing for a resource whose properties have not changed.
+// CloudFormation sends no event for a resource whose properties have not changed.
 const (
-	change         = "Change a property of the resource, a tag in Tags will do, and update the stack: "
-	updatePolicies = change + "the update writes its policies anew, and Secrets Manager can rotate again"
+	change         = "Change a property of the resource, for example a tag in Tags, and update the stack: "
+	updatePolicies = change + "the update writes its policies again. Then Secrets Manager can rotate"
 )
 
-// lost is of a rotation whose key is gone, or is a former user's.
-func (s seen) lost(keyID string) deed {
-	return deed{kind: discard, why: s.again("key %s, which this rotation had made, is not one of user %s any more", keyID, s.userName())}
+// discardDeleted ends a rotation whose key was deleted, or belongs to an earlier user of the
+// resource.
+func (s seen) discardDeleted(keyID string) decision {
+	return decision{action: discard, why: s.again("key %s, which this rotation created, is not a key of user %s any more", keyID, s.userName())}
 }
 
-// again says why a rotation has failed after which another one may succeed.
+// again is the refusal for a failed rotation that may succeed when it is started again.
 func (s seen) again(reason string, args ...any) Refused {
-	return failed("Once that is put right, start another rotation: aws secretsmanager rotate-secret --secret-id "+s.secret.Name, reason, args...)
+	return failed("Remove the cause, and then start another rotation: aws secretsmanager rotate-secret --secret-id "+s.secret.Name, reason, args...)
 }

@@ -21,8 +21,8 @@ const (
 	FinishSecret Step = "finishSecret"
 )
 
-// steps in both spellings: AWS's guide has come to write the second, and events carry
-// the first.
+// steps has both spellings: AWS's guide now writes the second one, but events still have
+// the first one.
 var steps = map[string]Step{
 	"createSecret": CreateSecret, "create_secret": CreateSecret,
 	"setSecret": SetSecret, "set_secret": SetSecret,
@@ -30,29 +30,29 @@ var steps = map[string]Step{
 	"finishSecret": FinishSecret, "finish_secret": FinishSecret,
 }
 
-// Event is what Secrets Manager asks for.
+// Event is the request of Secrets Manager for one step.
 type Event struct {
 	Step Step
 	// SecretID is the name or the ARN of the secret.
 	SecretID string
 	// Token names the rotation, and the version that holds its key.
 	Token string
-	// RotationToken shows Secrets Manager that a value comes from the function that it
-	// has invoked. Empty: the event has none.
+	// RotationToken proves to Secrets Manager that a value comes from the function that it
+	// has invoked. It may be empty.
 	RotationToken access.Secret
 }
 
 var isToken = lazyregexp.New(`^[A-Za-z0-9-]+$`)
 
-// ParseEvent reads an event. No error quotes it: it holds a secret token.
+// ParseEvent reads an event. No error quotes the event, because it holds a secret token.
 func ParseEvent(raw []byte) (Event, error) {
-	var came struct {
+	var fields struct {
 		Step, SecretID, ClientRequestToken, RotationToken string
 	}
-	if json.Unmarshal(raw, &came) != nil {
+	if json.Unmarshal(raw, &fields) != nil {
 		return Event{}, fmt.Errorf("the event is not the JSON of a rotation")
 	}
-	e := Event{Step: steps[came.Step], SecretID: came.SecretID, Token: came.ClientRequestToken, RotationToken: access.NewSecret(came.RotationToken)}
+	e := Event{Step: steps[fields.Step], SecretID: fields.SecretID, Token: fields.ClientRequestToken, RotationToken: access.NewSecret(fields.RotationToken)}
 	switch {
 	case e.Step == "":
 		return Event{}, fmt.Errorf("the event's Step is not one of createSecret, setSecret, testSecret and finishSecret")
@@ -64,13 +64,13 @@ func ParseEvent(raw []byte) (Event, error) {
 	return e, nil
 }
 
-// isSecretID takes names and ARNs alike.
+// isSecretID matches names and ARNs.
 var isSecretID = lazyregexp.New(`^[A-Za-z0-9/_+=.@:-]+$`)
 
-// Secrets Manager ends the ARN of a secret with a hyphen and six characters of its own.
+// arnEnd is what Secrets Manager appends to the name of a secret in its ARN.
 var arnEnd = lazyregexp.New(`-[A-Za-z0-9]{6}$`)
 
-// secretName is the name of the event's secret; an ARN holds it.
+// secretName returns the name of the event's secret. An ARN contains the name.
 func (e Event) secretName() string {
 	if !e.byARN() {
 		return e.SecretID

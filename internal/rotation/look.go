@@ -12,21 +12,21 @@ import (
 	"cloney-s3-credentials/internal/patience"
 )
 
-// seen is what a step finds.
+// seen is everything that a step has found.
 type seen struct {
 	step     Step
 	token    string
 	secret   access.SecretInfo
 	owner    name.Owner   // by the secret's tags
-	user     *access.User // nil: there is none
+	user     *access.User // nil: the user does not exist
 	keys     []access.Key
-	lastUse  map[string]access.LastUse // of each key but AWSCURRENT's; createSecret asks for it
-	policies []access.Policy           // ours, attached to the user; testSecret and finishSecret read them
-	filled   bool                      // the rotation's version holds a value and does not say of which key
+	lastUse  map[string]access.LastUse // of each key except the current one; only createSecret asks for it
+	policies []access.Policy           // ours that are attached to the user; only testSecret and finishSecret read them
+	filled   bool                      // the rotation's version holds a value without a label that names its key
 	now      time.Time
 }
 
-// look looks at what is there, as far as the step needs it.
+// look reads what exists, as far as the step needs it.
 func (r *run) look(ctx context.Context) (s seen, err error) {
 	s = seen{step: r.event.Step, token: r.event.Token, now: time.Now()}
 	s.secret, err = ask(ctx, "describing the secret", func() (access.SecretInfo, error) { return r.Secrets.Secret(ctx, r.secret) })
@@ -39,7 +39,7 @@ func (r *run) look(ctx context.Context) (s seen, err error) {
 	if s.owner, err = whose(s.secret, r.event, r.Function); err != nil {
 		return s, err
 	}
-	if err := s.atWork(); err != nil {
+	if err := s.checkNotEnded(); err != nil {
 		return s, err
 	}
 	if err := r.lookAtUser(ctx, &s); err != nil || s.user == nil {
@@ -57,10 +57,10 @@ func (r *run) look(ctx context.Context) (s seen, err error) {
 	return s, nil
 }
 
-// lookAtUser looks for the user and its keys. IAM lists a new key some seconds late:
-// one that the secret names and the list lacks is looked for again.
+// lookAtUser reads the user and its keys. IAM lists a new key only after some seconds, so
+// lookAtUser lists the keys again if a key of the secret is not in the list.
 func (r *run) lookAtUser(ctx context.Context, s *seen) error {
-	user, err := ask(ctx, "looking for user "+s.userName(), func() (access.User, error) { return r.Users.User(ctx, s.userName()) })
+	user, err := ask(ctx, "reading user "+s.userName(), func() (access.User, error) { return r.Users.User(ctx, s.userName()) })
 	if errors.Is(err, access.ErrNotFound) {
 		return nil
 	}
@@ -85,10 +85,10 @@ func (r *run) lookAtUser(ctx context.Context, s *seen) error {
 	return nil
 }
 
-// errUnlisted: a key that the secret names is in no list, or not yet.
+// errUnlisted means that IAM does not list a key of the secret, or not yet.
 var errUnlisted = fmt.Errorf("a key is not listed: %w", access.ErrNotFound)
 
-// lookAtUse asks when the keys were last used that may have to make room.
+// lookAtUse reads the last use of every key that the rotation may have to delete.
 func (r *run) lookAtUse(ctx context.Context, s *seen) error {
 	s.lastUse = map[string]access.LastUse{}
 	for _, key := range s.keys {
@@ -105,16 +105,16 @@ func (r *run) lookAtUse(ctx context.Context, s *seen) error {
 }
 
 func (r *run) lastUse(ctx context.Context, keyID string) (access.LastUse, error) {
-	return ask(ctx, "asking when key "+keyID+" was last used", func() (access.LastUse, error) { return r.Keys.LastUse(ctx, keyID) })
+	return ask(ctx, "reading the last use of key "+keyID, func() (access.LastUse, error) { return r.Keys.LastUse(ctx, keyID) })
 }
 
-// lookAtValue asks whether the rotation's version holds a value that has no label of
-// ours. Secrets Manager registers it empty.
+// lookAtValue checks whether the rotation's version holds a value without a label of ours.
+// Secrets Manager creates that version without a value.
 func (r *run) lookAtValue(ctx context.Context, s *seen) error {
 	if keyring.KeyID(s.pending()) != "" {
 		return nil
 	}
-	_, err := ask(ctx, "looking at the rotation's version", func() (access.Secret, error) { return r.versions.Value(ctx, r.secret, s.token) })
+	_, err := ask(ctx, "reading the rotation's version", func() (access.Secret, error) { return r.versions.Value(ctx, r.secret, s.token) })
 	s.filled = err == nil
 	if errors.Is(err, access.ErrNotFound) {
 		return nil
@@ -122,7 +122,7 @@ func (r *run) lookAtValue(ctx context.Context, s *seen) error {
 	return err
 }
 
-// lookAtPolicies reads the attached policies that are ours.
+// lookAtPolicies reads our attached policies.
 func (r *run) lookAtPolicies(ctx context.Context, s *seen) error {
 	attached, err := ask(ctx, "listing the user's policies", func() ([]string, error) { return r.Policies.Attached(ctx, s.userName()) })
 	if err != nil {
@@ -141,7 +141,7 @@ func (r *run) lookAtPolicies(ctx context.Context, s *seen) error {
 	return nil
 }
 
-// ask asks until there is an answer. An error says what was asked.
+// ask repeats a question until AWS answers it. An error names the question.
 func ask[T any](ctx context.Context, what string, question func() (T, error)) (answer T, err error) {
 	if answer, err = patience.Ask(ctx, patience.Nothing, question); err != nil {
 		err = fmt.Errorf("%s: %w", what, err)
@@ -149,11 +149,11 @@ func ask[T any](ctx context.Context, what string, question func() (T, error)) (a
 	return answer, err
 }
 
-// userName is the user that the secret belongs to.
+// userName returns the name of the user to which the secret belongs.
 func (s seen) userName() string { return s.secret.Tags[name.TagPhysical] }
 
-// current and pending are the versions of AWSCURRENT and of the rotation; without an
-// id: there is none.
+// current and pending return the current version and the rotation's version. A version
+// without an id does not exist.
 func (s seen) current() access.Version {
 	v, _ := s.secret.Labelled(access.Current)
 	return v
@@ -168,7 +168,7 @@ func (s seen) pending() access.Version {
 	return access.Version{}
 }
 
-// ring is the user's keys, and what the secret says of them.
+// ring returns the user's keys with what the secret's labels say about them.
 func (s seen) ring() keyring.Ring {
 	return keyring.Ring{
 		User: s.userName(), Secret: s.secret.Name, Keys: s.keys, Versions: s.secret.Versions, LastUse: s.lastUse,

@@ -1,22 +1,24 @@
-// Package rotation carries out the four steps in which Secrets Manager rotates the
-// key of a secret.
+// Package rotation carries out the four steps in which Secrets Manager rotates the key of
+// a secret.
 //
-// Each step is the same: look at what is there, decide, do. A step whose process was
-// killed, or whose answer was lost, comes again, and finds by its look how far it came.
-// What a step does in view of what is there is a pure function (decide.go).
+// Each step works in the same way: look at what exists, decide, do. If its process was
+// killed or its response was lost, Secrets Manager repeats the step, which sees how far the
+// earlier attempt has come. The decision is a pure function (decide.go).
 //
-// A rotation has no properties. Whose secret it is, its tags say; what the key has to
-// do, the user's own policies say.
+// A rotation has no properties. The secret's tags name its resource, and the user's own
+// policies say what the key must be able to do.
 //
-//   - createSecret makes a key and stores it as the version that the rotation's token
-//     names. With no place free it fails, and nothing changes.
-//   - setSecret looks whether all stands.
-//   - testSecret proves the key. One that fails goes, and its version with it.
-//   - finishSecret makes the key current, and tells the owner. The former key lives on:
-//     the daily sweep retires it once nobody uses it.
+//   - createSecret creates a key and stores it as the version that the rotation's token
+//     names. If the user has two keys in use, it fails and changes nothing.
+//   - setSecret checks that user, tags and secret are as they should be.
+//   - testSecret proves the key. If the proof fails, it deletes the key and removes the
+//     labels from its version.
+//   - finishSecret makes the key current, and announces that to the owner. The previous key
+//     continues to work: the daily sweep retires it once nobody uses it.
 //
-// A step that writes takes its turn first (package turn): it keeps out of the way of
-// CloudFormation's events. Every write says what a crash right after it leaves.
+// A step that writes first takes its turn (package turn), so that it does not work on a user
+// at the same time as an event of CloudFormation. A comment at each write says what a crash
+// right after it leaves.
 package rotation
 
 import (
@@ -30,7 +32,7 @@ import (
 	"cloney-s3-credentials/internal/turn"
 )
 
-// Policies is the customer managed policies under the provider's own path.
+// Policies reads the customer managed policies under the provider's own path.
 type Policies interface {
 	// Attached returns the names of our policies that are attached to the user.
 	Attached(ctx context.Context, user string) ([]string, error)
@@ -38,17 +40,17 @@ type Policies interface {
 	Policy(ctx context.Context, name string) (access.Policy, error)
 }
 
-// Secrets is Secrets Manager's secrets.
+// Secrets reads and tags the secrets of Secrets Manager.
 type Secrets interface {
 	issue.Secrets
 	// TagSecret sets and removes tags.
 	TagSecret(ctx context.Context, name string, set map[string]string, unset []string) error
 }
 
-// Versions is the values of a secret.
+// Versions reads and writes the versions of a secret.
 type Versions interface {
 	issue.Versions
-	// Label puts a staging label of ours on a version. Repeating it changes nothing.
+	// Label adds a staging label of ours to a version. A repetition changes nothing.
 	Label(ctx context.Context, secret, version, label string) error
 }
 
@@ -64,19 +66,19 @@ type Rotator struct {
 	Announcer notice.Announcer
 	Log       *slog.Logger
 
-	// Function is the ARN of the rotator itself: it rotates secrets of its own account
-	// and region that name it as their rotation function, and no others.
+	// Function is the ARN of the rotator itself. It rotates only secrets of its own account
+	// and region that name it as their rotation function.
 	Function string
 
-	// Ended counts a rotation that has ended: its key is current, or it failed; nil:
-	// nobody counts.
+	// Ended counts a rotation that has ended, because its key is current or because it
+	// failed. It may be nil.
 	Ended func(failed bool)
-	// Lease and InFlight are order.Lease and order.InFlight where they are not set.
+	// Lease and InFlight are order.Lease and order.InFlight if they are not set.
 	Lease, InFlight time.Duration
 }
 
-// Step carries one step out. An error makes Secrets Manager try the whole rotation
-// again, with the same token.
+// Step carries out one step. After an error Secrets Manager repeats the whole rotation with
+// the same token.
 func (r *Rotator) Step(ctx context.Context, event Event) error {
 	run := r.begin(event)
 	err := run.carryOut(ctx)

@@ -15,8 +15,8 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// A rotation makes a key, proves it for what the user's policies say, makes it current,
-// and tells; the former key lives on.
+// A rotation creates a key, proves it for the user's policies, makes it current, and
+// announces that. The previous key continues to work.
 func TestARotation(t *testing.T) {
 	play(t, func(w *world) {
 		if err := w.rotate(token(1)); err != nil {
@@ -53,7 +53,7 @@ func TestARotation(t *testing.T) {
 	})
 }
 
-// Whatever comes again changes nothing, and tells nothing.
+// A repeated step changes nothing, and announces nothing.
 func TestStepsThatComeAgain(t *testing.T) {
 	play(t, func(w *world) {
 		w.begin(token(1))
@@ -99,8 +99,8 @@ func TestAnUpdateAfterARotation(t *testing.T) {
 	})
 }
 
-// Where both places are taken a rotation changes nothing, tells why once, and goes on
-// once there is room.
+// If the user has two keys in use, a rotation changes nothing and announces the reason once.
+// It continues when one of them is free.
 func TestARotationWithoutRoom(t *testing.T) {
 	play(t, func(w *world) {
 		if err := w.rotate(token(1)); err != nil {
@@ -133,8 +133,8 @@ func TestARotationWithoutRoom(t *testing.T) {
 	})
 }
 
-// A key that leaked is switched off by hand; one command replaces it. The former key,
-// which is in use, is current meanwhile; the switched off one goes.
+// A leaked key is deactivated by hand, and one command replaces it. The previous key, which is
+// in use, is current in the meantime. The deactivated key is deleted.
 func TestARotationAfterALeak(t *testing.T) {
 	play(t, func(w *world) {
 		if err := w.rotate(token(1)); err != nil {
@@ -155,8 +155,8 @@ func TestARotationAfterALeak(t *testing.T) {
 	})
 }
 
-// A key that fails its test goes, with its version, and the owner is told why. The
-// next rotation succeeds.
+// If the proof of a key fails, the key is deleted, and the owner gets the reason. The next
+// rotation succeeds.
 func TestAKeyThatFailsItsTest(t *testing.T) {
 	play(t, func(w *world) {
 		w.SetBucket("one", false)
@@ -184,7 +184,7 @@ func TestAKeyThatFailsItsTest(t *testing.T) {
 }
 
 // Only testSecret runs when a schedule is set: with an empty version, or with one that
-// holds what AWSCURRENT does. It makes and removes nothing.
+// holds the current key. It creates and removes nothing.
 func TestTestSecretAlone(t *testing.T) {
 	for title, fill := range map[string]func(*world){
 		"empty": func(*world) {},
@@ -217,8 +217,8 @@ func TestTestSecretAlone(t *testing.T) {
 	}
 }
 
-// The stack changes what the key is for between its test and its end: it is proven
-// again, for what stands then.
+// If the stack changes the policies between testSecret and finishSecret, the key is proven
+// again, for the new policies.
 func TestAKeyIsProvenForWhatStands(t *testing.T) {
 	play(t, func(w *world) {
 		w.begin(token(1))
@@ -240,7 +240,7 @@ func TestAKeyIsProvenForWhatStands(t *testing.T) {
 	})
 }
 
-// Two deliveries of one step at the same moment make one key.
+// Two deliveries of one step at the same moment create one key.
 func TestTwoStepsAtOnce(t *testing.T) {
 	play(t, func(w *world) {
 		w.begin(token(1))
@@ -264,7 +264,7 @@ func TestTwoStepsAtOnce(t *testing.T) {
 	})
 }
 
-// An event that is at work is not disturbed: the step ends, and comes again.
+// A step does not disturb an event at work: it ends, and Secrets Manager repeats it.
 func TestAnEventAtWork(t *testing.T) {
 	play(t, func(w *world) {
 		w.begin(token(1))
@@ -281,8 +281,8 @@ func TestAnEventAtWork(t *testing.T) {
 	})
 }
 
-// What AWS does not say clearly, or refuses for a while, ends the step and nothing
-// else: nothing is removed, nobody is told, and the same rotation goes on.
+// An unclear answer of AWS, or a temporary refusal, ends only the step: nothing is removed,
+// nothing is announced, and the same rotation continues.
 func TestWhatPasses(t *testing.T) {
 	for title, c := range map[string]struct {
 		verb  string
@@ -317,8 +317,8 @@ func TestWhatPasses(t *testing.T) {
 	}
 }
 
-// Who is to be told cannot be: the key is current, and finishSecret comes again until
-// it is told, once.
+// If the notice cannot be sent, the key is current, and Secrets Manager repeats finishSecret
+// until the notice is sent, once.
 func TestNobodyHears(t *testing.T) {
 	play(t, func(w *world) {
 		w.deaf = errors.New("no bus")
@@ -337,8 +337,7 @@ func TestNobodyHears(t *testing.T) {
 	})
 }
 
-// A key that nobody has stored yet is not taken for one that was left behind, until
-// it is old enough for that.
+// A key that is not stored yet does not count as left behind until it is old enough.
 func TestAKeyThatSomebodyMayBeStoring(t *testing.T) {
 	play(t, func(w *world) {
 		other := w.AddKey(user)
@@ -353,7 +352,7 @@ func TestAKeyThatSomebodyMayBeStoring(t *testing.T) {
 	})
 }
 
-// Secrets of others, or of another place, are not touched.
+// Secrets of others, or of another account or region, are not changed.
 func TestASecretThatIsNotOurs(t *testing.T) {
 	for title, c := range map[string]func(w *world, e *rotation.Event){
 		"without our tags":  func(w *world, _ *rotation.Event) { w.Untag(secret) },
@@ -382,7 +381,7 @@ func TestASecretThatIsNotOurs(t *testing.T) {
 	}
 }
 
-// A step by the secret's name is one by its ARN.
+// A step works the same by the secret's name and by its ARN.
 func TestASecretByName(t *testing.T) {
 	play(t, func(w *world) {
 		w.begin(token(1))
@@ -394,8 +393,8 @@ func TestASecretByName(t *testing.T) {
 	})
 }
 
-// What was seen before the turn may be another's work by then: it is looked at again,
-// and no second key is made.
+// Another run may have worked between the first look and the turn: the step looks again,
+// and creates no second key.
 func TestAStepLooksAgainInItsTurn(t *testing.T) {
 	play(t, func(w *world) {
 		w.begin(token(1))

@@ -26,7 +26,7 @@ const (
 	user   = "stack-Credentials-user"
 	secret = name.SecretPrefix + user
 	arn    = "arn:aws:secretsmanager:" + accesstest.Region + ":" + accesstest.ID + ":secret:" + secret + "-AbCdEf"
-	// rotationToken is what no log may hold.
+	// rotationToken must not be in any log.
 	rotationToken = "RotationTokenLetNobodySeeThis"
 )
 
@@ -38,7 +38,7 @@ var owner = func() name.Owner {
 	return name.Owner{Stack: stack, Logical: "Credentials"}
 }()
 
-// world is an account in which the provider has made a resource that is rotated.
+// world is an account in which the provider has created a resource with a rotation.
 type world struct {
 	*testing.T
 	*accesstest.Account
@@ -64,7 +64,7 @@ func (b *buffer) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// versions note the RotationToken that each value is stored with.
+// versions record the RotationToken with which each value is stored.
 type versions struct {
 	*accesstest.Account
 	world *world
@@ -76,7 +76,7 @@ func (v versions) PutVersion(ctx context.Context, secret, token string, value ac
 	return v.Account.PutVersion(ctx, secret, token, value, labels)
 }
 
-// Announce keeps what is told.
+// Announce keeps the notices.
 func (w *world) Announce(_ context.Context, n notice.Notice) error {
 	if w.deaf == nil {
 		w.told = append(w.told, n)
@@ -109,7 +109,7 @@ func play(t *testing.T, f func(*world)) {
 			t.Fatal(err)
 		}
 		w.first = made.AccessKeyID
-		w.want.PhysicalID, w.want.Former = user, plan.Former{UserName: user, SecretName: secret}
+		w.want.PhysicalID, w.want.Old = user, plan.Old{UserName: user, SecretName: secret}
 		time.Sleep(30 * 24 * time.Hour)
 		w.Forget()
 		f(w)
@@ -140,14 +140,14 @@ func (w *world) ask(step rotation.Step, token string) rotation.Event {
 	return rotation.Event{Step: step, SecretID: arn, Token: token, RotationToken: access.NewSecret(rotationToken)}
 }
 
-// step carries one step out.
+// step carries out one step.
 func (w *world) step(step rotation.Step, token string) error {
 	return w.rotator.Step(w.Context(), w.ask(step, token))
 }
 
 var steps = []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret}
 
-// begin has Secrets Manager begin a rotation.
+// begin begins a rotation, as Secrets Manager does.
 func (w *world) begin(token string) {
 	w.Helper()
 	if _, err := w.BeginRotation(secret, token); err != nil {
@@ -155,7 +155,7 @@ func (w *world) begin(token string) {
 	}
 }
 
-// rotate has Secrets Manager rotate, up to the first error.
+// rotate runs a rotation, as Secrets Manager does, up to the first error.
 func (w *world) rotate(token string) error {
 	w.Helper()
 	w.begin(token)
@@ -171,5 +171,5 @@ func (w *world) steps(token string) error {
 	return nil
 }
 
-// current is the key that AWSCURRENT names.
+// current is the current key.
 func (w *world) current() string { return w.Labelled(secret, access.Current) }

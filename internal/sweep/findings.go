@@ -14,33 +14,33 @@ import (
 	"cloney-s3-credentials/internal/policy"
 )
 
-// settled is how long what is half-made may be so, before it counts as left behind. The
-// longest event takes some minutes.
-const settled = time.Hour
+// longestEvent is the time after which an incomplete user, a new key or a mark counts as
+// left over. It is longer than any event, which takes some minutes at most.
+const longestEvent = time.Hour
 
-// report is what is to be told of one user.
+// report is what the sweep announces about one user.
 type report struct {
 	findings []notice.Notice
-	unsure   []string // ids of findings of which it cannot be told whether they stand
+	unsure   []string // ids of findings that may or may not still be true
 }
 
-// atWork reports whether an event is at work on the user: what is seen is not what will
-// be, and the next sweep looks again.
+// atWork reports whether an event is at work on the user. Then the user may still change,
+// and the next sweep looks again.
 func (s seen) atWork() bool { return order.MarksOf(s.user.Tags).AtWork(s.now) }
 
-// report says what is to be told of the user.
+// report returns the findings about the user.
 func (s seen) report() (r report) {
-	young := s.now.Sub(s.created) < settled
+	young := s.now.Sub(s.created) < longestEvent
 	switch {
-	case !s.ours && young, !s.finished() && young:
-		return r // it is being made
+	case !s.ours && young, !s.completed() && young:
+		return r // an event is creating it
 	case !s.ours:
 		return report{findings: []notice.Notice{s.untagged()}}
 	}
 	s.orphans(&r)
-	if !s.finished() {
+	if !s.completed() {
 		if len(r.findings) == 0 {
-			r.findings = append(r.findings, s.halfMade())
+			r.findings = append(r.findings, s.incomplete())
 		}
 		return r
 	}
@@ -49,29 +49,29 @@ func (s seen) report() (r report) {
 	return r
 }
 
-func (s seen) finished() bool { return s.user.Tags[name.TagCompleted] != "" }
+func (s seen) completed() bool { return s.user.Tags[name.TagCompleted] != "" }
 
-// orphans are what nothing leads to any more.
+// orphans finds users without a resource, and lost keys.
 func (s seen) orphans(r *report) {
-	gone, other := s.resourceGone(), s.otherUser()
+	resourceMissing, other := s.resourceMissing(), s.otherUser()
 	switch {
 	case s.resource == unknown:
-		r.unsure = append(r.unsure, gone.ID, other.ID)
-	case s.resource == absent:
-		r.findings = append(r.findings, gone)
+		r.unsure = append(r.unsure, resourceMissing.ID, other.ID)
+	case s.resource == missing:
+		r.findings = append(r.findings, resourceMissing)
 	case s.physical != s.user.Name:
 		r.findings = append(r.findings, other)
 	}
-	// Without a secret each of its keys is unrecorded: that is told once, as such.
+	// Without a secret all keys of the user are lost. The finding about the secret says that.
 	secret, _, _ := s.holding.Current()
-	for _, key := range s.holding.Unrecorded() {
-		if secret.Name != "" && s.now.Sub(key.Created) >= settled {
-			r.findings = append(r.findings, s.unrecorded(key))
+	for _, key := range s.holding.LostKeys() {
+		if secret.Name != "" && s.now.Sub(key.Created) >= longestEvent {
+			r.findings = append(r.findings, s.lostKey(key))
 		}
 	}
 }
 
-// drift is what somebody has changed.
+// drift finds changes by others.
 func (s seen) drift(r *report) {
 	if len(s.others) > 0 {
 		r.findings = append(r.findings, s.foreign())
@@ -92,12 +92,12 @@ func (s seen) drift(r *report) {
 	if !s.user.Boundary.Holds() {
 		r.findings = append(r.findings, s.unbounded())
 	}
-	if current, amiss := s.current(); amiss {
+	if current, wrong := s.current(); wrong {
 		r.findings = append(r.findings, current)
 	}
 }
 
-// aging is what becomes of keys with time.
+// aging finds keys that were retired, are still in use, or are old.
 func (s seen) aging(r *report) {
 	for _, key := range s.holding.StillInUse() {
 		r.findings = append(r.findings, s.stillInUse(key))
@@ -112,8 +112,8 @@ func (s seen) aging(r *report) {
 	}
 }
 
-// finding is a notice about the user. What it is about tells it from the user's other
-// ones of its kind.
+// finding returns a notice about the user. about distinguishes it from other notices of the
+// same kind about that user.
 func (s seen) finding(kind notice.Kind, about, reason, next string) notice.Notice {
 	secret, current, _ := s.holding.Current()
 	n := notice.Notice{
@@ -128,38 +128,38 @@ func (s seen) finding(kind notice.Kind, about, reason, next string) notice.Notic
 
 func (s seen) untagged() notice.Notice {
 	return s.finding(notice.Orphan, "tags",
-		fmt.Sprintf("User %s is on this provider's path, but its tags %s, %s and %s do not say whose it is: somebody has taken them off or changed them, or has made the user by hand", s.user.Name, name.TagStack, name.TagLogical, name.TagPhysical),
-		"If it belongs to a stack, put its tags back; if it does not, deactivate its keys, and delete it once nothing fails")
+		fmt.Sprintf("User %s is on this provider's path, but its tags %s, %s and %s do not name its resource: somebody removed or changed them, or created the user by hand", s.user.Name, name.TagStack, name.TagLogical, name.TagPhysical),
+		"If it belongs to a stack, restore its tags. If it does not, deactivate its keys, and delete the user later if nothing fails")
 }
 
-func (s seen) halfMade() notice.Notice {
+func (s seen) incomplete() notice.Notice {
 	return s.finding(notice.Orphan, "half-made",
-		fmt.Sprintf("User %s was made on %s and never finished: its Create failed or was stopped, and no Delete has taken it away", s.user.Name, date(s.created)),
-		"Update or delete its stack; if the stack is gone, delete the user, its policies and its secret by hand")
+		fmt.Sprintf("User %s was created on %s and never completed: its Create failed or was stopped, and no Delete has deleted it", s.user.Name, date(s.created)),
+		"Update or delete its stack. If the stack does not exist, delete the user, its policies and its secret by hand")
 }
 
-func (s seen) resourceGone() notice.Notice {
+func (s seen) resourceMissing() notice.Notice {
 	return s.finding(notice.Orphan, "resource",
-		fmt.Sprintf("User %s, its keys and its secret are there, but the resource %s or its stack %s is not: it was retained, or its Delete failed or was skipped", s.user.Name, s.owner.Logical, s.owner.Stack.Name),
-		"If it was retained on purpose, leave it; if not, "+s.takeAway())
+		fmt.Sprintf("User %s, its keys and its secret exist, but the resource %s or its stack %s does not: the resource was retained, or its Delete failed or was skipped", s.user.Name, s.owner.Logical, s.owner.Stack.Name),
+		"If it was retained on purpose, keep it. If not, "+s.howToDelete())
 }
 
 func (s seen) otherUser() notice.Notice {
 	return s.finding(notice.Orphan, "replaced",
-		fmt.Sprintf("User %s says that it is the resource %s of stack %s, but the resource has another user now: this one was replaced, and its Delete failed, was skipped, or is still to come", s.user.Name, s.owner.Logical, s.owner.Stack.Name),
-		"If an update of the stack is under way, wait for its end; if none is, "+s.takeAway())
+		fmt.Sprintf("User %s carries the tags of the resource %s of stack %s, but that resource has another user now: this user was replaced, and its Delete failed, was skipped, or has not begun yet", s.user.Name, s.owner.Logical, s.owner.Stack.Name),
+		"If an update of the stack is in progress, wait until it has ended. If not, "+s.howToDelete())
 }
 
-// takeAway is how a user is taken away by hand, and nothing fails unseen.
-func (s seen) takeAway() string {
+// howToDelete says how to delete the user by hand without a surprise.
+func (s seen) howToDelete() string {
 	commands := s.commands("aws iam update-access-key --user-name %s --access-key-id %s --status Inactive")
 	if commands == "" {
 		return "delete the user, its policies and its secret by hand"
 	}
-	return "deactivate its keys (" + commands + "), and delete the user, its policies and its secret once nothing fails"
+	return "deactivate its keys (" + commands + "), and delete the user, its policies and its secret later if nothing fails"
 }
 
-// commands are those that the format makes, with the user and each active key.
+// commands returns the command in that format for each active key of the user.
 func (s seen) commands(format string) string {
 	var commands []string
 	for _, key := range s.holding.Keys {
@@ -170,57 +170,57 @@ func (s seen) commands(format string) string {
 	return strings.Join(commands, "; ")
 }
 
-func (s seen) unrecorded(key access.Key) notice.Notice {
-	next := fmt.Sprintf("If nobody needs it, deactivate it, and delete it once nothing fails: aws iam update-access-key --user-name %s --access-key-id %s --status Inactive", s.user.Name, key.ID)
+func (s seen) lostKey(key access.Key) notice.Notice {
+	next := fmt.Sprintf("If nobody needs the key, deactivate it, and delete it later if nothing fails: aws iam update-access-key --user-name %s --access-key-id %s --status Inactive", s.user.Name, key.ID)
 	if !key.Active {
-		next = fmt.Sprintf("It is inactive; delete it if nobody needs it: aws iam delete-access-key --user-name %s --access-key-id %s", s.user.Name, key.ID)
+		next = fmt.Sprintf("The key is inactive. Delete it if nobody needs it: aws iam delete-access-key --user-name %s --access-key-id %s", s.user.Name, key.ID)
 	}
 	return s.finding(notice.Orphan, "key "+key.ID,
-		fmt.Sprintf("Access key %s of user %s is in no secret of this provider: somebody has made it by hand or has taken it out of the secret, or a run that was stopped has left it", key.ID, s.user.Name), next)
+		fmt.Sprintf("Access key %s of user %s is in no secret of this provider: somebody created it by hand or removed it from the secret, or a run that was stopped has left it", key.ID, s.user.Name), next)
 }
 
 func (s seen) foreign() notice.Notice {
 	return s.finding(notice.Drift, "policies "+strings.Join(s.others, " "),
-		fmt.Sprintf("Somebody has attached policies to user %s that are not this provider's: %s. They may allow more, or deny what the stack declares", s.user.Name, list(s.others)),
-		"Ask who attached them and why; where they are not wanted, detach them from the user in IAM")
+		fmt.Sprintf("Somebody has attached policies to user %s that are not this provider's: %s. They may allow more than the stack declares, or deny it", s.user.Name, list(s.others)),
+		"Find out who attached them and why. If the user does not need them, detach them in IAM")
 }
 
 func (s seen) inlined() notice.Notice {
 	return s.finding(notice.Drift, "inline "+strings.Join(s.inline, " "),
-		fmt.Sprintf("Somebody has given user %s inline policies: %s. They may allow more, or deny what the stack declares", s.user.Name, list(s.inline)),
-		"Ask who wrote them and why; where they are not wanted, delete them from the user in IAM")
+		fmt.Sprintf("Somebody has given user %s inline policies: %s. They may allow more than the stack declares, or deny it", s.user.Name, list(s.inline)),
+		"Find out who wrote them and why. If the user does not need them, delete them in IAM")
 }
 
-// rewrite has the provider put right what it has written.
-const rewrite = "Update the stack with some change of the resource's properties (a new entry in Tags is enough): the provider then puts it right"
+// rewrite makes the provider write its policies and boundary again.
+const rewrite = "Change a property of the resource, for example a tag in Tags, and update the stack: the provider then puts it right"
 
 func (s seen) detached() notice.Notice {
 	return s.finding(notice.Drift, "detached",
-		fmt.Sprintf("No policy of this provider is attached to user %s: somebody has detached or deleted it, and the user's keys open no bucket", s.user.Name), rewrite)
+		fmt.Sprintf("No policy of this provider is attached to user %s: somebody detached or deleted it. The user's keys reach no bucket", s.user.Name), rewrite)
 }
 
 func (s seen) changed() notice.Notice {
 	return s.finding(notice.Drift, "changed",
-		fmt.Sprintf("The policies of user %s (%s) are not as this provider has written them: somebody has changed one, or has attached one that does not belong there", s.user.Name, list(s.attached)), rewrite)
+		fmt.Sprintf("The policies of user %s (%s) are not as this provider wrote them: somebody changed one, or attached one that does not belong there", s.user.Name, list(s.attached)), rewrite)
 }
 
 func (s seen) unbounded() notice.Notice {
-	carries, wanted := s.user.Boundary.ARN, s.user.Boundary.Wanted
+	carries, provided := s.user.Boundary.ARN, s.user.Boundary.Ours
 	switch {
 	case carries == "":
-		return s.finding(notice.Drift, "boundary", fmt.Sprintf("User %s carries no permissions boundary: somebody has taken it off, and nothing limits what other policies would allow the user", s.user.Name), rewrite)
+		return s.finding(notice.Drift, "boundary", fmt.Sprintf("User %s has no permissions boundary: somebody removed it. Nothing limits what other policies would allow the user", s.user.Name), rewrite)
 	case name.IsUserBoundary(carries, s.user.ARN):
-		return s.finding(notice.Drift, "boundary "+carries, fmt.Sprintf("User %s carries the permissions boundary of a provider that was deployed before this one: %s", s.user.Name, carries), rewrite)
+		return s.finding(notice.Drift, "boundary "+carries, fmt.Sprintf("User %s has the permissions boundary of an earlier provider: %s", s.user.Name, carries), rewrite)
 	}
 	return s.finding(notice.Drift, "boundary "+carries,
-		fmt.Sprintf("User %s carries the permissions boundary %s, which is not the provider's", s.user.Name, carries),
-		fmt.Sprintf("Ask who put it there; if it is not meant as a limit: aws iam put-user-permissions-boundary --user-name %s --permissions-boundary %s", s.user.Name, wanted))
+		fmt.Sprintf("User %s has the permissions boundary %s, which is not the provider's", s.user.Name, carries),
+		fmt.Sprintf("Find out who put it there and why. If it is not meant as a limit, put the provider's boundary there: aws iam put-user-permissions-boundary --user-name %s --permissions-boundary %s", s.user.Name, provided))
 }
 
-// newKey makes a new key of what is lost.
-const newKey = "Raise Serial in the stack: the provider then makes a new key"
+// newKey replaces a key that does not work any more.
+const newKey = "Raise Serial in the stack: the provider then creates a new key"
 
-// current says what is amiss with the key that the user's secret gives out.
+// current returns what is wrong with the current key of the user's secret.
 func (s seen) current() (notice.Notice, bool) {
 	secret, key, there := s.holding.Current()
 	version, _ := secret.Labelled(access.Current)
@@ -230,23 +230,23 @@ func (s seen) current() (notice.Notice, bool) {
 		return s.noSecret(), true
 	case names == "":
 		return s.finding(notice.Drift, "current "+secret.Name,
-			fmt.Sprintf("Secret %s holds no key of this provider as AWSCURRENT: somebody has stored another value, or has moved the label", secret.Name), newKey), true
+			fmt.Sprintf("Secret %s holds no key of this provider as AWSCURRENT: somebody stored another value, or moved the label", secret.Name), newKey), true
 	case !there:
 		return s.finding(notice.Drift, "current "+secret.Name+" "+names,
-			fmt.Sprintf("Secret %s gives out key %s, which user %s does not have any more: somebody has deleted it", secret.Name, names, s.user.Name), newKey), true
+			fmt.Sprintf("The current key of secret %s is %s, which user %s does not have any more: somebody deleted it", secret.Name, names, s.user.Name), newKey), true
 	case !key.Active:
 		return s.finding(notice.Drift, "inactive "+key.ID,
-			fmt.Sprintf("Secret %s gives out key %s, which is inactive: somebody has deactivated it, as one does with a key that has leaked", secret.Name, key.ID),
-			newKey+"; do not activate the old one again if it has leaked"), true
+			fmt.Sprintf("The current key of secret %s is %s, which is inactive: somebody deactivated it, perhaps because it has leaked", secret.Name, key.ID),
+			newKey+". Do not activate the inactive key again if it has leaked"), true
 	}
 	return notice.Notice{}, false
 }
 
-// noSecret is the finding that no secret says that it is the user's.
+// noSecret is the finding that no secret has the tags of the user.
 func (s seen) noSecret() notice.Notice {
 	n := s.finding(notice.Drift, "no secret",
-		fmt.Sprintf("User %s has no secret any more: somebody has deleted it, has scheduled its deletion, or has taken its tags off", s.user.Name),
-		"If its deletion is scheduled, restore it in Secrets Manager; if its tags are gone, put them back; if it is gone, raise Serial in the stack: the provider then makes a new key and a secret")
+		fmt.Sprintf("User %s has no secret any more: somebody deleted it, scheduled its deletion, or removed its tags", s.user.Name),
+		"If its deletion is scheduled, restore it in Secrets Manager. If its tags are missing, restore them. If it does not exist, raise Serial in the stack: the provider then creates a new key and a secret")
 	if remembered := name.RememberedSecrets(s.user.Tags); len(remembered) > 0 {
 		n.SecretName = remembered[0]
 		n.Reason = strings.Replace(n.Reason, "no secret any more", "no secret any more ("+list(remembered)+")", 1)
@@ -258,8 +258,8 @@ func (s seen) stillInUse(key access.Key) notice.Notice {
 	secret, _, _ := s.holding.Current()
 	grace := s.holding.Grace()
 	n := s.finding(notice.StillInUse, key.ID,
-		fmt.Sprintf("It was replaced more than %s ago, and something has used it within the last %s", days(grace), days(grace)),
-		"Give the current key to whatever still uses the old one: "+notice.ReadKey(secret.Name, secret.ARN))
+		fmt.Sprintf("It was replaced more than %s ago, and somebody has used it within the last %s", days(grace), days(grace)),
+		"Find the program that still uses it, and give it the current key: "+notice.ReadKey(secret.Name, secret.ARN))
 	n.FormerAccessKeyID, n.LastUse = key.ID, s.holding.LastUse[key.ID]
 	n.RetireAfter = n.LastUse.Time.Add(grace)
 	return n
@@ -268,27 +268,27 @@ func (s seen) stillInUse(key access.Key) notice.Notice {
 func (s seen) retired(key access.Key) notice.Notice {
 	n := s.finding(notice.Retired, key.ID,
 		fmt.Sprintf("It was replaced, and nobody has used it for %s", days(s.holding.Grace())),
-		fmt.Sprintf("Nothing is to be done: it is deleted after as long again; if something fails now, give it the current key, or activate the old one meanwhile: aws iam update-access-key --user-name %s --access-key-id %s --status Active", s.user.Name, key.ID))
+		fmt.Sprintf("You need not do anything: the sweep deletes the key after about %s. If a program fails now, give it the current key. Until then, and if the replaced key has not leaked, you can activate it again: aws iam update-access-key --user-name %s --access-key-id %s --status Active", days(s.holding.Grace()), s.user.Name, key.ID))
 	n.FormerAccessKeyID, n.LastUse = key.ID, s.holding.LastUse[key.ID]
 	return n
 }
 
 func (s seen) old(key access.Key) notice.Notice {
 	n := s.finding(notice.Old, key.ID,
-		fmt.Sprintf("It was made on %s, more than %s ago (KeyAgeDays)", date(key.Created), days(s.keyAge)),
+		fmt.Sprintf("It was created on %s, more than %s ago (KeyAgeDays)", date(key.Created), days(s.keyAge)),
 		"Replace it: raise Serial in the stack, or set RotationSchedule")
 	n.AccessKeyID = key.ID
 	return n
 }
 
-// most is how many names a sentence lists.
-const most = 5
+// mostNamed is how many names a sentence lists.
+const mostNamed = 5
 
 func list(names []string) string {
-	if len(names) <= most {
+	if len(names) <= mostNamed {
 		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(slices.Clone(names[:most]), ", "), len(names)-most)
+	return fmt.Sprintf("%s and %d more", strings.Join(slices.Clone(names[:mostNamed]), ", "), len(names)-mostNamed)
 }
 
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }

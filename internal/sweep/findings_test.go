@@ -16,14 +16,14 @@ import (
 	"cloney-s3-credentials/internal/reasons"
 )
 
-var update = flag.Bool("update", false, "write the golden file anew")
+var update = flag.Bool("update", false, "write the golden file again")
 
 const (
 	secret = "cloney/u"
 	others = "arn:aws:iam::123456789012:policy/limits/team"
 )
 
-// finding is something amiss with the user u, whose key this is.
+// finding is something wrong with the user u, whose key this is.
 type finding struct {
 	what  string
 	done  func(w world, key string)
@@ -38,38 +38,38 @@ func tagUser(w world, set map[string]string, unset ...string) {
 	}
 }
 
-// withoutTags is a user on the path that does not say whose it is.
+// withoutTags is a user on the path without the tags of a resource.
 func withoutTags(w world, _ string) { w.Untag("u") }
 
 var findings = []finding{
 	{"nothing", func(world, string) {}, nil},
 
-	{"no tags", withoutTags, []string{"Orphan Found: its tags cloney:stack-id, cloney:logical-id and cloney:physical-id do not say whose it is"}},
-	{"another user's tags", func(w world, _ string) { tagUser(w, map[string]string{name.TagPhysical: "v"}) }, []string{"Orphan Found: do not say whose it is"}},
-	{"half-made", func(w world, _ string) { tagUser(w, nil, name.TagCompleted) }, []string{"Orphan Found: was made on 2000-01-01 and never finished"}},
-	{"its stack is gone", func(w world, _ string) { w.SetResource(owner("u"), "") }, []string{"Orphan Found: the resource u or its stack data is not"}},
-	{"half-made, and its stack is gone", func(w world, _ string) {
+	{"no tags", withoutTags, []string{"Orphan Found: its tags cloney:stack-id, cloney:logical-id and cloney:physical-id do not name its resource"}},
+	{"another user's tags", func(w world, _ string) { tagUser(w, map[string]string{name.TagPhysical: "v"}) }, []string{"Orphan Found: do not name its resource"}},
+	{"incomplete", func(w world, _ string) { tagUser(w, nil, name.TagCompleted) }, []string{"Orphan Found: was created on 2000-01-01 and never completed"}},
+	{"its stack does not exist", func(w world, _ string) { w.SetResource(owner("u"), "") }, []string{"Orphan Found: the resource u or its stack data does not"}},
+	{"incomplete, and its stack does not exist", func(w world, _ string) {
 		tagUser(w, nil, name.TagCompleted)
 		w.SetResource(owner("u"), "")
-	}, []string{"Orphan Found: the resource u or its stack data is not"}},
-	{"the resource has another user", func(w world, _ string) { w.SetResource(owner("u"), "v") }, []string{"Orphan Found: but the resource has another user now"}},
+	}, []string{"Orphan Found: the resource u or its stack data does not"}},
+	{"the resource has another user", func(w world, _ string) { w.SetResource(owner("u"), "v") }, []string{"Orphan Found: but that resource has another user now"}},
 	{"CloudFormation says nothing", func(w world, _ string) { w.CloseStacks(true) }, nil},
-	{"a key made by hand", func(w world, _ string) { w.AddKey("u"); time.Sleep(time.Hour) }, []string{"Orphan Found: is in no secret of this provider"}},
-	{"an inactive key made by hand", func(w world, _ string) { w.Deactivate(w.AddKey("u")); time.Sleep(time.Hour) }, []string{"Orphan Found: is in no secret of this provider"}},
-	{"a key made just now", func(w world, _ string) { w.AddKey("u") }, nil},
+	{"a key created by hand", func(w world, _ string) { w.AddKey("u"); time.Sleep(time.Hour) }, []string{"Orphan Found: is in no secret of this provider"}},
+	{"an inactive key created by hand", func(w world, _ string) { w.Deactivate(w.AddKey("u")); time.Sleep(time.Hour) }, []string{"Orphan Found: is in no secret of this provider"}},
+	{"a key created just now", func(w world, _ string) { w.AddKey("u") }, nil},
 
 	{"a policy attached by hand", func(w world, _ string) { w.HangOn("u", "foreign policy") }, []string{"Drift Found: " + accesstest.ForeignPolicy}},
 	{"an inline policy", func(w world, _ string) { w.HangOn("u", "inline policy") }, []string{"Drift Found: inline policies: " + accesstest.InlinePolicy}},
 	{"a policy detached", func(w world, _ string) { w.Detach("u", "u-1") }, []string{"Drift Found: No policy of this provider is attached"}},
 	{"a policy rewritten", func(w world, _ string) {
 		must(w.t, w.UpdatePolicy(w.t.Context(), "u-1", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`))
-	}, []string{"Drift Found: The policies of user u (u-1) are not as this provider has written them"}},
+	}, []string{"Drift Found: The policies of user u (u-1) are not as this provider wrote them"}},
 	{"a policy of another user's", func(w world, _ string) {
 		w.MakePolicy("v-1", "{}", owner("u").Tags("u"))
 		must(w.t, w.AttachPolicy(w.t.Context(), "u", "v-1"))
 	}, []string{"Drift Found: that are not this provider's: v-1"}},
-	{"no boundary", func(w world, _ string) { w.Bind("u", "") }, []string{"Drift Found: carries no permissions boundary"}},
-	{"a former provider's boundary", func(w world, _ string) { w.Bind("u", accesstest.Former) }, []string{"Drift Found: a provider that was deployed before this one"}},
+	{"no boundary", func(w world, _ string) { w.Bind("u", "") }, []string{"Drift Found: has no permissions boundary"}},
+	{"an earlier provider's boundary", func(w world, _ string) { w.Bind("u", accesstest.Former) }, []string{"Drift Found: of an earlier provider"}},
 	{"someone else's boundary", func(w world, _ string) { w.Bind("u", others) }, []string{"Drift Found: the permissions boundary " + others + ", which is not the provider's"}},
 
 	{"the secret deleted, whose name the user remembers", func(w world, _ string) {
@@ -85,14 +85,14 @@ var findings = []finding{
 	{"the current key deleted", func(w world, key string) { w.DropKey(key) }, []string{"Drift Found: which user u does not have any more"}},
 	{"the current key deactivated", func(w world, key string) { w.Deactivate(key) }, []string{"Drift Found: which is inactive"}},
 
-	{"the user deleted", func(w world, _ string) { w.DropUser("u") }, []string{"Orphan Found: but its user u is not"}},
-	{"a key of 91 days", func(world, string) { time.Sleep(91 * day) }, []string{"Key Is Old: It was made on 2000-01-01, more than 90 days ago"}},
+	{"the user deleted", func(w world, _ string) { w.DropUser("u") }, []string{"Orphan Found: but its user u does not"}},
+	{"a key of 91 days", func(world, string) { time.Sleep(91 * day) }, []string{"Key Is Old: It was created on 2000-01-01, more than 90 days ago"}},
 	{"a key of 90 days", func(world, string) { time.Sleep(90*day - 3*time.Hour) }, nil},
-	{"a user that nobody of ours has made, yet", func(w world, _ string) { w.MakeUser("fresh", map[string]string{name.TagStack: "x"}) }, nil},
+	{"a new user without our tags", func(w world, _ string) { w.MakeUser("fresh", map[string]string{name.TagStack: "x"}) }, nil},
 }
 
-// Each thing that is amiss is told once, in whatever order the sweeps see it, and
-// nothing else is told.
+// Each finding is announced once, in whatever order the sweeps see it, and nothing else is
+// announced.
 func TestWhatIsFound(t *testing.T) {
 	for _, f := range findings {
 		t.Run(f.what, func(t *testing.T) {
@@ -121,7 +121,8 @@ func TestWhatIsFound(t *testing.T) {
 	}
 }
 
-// What went away and came back is told again. What cannot be told meanwhile is not.
+// A finding that disappeared and came back is announced again. A finding that is unsure in
+// between is not.
 func TestWhatComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -131,7 +132,7 @@ func TestWhatComesBack(t *testing.T) {
 			w.SetResource(owner("u"), "")
 			w.HangOn("u", "inline policy")
 			w.sweep()
-			w.tells("while it is amiss", "Orphan Found: the resource u", "Drift Found: inline policies")
+			w.tells("while it is wrong", "Orphan Found: the resource u", "Drift Found: inline policies")
 			w.CloseStacks(true)
 			w.sweep()
 			w.CloseStacks(false)
@@ -153,7 +154,7 @@ func TestWhatComesBack(t *testing.T) {
 	})
 }
 
-// What could not be told is told by the next sweep.
+// If a notice could not be sent, the next sweep sends it.
 func TestNobodyCanBeTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -166,11 +167,11 @@ func TestNobodyCanBeTold(t *testing.T) {
 		w.sweep()
 		w.told.fails = nil
 		w.sweep()
-		w.tells("the next time", "Drift Found: inline", "Orphan Found: its user v is not")
+		w.tells("the next time", "Drift Found: inline", "Orphan Found: its user v does not")
 	})
 }
 
-// A Delete that is under way takes the user before the secret: that is not told.
+// A Delete at work deletes the user before the secret: that is not announced.
 func TestADeleteIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -182,7 +183,7 @@ func TestADeleteIsUnderWay(t *testing.T) {
 	})
 }
 
-// testdata/findings.txt shows what is told of each thing, in full.
+// testdata/findings.txt shows the whole notice of each finding.
 func TestEverySentence(t *testing.T) {
 	var page strings.Builder
 	for _, f := range findings {
@@ -225,7 +226,7 @@ func TestEverySentence(t *testing.T) {
 	reasons.Read(t, file, reasons.Sentences, ".")
 }
 
-// print writes what was told since the last time.
+// print writes the notices since the last call.
 func (w world) print(page *strings.Builder) {
 	var texts []string
 	for _, n := range w.told.notices {

@@ -15,20 +15,20 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// traffic notes when IAM was called, and which users were looked at.
+// traffic records when IAM was called, and which users were read.
 type traffic struct {
 	mu    sync.Mutex
 	iam   []time.Time
 	looks map[string]int
 }
 
-// ofIAM are the calls of the sweep that are IAM's.
+// ofIAM are the sweep's calls to IAM.
 var ofIAM = []string{
 	"ListUsers", "ListPolicies", "GetUser", "ListAccessKeys", "ListAttachedUserPolicies", "ListUserPolicies", "GetPolicyVersion",
 	"GetAccessKeyLastUsed", "UpdateAccessKey", "DeleteAccessKey", "TagUser", "UntagUser",
 }
 
-// note is how long each call takes, too.
+// note returns a hook that records each call, and makes it take that long.
 func (c *traffic) note(latency time.Duration) hook {
 	return func(ctx context.Context, verb string) error {
 		c.mu.Lock()
@@ -44,7 +44,7 @@ func (c *traffic) note(latency time.Duration) hook {
 	}
 }
 
-// perSecond is the most calls of IAM in any second.
+// perSecond is the most calls to IAM in any second.
 func (c *traffic) perSecond() (most int) {
 	first := 0
 	for i, at := range c.iam {
@@ -56,7 +56,7 @@ func (c *traffic) perSecond() (most int) {
 	return most
 }
 
-// peopled is a world with so many users, each of a resource, made two hours ago.
+// peopled is a world with that many users, each of a resource, created two hours ago.
 func peopled(t *testing.T, users int) world {
 	t.Helper()
 	w := newWorld(t)
@@ -69,8 +69,8 @@ func peopled(t *testing.T, users int) world {
 	return w
 }
 
-// Five thousand users take two sweeps: the second one goes on where the first one had
-// no time left. IAM is called evenly, and no sweep overruns its function's time.
+// Five thousand users take two sweeps: the second sweep continues where the first one ran out
+// of time. The calls to IAM are even, and no sweep exceeds the time of its function.
 func TestFiveThousandUsers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		part := accesstest.OneIn(10)
@@ -98,8 +98,8 @@ func TestFiveThousandUsers(t *testing.T) {
 	})
 }
 
-// What the benchmark says of the sweep, with 20 ms a call: how long it takes, and how
-// many of them it takes, each in its function's 15 minutes, until every user was looked at.
+// The benchmark's figures of the sweep, with 20 ms a call: how long it takes, and how many
+// sweeps of 15 minutes, the function's time, it takes to read every user.
 func TestGrowthFigures(t *testing.T) {
 	accesstest.Measured(t)
 	for _, users := range []int{1, 10, 100, 1000, 5000} {
@@ -130,8 +130,8 @@ func TestGrowthFigures(t *testing.T) {
 	}
 }
 
-// A sweep that was through leaves no note of where it left off, and one that was not
-// leaves one alone.
+// A sweep that reached every user leaves no tag of where it stopped. Any other sweep leaves
+// exactly one.
 func TestWhereTheSweepLeavesOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -174,7 +174,7 @@ func TestWhereTheSweepLeavesOff(t *testing.T) {
 	})
 }
 
-// swept returns the secrets that say where a sweep left off.
+// swept returns the secrets with the tag of where a sweep stopped.
 func (w world) swept() (notes []string) {
 	for _, secret := range w.Inventory().Secrets {
 		if after := w.Tags(secret)[name.TagSwept]; after != "" {
@@ -184,8 +184,7 @@ func (w world) swept() (notes []string) {
 	return notes
 }
 
-// One user that cannot be looked at stops nobody else's turn, and is told of in the log
-// and the metrics.
+// A user that cannot be read does not stop the others. The log and the metrics show it.
 func TestOneUserFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -218,7 +217,7 @@ func TestOneUserFails(t *testing.T) {
 	})
 }
 
-// What cannot be listed ends the sweep with an error: it has seen nothing.
+// If a list fails, the sweep ends with an error, because it has seen nothing.
 func TestNothingCanBeListed(t *testing.T) {
 	for _, verb := range []string{"ListUsers", "ListSecrets", "ListPolicies"} {
 		synctest.Test(t, func(t *testing.T) {

@@ -12,43 +12,43 @@ import (
 	"cloney-s3-credentials/internal/patience"
 )
 
-// seen is what one look at a user has found.
+// seen is everything that the sweep has found about a user.
 type seen struct {
 	user    access.User
 	created time.Time
 	owner   name.Owner
-	ours    bool // the user carries our tags, and says so of itself
+	ours    bool // the user carries our tags, and they name this user
 	holding keyring.Holding
 
 	attached []string // names of our policies that are attached
-	texts    []string // of those, nil where one could not be read
+	texts    []string // their texts; nil if one could not be read
 	others   []string // ARNs of other policies that are attached
 	inline   []string // names of its inline policies
 
-	resource standing
-	physical string // id of the resource, where it stands
+	resource existence
+	physical string // id of the resource, if it exists
 	now      time.Time
 	keyAge   time.Duration
 }
 
-// standing is what CloudFormation says of a user's resource.
-type standing int
+// existence says whether a user's resource exists, by CloudFormation.
+type existence int
 
 const (
-	unknown standing = iota // it cannot be told
-	stands                  // it has a physical id
-	absent                  // it, or its stack, is gone
+	unknown existence = iota // CloudFormation does not say
+	exists                   // the resource has a physical id
+	missing                  // the resource or its stack does not exist
 )
 
-// errGone: the user was deleted since it was listed.
-var errGone = errors.New("the user is gone")
+// errDeleted means that the user was deleted after it was listed.
+var errDeleted = errors.New("the user was deleted")
 
-// look looks at a user.
+// look reads everything about a user.
 func (r *round) look(ctx context.Context, listed access.ListedUser) (seen, error) {
 	s := seen{created: listed.Created, now: time.Now(), keyAge: r.KeyAge}
-	user, err := question(ctx, "looking at the user", func() (access.User, error) { return r.iam.User(ctx, listed.Name) })
+	user, err := question(ctx, "reading the user", func() (access.User, error) { return r.iam.User(ctx, listed.Name) })
 	if errors.Is(err, access.ErrNotFound) {
-		return s, errGone
+		return s, errDeleted
 	}
 	if err != nil {
 		return s, err
@@ -69,7 +69,7 @@ func (r *round) look(ctx context.Context, listed access.ListedUser) (seen, error
 	return s, nil
 }
 
-// holding looks at the keys of a user, of which these secrets may tell.
+// holding reads the keys of a user. These secrets may hold them.
 func (r *round) holding(ctx context.Context, user access.User, secrets []access.SecretInfo) (h keyring.Holding, err error) {
 	h = keyring.Holding{User: user.Name, Now: time.Now(), LastUse: map[string]access.LastUse{}}
 	for _, secret := range secrets {
@@ -87,7 +87,7 @@ func (r *round) holding(ctx context.Context, user access.User, secrets []access.
 		if key.ID == current.ID {
 			continue
 		}
-		use, err := question(ctx, "asking when key "+key.ID+" was last used", func() (access.LastUse, error) { return r.iam.LastUse(ctx, key.ID) })
+		use, err := question(ctx, "reading the last use of key "+key.ID, func() (access.LastUse, error) { return r.iam.LastUse(ctx, key.ID) })
 		if err != nil {
 			return h, err
 		}
@@ -100,7 +100,7 @@ func (r *round) keys(ctx context.Context, user string) ([]access.Key, error) {
 	return question(ctx, "listing the user's keys", func() ([]access.Key, error) { return r.iam.Keys(ctx, user) })
 }
 
-// rights looks at what gives the user its rights.
+// rights reads the policies of the user.
 func (r *round) rights(ctx context.Context, s *seen) (err error) {
 	user := s.user.Name
 	var attached []string
@@ -128,8 +128,8 @@ func (r *round) rights(ctx context.Context, s *seen) (err error) {
 	return r.texts(ctx, s)
 }
 
-// texts reads our policies. One that was made or replaced since they were listed is
-// left to the next sweep.
+// texts reads our policies. If one was created or replaced after the list, the next sweep
+// reads it.
 func (r *round) texts(ctx context.Context, s *seen) error {
 	var texts []string
 	for _, policy := range s.attached {
@@ -150,26 +150,26 @@ func (r *round) texts(ctx context.Context, s *seen) error {
 	return nil
 }
 
-// resourceOf asks CloudFormation about the user's resource, where the stack is one of
-// this account and region. What it does not say is not known.
-func (r *round) resourceOf(ctx context.Context, s seen) (standing, string) {
+// resourceOf asks CloudFormation about the user's resource, if the stack is of this account
+// and region.
+func (r *round) resourceOf(ctx context.Context, s seen) (existence, string) {
 	if !name.IsOf(s.user.ARN, s.owner.Stack) {
 		return unknown, ""
 	}
 	id, err := question(ctx, "asking for the resource", func() (string, error) { return r.stacks.Resource(ctx, s.owner) })
 	switch {
 	case errors.Is(err, access.ErrNotFound):
-		return absent, ""
+		return missing, ""
 	case err == nil && id != "":
-		return stands, id
+		return exists, id
 	case err != nil && !errors.Is(err, access.ErrDenied):
-		r.Log.InfoContext(ctx, "CloudFormation did not say whether the resource stands", "user", s.user.Name, "error", err.Error())
+		r.Log.InfoContext(ctx, "CloudFormation did not say whether the resource exists", "user", s.user.Name, "error", err.Error())
 	}
 	return unknown, ""
 }
 
-// question asks until there is an answer. An error says what was asked.
+// question repeats a question until AWS answers it. An error names the question.
 func question[T any](ctx context.Context, what string, f func() (T, error)) (T, error) {
 	answer, err := patience.Ask(ctx, patience.Nothing, f)
-	return answer, said(what, err)
+	return answer, wrap(what, err)
 }

@@ -10,15 +10,15 @@ import (
 	"cloney-s3-credentials/internal/patience"
 )
 
-// How many calls a second the sweep makes at the most. The quotas are the whole
-// account's: stacks that are made meanwhile, and whatever else the account does, need
-// their share. AWS documents neither; 25 is what IAM was seen to take without refusing.
+// These are the most calls that the sweep makes in a second. The whole account shares the
+// quotas, and stacks and everything else in the account need their share. AWS documents
+// neither quota; 25 is a rate that IAM was seen to accept.
 const (
 	iamCalls   = 25
 	stackCalls = 10
 )
 
-// perPage is how many entities a page of IAM's lists holds at the most.
+// perPage is the most entities on one page of IAM's lists.
 const perPage = 1000
 
 // pace spreads calls over time.
@@ -30,7 +30,7 @@ type pace struct {
 
 func perSecond(calls int) *pace { return &pace{every: time.Second / time.Duration(calls)} }
 
-// wait returns when it is the call's turn.
+// wait waits until the call may begin.
 func (p *pace) wait(ctx context.Context) error {
 	p.mu.Lock()
 	at := time.Now()
@@ -42,15 +42,14 @@ func (p *pace) wait(ctx context.Context) error {
 	return patience.Sleep(ctx, time.Until(at))
 }
 
-// made counts calls that were made already: the further pages of a list.
+// made counts calls that were made already: the other pages of a list.
 func (p *pace) made(calls int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = p.next.Add(time.Duration(calls) * p.every)
 }
 
-// paced is the way to IAM: each call that the sweep makes of it passes here, repeated
-// ones too.
+// paced limits the calls to IAM. Each call of the sweep passes here, also a repeated one.
 type paced struct {
 	users    Users
 	policies Policies
@@ -75,7 +74,7 @@ func (p paced) User(ctx context.Context, name string) (access.User, error) {
 	return ask(ctx, p.pace, func() (access.User, error) { return p.users.User(ctx, name) })
 }
 
-// TagUser removes tags and sets others: two calls, where it does both.
+// TagUser makes two calls if it both removes and sets tags.
 func (p paced) TagUser(ctx context.Context, name string, set map[string]string, unset []string) error {
 	if len(set) > 0 && len(unset) > 0 {
 		p.made(1)
@@ -128,7 +127,7 @@ func (p paced) do(ctx context.Context, f func() error) error {
 	return f()
 }
 
-// pacedStacks is the way to CloudFormation.
+// pacedStacks limits the calls to CloudFormation.
 type pacedStacks struct {
 	stacks Stacks
 	*pace

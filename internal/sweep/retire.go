@@ -15,16 +15,16 @@ import (
 	"cloney-s3-credentials/internal/turn"
 )
 
-// retire carries out what the look says is to be retired, while it is the sweep's
-// turn, and looks again before and after: meanwhile an event may have moved AWSCURRENT.
-// A user at which an event or a rotation is at work is left to the next sweep.
+// retire retires the keys that are due, while the sweep has its turn. It looks again before
+// and after that, because an event may have moved AWSCURRENT in the meantime. If an event or
+// a rotation is at work on the user, the next sweep retires its keys.
 func (r *round) retire(ctx context.Context, s *seen) error {
 	if len(s.holding.Retire()) == 0 {
 		return nil
 	}
 	err := r.inTurn(ctx, s)
 	if errors.Is(err, turn.ErrAtWork) {
-		r.Log.InfoContext(ctx, "an event or a rotation is at work on the user; its keys are left to the next sweep", "user", s.user.Name)
+		r.Log.InfoContext(ctx, "an event or a rotation is at work on the user; the next sweep retires its keys", "user", s.user.Name)
 		return nil
 	}
 	now, failed := r.again(ctx, *s)
@@ -52,11 +52,11 @@ func (r *round) inTurn(ctx context.Context, s *seen) error {
 	return nil
 }
 
-// again looks at the keys once more, and at each secret by itself.
+// again reads the keys and each secret once more.
 func (r *round) again(ctx context.Context, s seen) (keyring.Holding, error) {
 	var secrets []access.SecretInfo
 	for _, listed := range r.secrets[resource(s.user.Tags)] {
-		secret, err := question(ctx, "looking at secret "+listed.Name, func() (access.SecretInfo, error) { return r.Secrets.Secret(ctx, listed.Name) })
+		secret, err := question(ctx, "reading secret "+listed.Name, func() (access.SecretInfo, error) { return r.Secrets.Secret(ctx, listed.Name) })
 		if errors.Is(err, access.ErrNotFound) {
 			continue
 		}
@@ -70,7 +70,7 @@ func (r *round) again(ctx context.Context, s seen) (keyring.Holding, error) {
 	return r.holding(ctx, s.user, secrets)
 }
 
-// carryOut does what is due with one key.
+// carryOut does what is due for one key.
 func (r *round) carryOut(ctx context.Context, guard issue.Guard, user string, h keyring.Holding, due keyring.Retirement) error {
 	var err error
 	switch due.Deed {
@@ -81,39 +81,38 @@ func (r *round) carryOut(ctx context.Context, guard issue.Guard, user string, h 
 	case keyring.Forget:
 		err = r.forget(ctx, guard, h, due)
 	case keyring.Spare:
-		// A crash after this: the grace begins anew, as it should.
+		// A crash after this: the grace begins again, as it should.
 		err = r.label(ctx, guard, due, name.ReactivatedLabel(due.KeyID, time.Now()))
 	}
 	if err != nil {
-		return fmt.Errorf("key %s, to %s: %w", due.KeyID, due.Deed, err)
+		return fmt.Errorf("retiring key %s (%s): %w", due.KeyID, due.Deed, err)
 	}
 	r.Log.InfoContext(ctx, "retiring a key", "user", user, "key", due.KeyID, "deed", string(due.Deed))
 	return nil
 }
 
 func (r *round) deactivate(ctx context.Context, guard issue.Guard, user string, due keyring.Retirement) error {
-	// The note comes first: a key that is inactive without it counts as deactivated by
-	// hand, and nobody is told. A crash after this: a note of a key that is active. The
-	// next sweep takes it for one that somebody has activated again, and waits once more.
-	note := name.DeactivatedLabel(due.KeyID, time.Now())
-	if err := r.label(ctx, guard, due, note); err != nil {
+	// The label comes first: without it, an inactive key counts as deactivated by hand, and
+	// nobody gets a notice. A crash after this leaves that label for an active key. The next
+	// sweep then assumes that somebody has activated the key again, and waits once more.
+	label := name.DeactivatedLabel(due.KeyID, time.Now())
+	if err := r.label(ctx, guard, due, label); err != nil {
 		return err
 	}
-	// A crash after this: all is done but for telling, which the next sweep does.
+	// A crash after this: only the notice is missing, and the next sweep sends it.
 	err := guard.Write(ctx, patience.Nothing, func(ctx context.Context) error { return r.iam.DeactivateKey(ctx, user, due.KeyID) })
 	switch {
 	case err == nil:
 		r.count(func(c *metric.Swept) { c.Deactivated++ })
 	case access.Definite(err):
-		return errors.Join(err, r.unlabel(ctx, guard, due, note))
+		return errors.Join(err, r.unlabel(ctx, guard, due, label))
 	}
 	return err
 }
 
 func (r *round) remove(ctx context.Context, guard issue.Guard, user string, h keyring.Holding, due keyring.Retirement) error {
-	// A crash after this: a version that says of a key which is gone when the sweep
-	// deactivated it. The next sweep forgets it; of one deactivated by hand the next
-	// event does.
+	// A crash after this leaves a version with labels of a deleted key. If the sweep had
+	// deactivated that key, the next sweep removes them. Otherwise the next event does.
 	err := guard.Write(ctx, patience.Nothing, func(ctx context.Context) error { return r.iam.DeleteKey(ctx, user, due.KeyID) })
 	if err != nil {
 		return err
@@ -122,11 +121,11 @@ func (r *round) remove(ctx context.Context, guard issue.Guard, user string, h ke
 	return r.forget(ctx, guard, h, due)
 }
 
-// forget takes our labels off the version, the key's own one last: until then the next
-// sweep finds it again.
+// forget removes our labels from the version, and last the label that names the key: until
+// then the next sweep finds the version again.
 func (r *round) forget(ctx context.Context, guard issue.Guard, h keyring.Holding, due keyring.Retirement) error {
 	for _, label := range h.OwnLabels(due) {
-		// A crash after this: the next sweep, or the next event, takes off the others.
+		// A crash after this: the next sweep or the next event removes the other labels.
 		if err := r.unlabel(ctx, guard, due, label); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ import (
 	"cloney-s3-credentials/internal/parallel"
 )
 
-// daily sweeps once a day, for so many days.
+// daily sweeps once a day, for that many days.
 func (w world) daily(days int) {
 	for range days {
 		time.Sleep(day)
@@ -37,8 +37,8 @@ func (w world) state(keyID string) string {
 	return "gone"
 }
 
-// A replaced key that nobody uses is deactivated after the grace, which is told once,
-// and deleted after as long again. Its version is forgotten.
+// A replaced key that nobody uses is deactivated after the grace, which is announced once,
+// and deleted after as long again. Then its version has no label of ours.
 func TestAKeyIsRetired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -81,7 +81,7 @@ func TestAKeyIsRetired(t *testing.T) {
 	})
 }
 
-// One that is in use stays, says so once, and is retired once nobody uses it any more.
+// A replaced key in use stays, which is announced once, and is retired once nobody uses it.
 func TestAKeyInUseStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -107,7 +107,7 @@ func TestAKeyInUseStays(t *testing.T) {
 	})
 }
 
-// A key that somebody activates again has its grace anew, and is told of anew.
+// A key that somebody activates again gets the grace again, and a new notice.
 func TestAKeyThatIsActivatedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -129,8 +129,8 @@ func TestAKeyThatIsActivatedAgain(t *testing.T) {
 	})
 }
 
-// After a leak somebody deactivates the key. No sweep activates it, nor touches the
-// former one, which may be all that works.
+// After a leak somebody deactivates the key. No sweep activates it, or changes the previous
+// key, which may be the only one that works.
 func TestALeakedKeyStaysInactive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -143,12 +143,12 @@ func TestALeakedKeyStaysInactive(t *testing.T) {
 		if w.state(leaked) != "inactive" || w.state(former) != "active" {
 			t.Errorf("the leaked key is %s, the former one %s", w.state(leaked), w.state(former))
 		}
-		w.tells("all the while", "Drift Found: which is inactive: somebody has deactivated it")
+		w.tells("all the while", "Drift Found: which is inactive: somebody deactivated it")
 	})
 }
 
-// A user at which an event is at work is left to the next sweep, unless that event's
-// function must have ended.
+// If an event is at work on a user, the next sweep retires its keys, unless the function of
+// that event must have ended.
 func TestAnEventIsAtWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -169,7 +169,7 @@ func TestAnEventIsAtWork(t *testing.T) {
 	})
 }
 
-// What is seen while an event is at work is not told: it is not what will be.
+// Findings while an event is at work are not announced, because the user may still change.
 func TestNothingIsToldInTheMidstOfAnEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -190,7 +190,7 @@ func TestNothingIsToldInTheMidstOfAnEvent(t *testing.T) {
 	})
 }
 
-// A sweep that may not deactivate a key says so; one that may does it the next day.
+// A sweep that may not deactivate a key logs that. A later sweep that may do it does it.
 func TestDeactivationIsDenied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -204,7 +204,7 @@ func TestDeactivationIsDenied(t *testing.T) {
 			return nil
 		}
 		w.daily(2)
-		if w.state(former) != "active" || !strings.Contains(w.log.String(), "key "+former+", to deactivate") {
+		if w.state(former) != "active" || !strings.Contains(w.log.String(), "retiring key "+former+" (deactivate)") {
 			t.Errorf("the key is %s; the log:\n%s", w.state(former), w.log.String())
 		}
 		w.tells("while it is denied")
@@ -217,7 +217,7 @@ func TestDeactivationIsDenied(t *testing.T) {
 	})
 }
 
-// AWSCURRENT goes back to the former key between the sweep's look and its turn.
+// AWSCURRENT moves back to the previous key between the sweep's look and its turn.
 func TestAWSCurrentMovesMeanwhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -243,8 +243,8 @@ func TestAWSCurrentMovesMeanwhile(t *testing.T) {
 	})
 }
 
-// Whatever call fails, is lost or is the last one of a process: the next sweeps retire
-// the key, tell of it, and no promise breaks meanwhile.
+// Any one call may fail, lose its answer, or be the last of its process: the next sweeps
+// retire the key and announce that, and no promise is broken in the meantime.
 func TestEveryCallOfTheSweepFails(t *testing.T) {
 	calls := retiring(t, "nothing fails", nil, nil)
 	if calls < 20 {
@@ -264,7 +264,7 @@ func TestEveryCallOfTheSweepFails(t *testing.T) {
 
 type hook = func(ctx context.Context, verb string) error
 
-// failing has the nth call end with the fault.
+// failing makes the nth call end with the fault.
 func failing(n int64, fault error) hook {
 	var calls atomic.Int64
 	return func(context.Context, string) error {
@@ -288,8 +288,8 @@ func killed(n int64) hook {
 	}
 }
 
-// retiring retires a key while one call of the sweep that deactivates it, or of the
-// one that deletes it, goes as the hook says. It returns how many calls those make.
+// retiring retires a key. The hooks decide about one call of the sweep that deactivates the
+// key, and of the sweep that deletes it. It returns how many calls these sweeps make.
 func retiring(t *testing.T, what string, before, after hook) (calls int64) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -314,8 +314,7 @@ func retiring(t *testing.T, what string, before, after hook) (calls int64) {
 	return calls
 }
 
-// once sweeps a day later, in a process that may be killed, and returns how many calls
-// it has made.
+// once sweeps a day later, in a process that may be killed, and returns the number of calls.
 func (w world) once(before, after hook) (calls int64) {
 	time.Sleep(day)
 	w.Forget()
@@ -335,7 +334,7 @@ func (w world) once(before, after hook) (calls int64) {
 	return 0
 }
 
-// isCrash reports whether it is a crash, be it in a goroutine of package parallel.
+// isCrash reports whether a panic is a crash, also in a goroutine of package parallel.
 func isCrash(p any) bool {
 	if origin, nested := p.(parallel.Panic); nested {
 		p, _ = origin.Origin()

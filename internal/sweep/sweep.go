@@ -1,11 +1,12 @@
-// Package sweep is the daily sweep: it looks at every user of the provider,
-// retires replaced keys that nobody uses any more, and reports what is lost or
-// changed. It touches nothing else.
+// Package sweep is the daily sweep: it looks at every user of the provider, retires
+// replaced keys that nobody uses any more, and reports what was left over or changed by
+// others. It changes nothing else.
 //
-// Of each user it makes one look; package keyring says which keys to retire, and
-// findings what to report: both are pure.
+// It reads each user once. Package keyring decides which keys to retire, and findings.go
+// decides what to report: both are pure.
 //
-// Every write says what a crash right after it leaves. The next sweep looks again.
+// A comment at each write says what a crash right after it leaves. The next sweep looks
+// again.
 package sweep
 
 import (
@@ -27,7 +28,7 @@ import (
 	"cloney-s3-credentials/internal/patience"
 )
 
-// Sweeper sweeps. All fields are required, but for Metrics.
+// Sweeper sweeps. All fields except Metrics are required.
 type Sweeper struct {
 	Users     Users
 	Policies  Policies
@@ -42,15 +43,15 @@ type Sweeper struct {
 }
 
 const (
-	// spare is how long before its deadline the sweep begins with no further user: time
-	// for those that it is at, and to note where it was.
-	spare = 45 * time.Second
-	// abreast is how many users it looks at at the same time: enough to make as many
-	// calls a second as it may, however slow each is.
-	abreast = 8
+	// reserve is the time before its deadline in which the sweep begins no further user. In
+	// that time it completes the users that it has begun, and records where it stopped.
+	reserve = 45 * time.Second
+	// workers is how many users it looks at at the same time. They are enough to reach the
+	// permitted rate of calls, even when each call is slow.
+	workers = 8
 )
 
-// round is one sweep at work.
+// round is one run of the sweep.
 type round struct {
 	*Sweeper
 	iam    paced
@@ -59,17 +60,17 @@ type round struct {
 	began    time.Time
 	listed   map[string]bool // every user under the path
 	policies map[string]string
-	secrets  map[string][]access.SecretInfo // ours, by the resource that they belong to
+	secrets  map[string][]access.SecretInfo // ours, by the resource to which they belong
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields after it
 	queue  []access.ListedUser
-	last   string // the user whose turn was last
+	last   string // the last user that the sweep has begun
 	counts metric.Swept
 }
 
-// Sweep looks at every user once, or at as many as it has time for before the
-// context's deadline; the next sweep goes on after them. A user that cannot be
-// looked at does not stop it. It returns an error if it could look at none.
+// Sweep looks at every user once, or at as many as the context's deadline permits. The next
+// sweep continues after the last of them. A user that cannot be read does not stop the
+// sweep. Sweep returns an error if it could not list the users.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	calls := perSecond(iamCalls)
 	r := &round{
@@ -82,32 +83,32 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 	r.all(ctx)
 	through := len(r.queue) == 0
 	if through {
-		r.lostSecrets(ctx)
+		r.orphanedSecrets(ctx)
 	}
-	r.leaveOff(ctx, after, through)
+	r.recordStop(ctx, after, through)
 	s.Metrics.Sweep(r.counts)
 	s.Log.InfoContext(ctx, "swept", "users", r.counts.Users, "failed", r.counts.Failed, "left for the next sweep", len(r.queue),
 		"findings", r.counts.Findings, "deactivated", r.counts.Deactivated, "deleted", r.counts.Deleted)
 	return nil
 }
 
-// list lists what there is, and puts the users into the order of their turns. It
-// returns the user after whom the last sweep left off; empty: it was through.
+// list lists users, policies and secrets, and orders the users. It returns the user after
+// which this sweep begins; empty: the last sweep reached every user.
 func (r *round) list(ctx context.Context) (after string, err error) {
 	var users []access.ListedUser
 	var secrets []access.SecretInfo
 	err = parallel.Do(
 		func() (err error) {
 			users, err = patience.Ask(ctx, patience.Nothing, func() ([]access.ListedUser, error) { return r.iam.ListUsers(ctx) })
-			return said("listing the users", err)
+			return wrap("listing the users", err)
 		},
 		func() (err error) {
 			r.policies, err = patience.Ask(ctx, patience.Nothing, func() (map[string]string, error) { return r.iam.ListPolicies(ctx) })
-			return said("listing the policies", err)
+			return wrap("listing the policies", err)
 		},
 		func() (err error) {
 			secrets, err = patience.Ask(ctx, patience.Nothing, func() ([]access.SecretInfo, error) { return r.Secrets.ListSecrets(ctx) })
-			return said("listing the secrets", err)
+			return wrap("listing the secrets", err)
 		},
 	)
 	if err != nil {
@@ -124,21 +125,21 @@ func (r *round) list(ctx context.Context) (after string, err error) {
 		r.secrets[resource(secret.Tags)] = append(r.secrets[resource(secret.Tags)], secret)
 		after = max(after, secret.Tags[name.TagSwept])
 	}
-	r.queue = turns(users, after)
+	r.queue = inOrder(users, after)
 	return after, nil
 }
 
-// said says at what an error came.
-func said(what string, err error) error {
+// wrap adds to an error what the sweep was doing.
+func wrap(what string, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil
 }
 
-// turns is the order in which the users have their turn: those after the one at which
-// the last sweep left off, then from the first one on.
-func turns(users []access.ListedUser, after string) []access.ListedUser {
+// inOrder sorts the users by name, and puts those after the last user of the earlier sweep
+// first.
+func inOrder(users []access.ListedUser, after string) []access.ListedUser {
 	slices.SortFunc(users, func(a, b access.ListedUser) int { return strings.Compare(a.Name, b.Name) })
 	first := slices.IndexFunc(users, func(u access.ListedUser) bool { return u.Name > after })
 	if first < 0 {
@@ -147,26 +148,26 @@ func turns(users []access.ListedUser, after string) []access.ListedUser {
 	return slices.Concat(users[first:], users[:first])
 }
 
-// all gives each user its turn, until time is short.
+// all sweeps the users in the queue, until the time is short.
 func (r *round) all(ctx context.Context) {
-	var workers []func() error
-	for range abreast {
-		workers = append(workers, func() error {
+	var work []func() error
+	for range workers {
+		work = append(work, func() error {
 			for user, ok := r.next(ctx); ok; user, ok = r.next(ctx) {
 				r.visit(ctx, user)
 			}
 			return nil
 		})
 	}
-	_ = parallel.Do(workers...) // none returns an error
+	_ = parallel.Do(work...) // none returns an error
 }
 
-// next takes the next user out of the queue.
+// next takes the next user from the queue.
 func (r *round) next(ctx context.Context) (user access.ListedUser, ok bool) {
 	deadline, ends := ctx.Deadline()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 || ctx.Err() != nil || ends && time.Until(deadline) < spare {
+	if len(r.queue) == 0 || ctx.Err() != nil || ends && time.Until(deadline) < reserve {
 		return user, false
 	}
 	user, r.queue = r.queue[0], r.queue[1:]
@@ -174,8 +175,7 @@ func (r *round) next(ctx context.Context) (user access.ListedUser, ok bool) {
 	return user, true
 }
 
-// visit looks at one user, retires, and tells. What fails is counted, and the next
-// sweep tries again.
+// visit sweeps one user. It counts a failure, and the next sweep tries again.
 func (r *round) visit(ctx context.Context, listed access.ListedUser) {
 	err := r.user(ctx, listed)
 	r.mu.Lock()
@@ -187,9 +187,10 @@ func (r *round) visit(ctx context.Context, listed access.ListedUser) {
 	}
 }
 
+// user looks at one user, retires its keys, and reports its findings.
 func (r *round) user(ctx context.Context, listed access.ListedUser) error {
 	seen, err := r.look(ctx, listed)
-	if errors.Is(err, errGone) {
+	if errors.Is(err, errDeleted) {
 		return nil
 	}
 	if err != nil {
@@ -200,17 +201,18 @@ func (r *round) user(ctx context.Context, listed access.ListedUser) error {
 	if seen.atWork() {
 		return failed
 	}
-	told, err := r.tell(ctx, seen.user.Tags[name.TagTold], seen.report())
-	set, unset := noted(seen.user.Tags[name.TagTold], told)
-	// The marks that killed runs of the rotator have left: each has the next event wait.
-	unset = append(unset, order.Abandoned(seen.user.Tags, seen.now.Add(-settled))...)
+	told, err := r.announce(ctx, seen.user.Tags[name.TagTold], seen.report())
+	set, unset := changeOfTag(seen.user.Tags[name.TagTold], told)
+	// Killed runs of the rotator have left these marks. Each makes the next event wait.
+	unset = append(unset, order.Abandoned(seen.user.Tags, seen.now.Add(-longestEvent))...)
 	err = errors.Join(err, r.tagUser(ctx, listed.Name, set, unset))
 	return errors.Join(failed, err)
 }
 
-// leaveOff notes after whom the next sweep goes on, on a secret of a user that had its
-// turn: that user's, or the nearest one's before it. Tags of earlier sweeps go.
-func (r *round) leaveOff(ctx context.Context, after string, through bool) {
+// recordStop records after which user the next sweep begins. It tags a secret of the last
+// user of this sweep, or of the nearest user before it, and removes the tags of earlier
+// sweeps.
+func (r *round) recordStop(ctx context.Context, after string, through bool) {
 	mark := r.last
 	if through {
 		mark = ""
@@ -220,8 +222,8 @@ func (r *round) leaveOff(ctx context.Context, after string, through bool) {
 	}
 	marked, carrier := r.marked(mark)
 	if carrier != "" {
-		// A crash after this: two secrets say where to go on. The later one counts, by the
-		// users' names; users between the two wait one more day.
+		// A crash after this leaves two secrets with that tag. The tag with the later name
+		// counts. Users between the two wait one more day.
 		r.tagSecret(ctx, carrier, map[string]string{name.TagSwept: mark}, nil)
 	}
 	for _, secret := range marked {
@@ -231,8 +233,8 @@ func (r *round) leaveOff(ctx context.Context, after string, through bool) {
 	}
 }
 
-// marked returns the secrets that say where an earlier sweep left off, and the one
-// that is to say where this one did; empty: none.
+// marked returns the secrets with the tag of an earlier sweep, and the secret that gets the
+// tag of this sweep; empty: no secret does.
 func (r *round) marked(mark string) (marked []string, carrier string) {
 	of := ""
 	for _, secrets := range r.secrets {
@@ -252,18 +254,18 @@ func (r *round) marked(mark string) (marked []string, carrier string) {
 func (r *round) tagSecret(ctx context.Context, secret string, set map[string]string, unset []string) {
 	err := patience.Nothing.Do(ctx, func() error { return r.Secrets.TagSecret(ctx, secret, set, unset) })
 	if err != nil && !errors.Is(err, access.ErrNotFound) {
-		r.Log.WarnContext(ctx, "where the sweep left off could not be noted; the next one may begin elsewhere", "secret", secret, "error", err.Error())
+		r.Log.WarnContext(ctx, "the sweep could not record where it stopped; the next sweep may begin with another user", "secret", secret, "error", err.Error())
 	}
 }
 
-// ownerOf returns whose an entity is, by its tags.
+// ownerOf returns the resource to which an entity belongs, by its tags.
 func ownerOf(tags map[string]string) (owner name.Owner, ours bool) {
 	stack, err := name.ParseStackID(tags[name.TagStack])
 	owner = name.Owner{Stack: stack, Logical: tags[name.TagLogical]}
 	return owner, err == nil && owner.Logical != "" && tags[name.TagPhysical] != ""
 }
 
-// resource stands for the resource that an entity belongs to.
+// resource identifies the resource to which an entity belongs.
 func resource(tags map[string]string) string {
 	return tags[name.TagStack] + "|" + tags[name.TagLogical]
 }

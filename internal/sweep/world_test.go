@@ -26,7 +26,7 @@ const (
 	stackID = "arn:aws:cloudformation:eu-west-1:123456789012:stack/data/6f1d2c3b-4a59-4868-9776-a5b4c3d2e1f0"
 )
 
-// world is an account, its sweep, and all that it told.
+// world is an account, its sweep, and all notices.
 type world struct {
 	t *testing.T
 	*accesstest.Account
@@ -36,7 +36,7 @@ type world struct {
 	metrics *bytes.Buffer
 }
 
-// told keeps what was told. Until fails says nil, it is told nothing.
+// told keeps the notices. It takes none while fails is not nil.
 type told struct {
 	mu      sync.Mutex
 	notices []notice.Notice
@@ -70,7 +70,7 @@ func (w world) sweep() {
 	w.sweepFor(15 * time.Minute)
 }
 
-// sweepFor sweeps within that time, and asks whether all is well.
+// sweepFor sweeps within that time, and checks the promises.
 func (w world) sweepFor(limit time.Duration) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), limit)
@@ -79,7 +79,7 @@ func (w world) sweepFor(limit time.Duration) {
 		w.t.Errorf("the sweep: %v", err)
 	}
 	if w.Leaked(w.log.String()) || w.Leaked(fmt.Sprintf("%+v", w.told.notices)) {
-		w.t.Error("a secret half was told")
+		w.t.Error("a notice holds a secret access key")
 	}
 }
 
@@ -98,7 +98,7 @@ func owner(logical string) name.Owner {
 	return name.Owner{Stack: stack, Logical: logical}
 }
 
-// user makes what the provider makes: a user with its policy, a key and a secret. It
+// user creates the same as the provider: a user with its policy, a key and a secret. It
 // returns the key.
 func (w world) user(called string) (keyID string) {
 	w.t.Helper()
@@ -131,7 +131,7 @@ func (w world) rotate(called string) (keyID string) {
 	return made.KeyID
 }
 
-// tell returns what was told since the last time, each as "Kind: user: Reason".
+// tell returns the notices since the last call, each as "Kind: user: Reason".
 func (w world) tell() (notices []string) {
 	for _, n := range w.told.notices {
 		notices = append(notices, fmt.Sprintf("%s: %s: %s", n.Kind, n.UserName, n.Reason))
@@ -140,8 +140,8 @@ func (w world) tell() (notices []string) {
 	return notices
 }
 
-// tells asks for what was told since the last time: each with these words, and nothing
-// else.
+// tells checks the notices since the last call: each has these words, and there are no
+// others.
 func (w world) tells(what string, want ...string) {
 	w.t.Helper()
 	got := w.tell()

@@ -23,7 +23,7 @@ const (
 	rotateAt = 10 * time.Hour // of a day
 )
 
-// consumer uses the key of one user, once an hour, and has a way of its own to switch.
+// consumer uses the key of one user once an hour, and switches to a new key in its own way.
 type consumer struct {
 	user   string
 	key    func() string // that it uses now
@@ -60,7 +60,7 @@ func newYear(t *testing.T, users ...string) *year {
 	return y
 }
 
-// current is the key that the user's secret gives out, ago.
+// current is the key that was current that long ago.
 func (y *year) current(user string, ago time.Duration) (key string) {
 	for _, c := range y.changes[user] {
 		if key == "" || time.Since(c.at) >= ago {
@@ -70,8 +70,8 @@ func (y *year) current(user string, ago time.Duration) (key string) {
 	return key
 }
 
-// rotate has Secrets Manager rotate the user's secret. It takes up again what has not
-// ended.
+// rotate rotates the user's secret, as Secrets Manager does. It continues a rotation that has
+// not ended.
 func (y *year) rotate(user string) error {
 	y.rotations++
 	secret := name.Secret(user)
@@ -87,7 +87,7 @@ func (y *year) rotate(user string) error {
 	return nil
 }
 
-// hour lets it become the next hour: everybody uses their keys, and what was promised is watched.
+// hour moves to the next hour: all consumers use their keys, and the promises are checked.
 func (y *year) hour() {
 	time.Sleep(time.Until(time.Now().Truncate(time.Hour).Add(time.Hour)))
 	keys := map[string]int{}
@@ -114,12 +114,11 @@ func (y *year) hour() {
 	}
 }
 
-// Four users, for a year. One has a consumer that reads the secret each time; one has a
-// consumer that a person gives the new key three days late; one has a consumer that
-// nobody ever gives a new key; of one a key leaks. No consumer fails, but that which has
-// the leaked key. Each notice is told once. Once it is unused, a key is gone when it is as
-// old as the rotation, twice the grace, and a day, at whatever time of the day the sweep
-// comes.
+// Four users live for a year. The first has a consumer that reads the secret each time. The
+// second has a consumer that gets the new key from a person three days late. The third has a
+// consumer that never gets a new key. A key of the fourth leaks. Only the consumer with the
+// leaked key fails. Each notice is sent once. An unused key is deleted by the age of the
+// rotation, twice the grace and a day, at whatever time of the day the sweep runs.
 func TestAYear(t *testing.T) {
 	for i, sweepAt := range []time.Duration{3 * time.Hour, 11 * time.Hour, 13 * time.Hour, 15 * time.Hour} {
 		if i%accesstest.OneIn(4) != 0 {
@@ -157,9 +156,9 @@ func TestAYear(t *testing.T) {
 	}
 }
 
-// live lets the year go by. On its hundredth day the current key of one user leaks:
-// somebody deactivates it, has the secret rotated at once, and no sweep nor rotation
-// activates it again. It returns that key.
+// live runs the year. On the hundredth day the current key of one user leaks: somebody
+// deactivates it, and rotates the secret at once. No sweep or rotation activates it again. It
+// returns that key.
 func (y *year) live(sweepAt time.Duration) (leaked string) {
 	for began := time.Now().Truncate(day); time.Since(began) < oneYear; y.hour() {
 		since := time.Since(began).Truncate(time.Hour)
@@ -182,22 +181,22 @@ func (y *year) live(sweepAt time.Duration) (leaked string) {
 	return leaked
 }
 
-// rotateAll rotates all secrets every 30 days. What has failed Secrets Manager tries
-// again, here a day later.
+// rotateAll rotates all secrets every 30 days. After a failure it tries again a day later,
+// as Secrets Manager does.
 func (y *year) rotateAll(since time.Duration) {
 	for _, user := range []string{"prompt", "late", "never", "leaky"} {
 		if days := since / day % 30; days > 1 || days == 1 && user != "never" || since < day*2 {
 			continue
 		}
 		err := y.rotate(user)
-		if blocked := err != nil && strings.Contains(err.Error(), "both places for keys are taken"); err != nil && !(blocked && user == "never") {
+		if blocked := err != nil && strings.Contains(err.Error(), "the user has two keys already"); err != nil && !(blocked && user == "never") {
 			y.t.Errorf("after %v the rotation of %s: %v", since, user, err)
 		}
 	}
 }
 
-// toldOnce asks for what was told in the year: nothing twice, and of each user what its
-// consumer makes of it.
+// toldOnce checks the notices of the year: none twice, and for each user those that follow
+// from its consumer.
 func (y *year) toldOnce() {
 	counts, ids := map[string]map[notice.Kind]int{}, map[string]bool{}
 	for _, n := range y.told.notices {
@@ -210,19 +209,19 @@ func (y *year) toldOnce() {
 		}
 		counts[n.UserName][n.Kind]++
 	}
-	// Of the leaked key nothing is told: its owner has deactivated it.
+	// There is no notice about the leaked key, because its owner has deactivated it.
 	const rotations = 12
 	for user, want := range map[string]map[notice.Kind]int{
 		"prompt": {notice.Rotated: rotations, notice.Retired: rotations},
-		// A week after each rotation the old key was used four days ago.
+		// A week after each rotation the replaced key was last used four days before.
 		"late": {notice.Rotated: rotations, notice.StillInUse: rotations, notice.Retired: rotations},
-		// The first key is in use for ever: one rotation, then no place is free. The one that
-		// was refused is taken up again, each time with the same token.
+		// The first key stays in use: after one rotation the user has two keys in use. The
+		// refused rotation continues each time with the same token.
 		"never": {notice.Rotated: 1, notice.StillInUse: 1, notice.Failed: 1, notice.Old: 2},
 		"leaky": {notice.Rotated: rotations + 1, notice.Retired: rotations},
 	} {
 		for _, kind := range []notice.Kind{notice.Rotated, notice.StillInUse, notice.Retired, notice.Failed, notice.Orphan, notice.Drift, notice.Old} {
-			// The last of the year may still be to come.
+			// The last notice of the year may come after its end.
 			if got := counts[user][kind]; got != want[kind] && !(slices.Contains([]notice.Kind{notice.Retired, notice.Rotated, notice.StillInUse}, kind) && got == want[kind]-1) {
 				y.t.Errorf("of %s %q was told %d times, and not %d", user, kind, got, want[kind])
 			}

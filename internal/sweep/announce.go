@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// digits of what a tag remembers of a finding, and how many findings it holds: the
-	// value of a tag has 256 characters.
+	// digits is how many digits of a finding's ID the tag keeps, and mostTold is how many
+	// findings it keeps: the value of a tag can have 256 characters.
 	digits   = 8
 	mostTold = 28
 )
 
-// tell tells those findings that were not told before, and returns what is to be
-// remembered: the findings that stand and were told. A finding that went away and
-// came back is told again.
+// announce announces those findings that were not announced before. It returns the ids of
+// the findings that are true and were announced; a tag keeps them until the next sweep. A
+// finding that disappeared and came back is announced again.
 //
-// A crash after it: what was told is told once more, by the next sweep. Who receives
-// it tells by its id that it is the same.
-func (r *round) tell(ctx context.Context, before string, all report) (told string, err error) {
+// A crash after this: the next sweep announces the same findings once more. They have the
+// same ID, so that a recipient can recognize them.
+func (r *round) announce(ctx context.Context, before string, all report) (told string, err error) {
 	var remembered []string
 	known := strings.Fields(before)
 	for _, id := range all.unsure {
@@ -39,12 +39,12 @@ func (r *round) tell(ctx context.Context, before string, all report) (told strin
 		short := finding.ID[:digits]
 		if !slices.Contains(known, short) {
 			if len(remembered) >= mostTold {
-				// It would be told again each day.
-				r.Log.WarnContext(ctx, "too many findings to remember; one was not told", "user", finding.UserName, "reason", finding.Reason)
+				// Without a place in the tag it would be announced each day.
+				r.Log.WarnContext(ctx, "the tag has no place for another finding, so it was not announced", "user", finding.UserName, "reason", finding.Reason)
 				continue
 			}
 			if failed := r.Announcer.Announce(ctx, finding); failed != nil {
-				err = errors.Join(err, said("telling of "+string(finding.Kind), failed))
+				err = errors.Join(err, wrap("announcing "+string(finding.Kind), failed))
 				continue
 			}
 		}
@@ -54,7 +54,7 @@ func (r *round) tell(ctx context.Context, before string, all report) (told strin
 	return strings.Join(remembered, " "), err
 }
 
-// tagUser changes tags that no event needs. It takes no turn for that.
+// tagUser changes tags that no event reads. So it needs no turn.
 func (r *round) tagUser(ctx context.Context, user string, set map[string]string, unset []string) error {
 	if len(set)+len(unset) == 0 {
 		return nil
@@ -63,11 +63,11 @@ func (r *round) tagUser(ctx context.Context, user string, set map[string]string,
 	if errors.Is(err, access.ErrNotFound) {
 		return nil
 	}
-	return said("noting what was told", err)
+	return wrap("recording what was announced", err)
 }
 
-// noted is how the tag changes that remembers what was told.
-func noted(before, told string) (set map[string]string, unset []string) {
+// changeOfTag returns how to change the tag that keeps the announced findings.
+func changeOfTag(before, told string) (set map[string]string, unset []string) {
 	switch told {
 	case before:
 		return nil, nil
