@@ -1,7 +1,7 @@
 // Command provider is the Lambda function behind Custom::CloneyS3Credentials:
 // it answers CloudFormation's Create, Update and Delete.
 //
-// It is a list of parts; what they do is in internal/.
+// It only puts the parts together, which are in internal/.
 package main
 
 import (
@@ -30,6 +30,7 @@ import (
 
 func main() {
 	log := slog.New(lambdacontext.NewLogHandler())
+	log.Info("the provider starts", "version", os.Getenv("VERSION"))
 	lambda.Start(start(log))
 }
 
@@ -39,24 +40,25 @@ type handle func(context.Context, json.RawMessage) error
 func start(log *slog.Logger) handle {
 	env, err := read(os.LookupEnv)
 	if err != nil {
-		// While CloudFormation updates the function, new code may see the former
-		// environment for some seconds. A stack that is told fails at once; one that
-		// is not told waits for an hour.
-		log.Error("the provider gives nothing", "error", err.Error())
+		// While CloudFormation updates the function, new code may see the previous
+		// environment for some seconds. A stack that gets a response fails at once. A
+		// stack that gets none waits for an hour.
+		log.Error("the provider refuses each Create and Update", "error", err.Error())
 		env.closed = &resource.Closed{Problem: err}
 	}
 	return serve(edge.Config(), env, log)
 }
 
-// serve answers events, and leaves no key behind in the memory of a function
-// that stays warm: what held one is out of reach, and its memory is given back.
+// serve answers events. It leaves no key in the memory of a function that stays
+// warm: after each event nothing refers to the memory that held a key, and the
+// memory is freed.
 func serve(cfg aws.Config, env environment, log *slog.Logger) handle {
 	cfg, closeAll := edge.Closing(cfg)
 	handler := assemble(cfg, env, log)
 	return func(ctx context.Context, raw json.RawMessage) error {
 		defer func() {
 			closeAll()
-			// Twice: what the library keeps in pools outlives one collection.
+			// Twice: memory that the library keeps in pools survives one collection.
 			debug.FreeOSMemory()
 			debug.FreeOSMemory()
 		}()
@@ -81,7 +83,7 @@ func assemble(cfg aws.Config, env environment, log *slog.Logger) *resource.Handl
 	if env.local {
 		// A local AWS answers at once, and a local run has no queue.
 		provisioner.Lease, provisioner.InFlight, provisioner.Queue = time.Second, 4*time.Second, 5*time.Second
-		watch.Settle = time.Second
+		watch.Lag = time.Second
 	}
 	return &resource.Handler{
 		Provisioner:   provisioner,

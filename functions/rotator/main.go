@@ -2,7 +2,7 @@
 // invokes it with the four steps of a rotation, and EventBridge once a day for the
 // sweep.
 //
-// It is a list of parts; what they do is in internal/.
+// It only puts the parts together, which are in internal/.
 package main
 
 import (
@@ -33,9 +33,10 @@ import (
 
 func main() {
 	log := slog.New(lambdacontext.NewLogHandler())
+	log.Info("the rotator starts", "version", os.Getenv("VERSION"))
 	env, err := read(os.LookupEnv)
 	if err != nil {
-		// Nothing but a malformed environment does this.
+		// Only a malformed environment leads here.
 		log.Error("the rotator cannot start", "error", err.Error())
 		os.Exit(1)
 	}
@@ -45,15 +46,16 @@ func main() {
 // handle answers one event.
 type handle func(context.Context, json.RawMessage) error
 
-// serve answers events, and leaves no key behind in the memory of a function
-// that stays warm: what held one is out of reach, and its memory is given back.
+// serve answers events. It leaves no key in the memory of a function that stays
+// warm: after each event nothing refers to the memory that held a key, and the
+// memory is freed.
 func serve(cfg aws.Config, env environment, log *slog.Logger) handle {
 	cfg, closeAll := edge.Closing(cfg)
 	h := assemble(cfg, env, log)
 	return func(ctx context.Context, raw json.RawMessage) error {
 		defer func() {
 			closeAll()
-			// Twice: what the library keeps in pools outlives one collection.
+			// Twice: memory that the library keeps in pools survives one collection.
 			debug.FreeOSMemory()
 			debug.FreeOSMemory()
 		}()
@@ -61,7 +63,7 @@ func serve(cfg aws.Config, env environment, log *slog.Logger) handle {
 	}
 }
 
-// handler is what the function's two callers ask for.
+// handler has one part for each of the function's two callers.
 type handler struct {
 	rotator *rotation.Rotator
 	sweeper *sweep.Sweeper
@@ -91,15 +93,15 @@ func assemble(cfg aws.Config, env environment, log *slog.Logger) *handler {
 	}
 }
 
-// caller is what of an event says who invokes.
+// caller is the part of an event that shows which service invokes the function.
 type caller struct {
 	Step       string // of a rotation, by Secrets Manager
-	Source     string `json:"source"` // of an event of EventBridge's
+	Source     string `json:"source"` // of an event of EventBridge
 	DetailType string `json:"detail-type"`
 }
 
-// errCaller says nothing of the event: one that is nearly Secrets Manager's holds a
-// token that no log is to have.
+// errCaller shows nothing of the event: an event that is nearly one of Secrets Manager
+// holds a token, which must not be in a log.
 var errCaller = errors.New("the event is neither a step of a rotation by Secrets Manager nor EventBridge's daily schedule: nothing was done")
 
 func (h *handler) handle(ctx context.Context, raw json.RawMessage) error {

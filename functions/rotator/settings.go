@@ -6,13 +6,13 @@ import (
 	"cloney-s3-credentials/internal/settings"
 )
 
-// environment is what the template tells the function.
+// environment is what the template sets for the function.
 type environment struct {
-	boundary         string // the users' permissions boundary, to judge them by
-	own              string // this function: whose rotation of a secret it is
-	topic            string // what is told of rotations and of the sweep; empty: EventBridge alone is
+	boundary         string // the permissions boundary that users must have
+	own              string // this function's ARN: it rotates only secrets that name it
+	topic            string // that gets notices of rotations and of the sweep; empty: only EventBridge gets them
 	keyAge           time.Duration
-	addressesLimited bool // the owner's SourceCidrs may deny this function's own calls
+	addressesLimited bool // SourceCidrs may deny this function's own calls
 
 	local bool // AWS is a local one
 }
@@ -20,7 +20,7 @@ type environment struct {
 // mostKeyAgeDays is a hundred years.
 const mostKeyAgeDays = 36500
 
-// read reads the environment, or says all that is wrong with it.
+// read reads the environment. Its error names all that is wrong.
 func read(lookup func(string) (string, bool)) (environment, error) {
 	r := settings.New(lookup)
 	e := environment{

@@ -1,5 +1,5 @@
-// Package release holds what a release is judged by, beside what the code does:
-// the licences of all that is compiled, here in its tests; the tools that list
-// and audit it, in a go.mod of their own (tools.mod), so that nothing of theirs
-// is among the project's dependencies.
+// Package release holds the checks of a release that are not about what the code does.
+// Its tests check the licences of everything that is compiled, and the schema of the
+// properties (schema/). The tools that list and audit the modules have their own go.mod
+// (tools.mod), so that they add nothing to the project's dependencies.
 package release

@@ -21,7 +21,10 @@ func typed(t *testing.T) asked {
 			t.Fatal(err)
 		}
 	}
-	return asked{version: "1.0.0", regions: "us-east-1 eu-west-1  us-gov-west-1 eu-west-1", prefix: "cloney-code", commit: "unknown", arm64: dir, x86: dir}
+	return asked{
+		Source:  published.Source{Version: "1.0.0", Commit: "unknown", ARM64: dir, X86: dir},
+		regions: "us-east-1 eu-west-1  us-gov-west-1 eu-west-1", prefix: "cloney-code",
+	}
 }
 
 func TestWhatIsAsked(t *testing.T) {
@@ -34,8 +37,8 @@ func TestWhatIsAsked(t *testing.T) {
 	}
 	for _, change := range []func(*asked){
 		func(a *asked) { a.dryRun = "yes" },
-		func(a *asked) { a.version = "2026.11.26-rc1" },
-		func(a *asked) { a.commit, a.dryRun = strings.Repeat("0f", 20)+"-dirty", "yes" },
+		func(a *asked) { a.Version = "2026.11.26-rc1" },
+		func(a *asked) { a.Commit, a.dryRun = strings.Repeat("0f", 20)+"-dirty", "yes" },
 	} {
 		a := typed(t)
 		change(&a)
@@ -47,19 +50,19 @@ func TestWhatIsAsked(t *testing.T) {
 
 func TestWhatIsAskedWrongly(t *testing.T) {
 	for says, change := range map[string]func(*asked){
-		"VERSION is missing. Call it so: make publish VERSION=1.0.0 REGIONS=": func(a *asked) { a.version = "" },
-		`VERSION "1.0/0" is not`:                  func(a *asked) { a.version = "1.0/0" },
-		`VERSION "1.0\nKey: x" is not`:            func(a *asked) { a.version = "1.0\nKey: x" },
-		`VERSION "-1" is not`:                     func(a *asked) { a.version = "-1" },
+		"VERSION is missing. Call it so: make publish VERSION=1.0.0 REGIONS=": func(a *asked) { a.Version = "" },
+		`VERSION "1.0/0" is not`:                  func(a *asked) { a.Version = "1.0/0" },
+		`VERSION "1.0\nKey: x" is not`:            func(a *asked) { a.Version = "1.0\nKey: x" },
+		`VERSION "-1" is not`:                     func(a *asked) { a.Version = "-1" },
 		"REGIONS is missing. Call it so: make":    func(a *asked) { a.regions = " " },
 		`REGIONS names "eu-west-1,us-east-1"`:     func(a *asked) { a.regions = "eu-west-1,us-east-1" },
 		`REGIONS names "x.example.com/?"`:         func(a *asked) { a.regions = "x.example.com/?" },
 		`PREFIX "Cloney" is not`:                  func(a *asked) { a.prefix = "Cloney" },
 		`DRY_RUN is "ture": write yes or no`:      func(a *asked) { a.dryRun = "ture" },
-		`"x\n" is not a commit`:                   func(a *asked) { a.commit = "x\n" },
-		"changes that are not committed. Commit":  func(a *asked) { a.commit = strings.Repeat("0f", 20) + "-dirty" },
-		"there is no bootstrap; make publish bui": func(a *asked) { a.x86 += "-not" },
-		"RotatorFunction/bootstrap: no such file": func(a *asked) { _ = os.RemoveAll(filepath.Join(a.arm64, "RotatorFunction")) },
+		`"x\n" is not a commit`:                   func(a *asked) { a.Commit = "x\n" },
+		"changes that are not committed. Commit":  func(a *asked) { a.Commit = strings.Repeat("0f", 20) + "-dirty" },
+		"a bootstrap is missing; make build and ": func(a *asked) { a.X86 += "-not" },
+		"RotatorFunction/bootstrap: no such file": func(a *asked) { _ = os.RemoveAll(filepath.Join(a.ARM64, "RotatorFunction")) },
 	} {
 		a := typed(t)
 		change(&a)

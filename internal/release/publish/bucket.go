@@ -32,8 +32,8 @@ func newBucket(cfg aws.Config, prefix, account, region string) bucket {
 	return bucket{client, region, account, published.Bucket(prefix, account, region)}
 }
 
-// check returns nil if the bucket is there, is ours, and is in its region: Lambda
-// takes code from a bucket of the function's own region alone.
+// check returns nil if the bucket exists, is ours, and is in its region: Lambda takes
+// code only from a bucket of the function's own region.
 // https://docs.aws.amazon.com/lambda/latest/api/API_FunctionCode.html
 func (b bucket) check(ctx context.Context) error {
 	out, err := b.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &b.name, ExpectedBucketOwner: &b.owner})
@@ -67,7 +67,7 @@ func (b bucket) has(ctx context.Context, o object) (bool, error) {
 		return false, fmt.Errorf("looking for s3://%s/%s (it needs s3:GetObject and s3:ListBucket): %w", b.name, o.key, err)
 	}
 	if head.ChecksumSHA256 == nil {
-		return false, fmt.Errorf("s3://%s/%s has no SHA-256 checksum, so make publish did not upload it, and it cannot be compared: look who did", b.name, o.key)
+		return false, fmt.Errorf("s3://%s/%s has no SHA-256 checksum, so make publish did not upload it, and it cannot be compared. Find out who did", b.name, o.key)
 	}
 	if *head.ChecksumSHA256 != o.checksum() {
 		return false, fmt.Errorf("s3://%s/%s has other content than this release: %s", b.name, o.key, o.differs)
@@ -75,7 +75,7 @@ func (b bucket) has(ctx context.Context, o object) (bool, error) {
 	return true, nil
 }
 
-// put adds an object, and writes over none: S3 refuses that by If-None-Match.
+// put adds an object. With If-None-Match, S3 refuses to write over one that exists.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 func (b bucket) put(ctx context.Context, o object) error {
 	sum := o.checksum()
@@ -87,7 +87,7 @@ func (b bucket) put(ctx context.Context, o object) error {
 	if err == nil {
 		return nil
 	}
-	// An attempt whose answer was lost may have written it, or somebody who
+	// An attempt whose response was lost may have written it, or another person who
 	// publishes the same at the same time.
 	if there, otherwise := b.has(ctx, o); there || otherwise != nil {
 		return otherwise
@@ -95,9 +95,8 @@ func (b bucket) put(ctx context.Context, o object) error {
 	return fmt.Errorf("uploading s3://%s/%s (the same command again goes on from here): %w", b.name, o.key, err)
 }
 
-// answered returns what S3 says beside an error: the HTTP status, and the
-// bucket's region where the request went to another one. A HEAD has no body that
-// could say more.
+// answered returns what S3 adds to an error: the HTTP status, and the bucket's region if
+// the request went to another region. The response to a HEAD has no body.
 func answered(err error) (status int, region string) {
 	var response *smithyhttp.ResponseError
 	if !errors.As(err, &response) {

@@ -2,12 +2,12 @@
 // writes the published template into dist/. `make publish` builds the functions
 // for both processors and runs it.
 //
-// It only ever adds. An object that is there is compared and never written over;
-// what differs is refused. All buckets are checked before anything is written.
+// It only adds objects. It compares an object that exists and never writes over it; if
+// the content differs, it stops with an error. It checks all buckets before it writes.
 //
 // A crash between two writes leaves a part of the release: zips that no template
 // names, or the template in some of the buckets. Nothing uses them, and none is
-// wrong. The same command again finds what is there and adds the rest.
+// wrong. The same command, run again, finds what exists and adds the rest.
 package main
 
 import (
@@ -33,13 +33,13 @@ func main() {
 
 func fromCommandLine(ctx context.Context) error {
 	var a asked
-	flag.StringVar(&a.version, "version", "", "what the release is called")
+	flag.StringVar(&a.Version, "version", "", "what the release is called")
 	flag.StringVar(&a.regions, "regions", "", "where it is published, with spaces between")
 	flag.StringVar(&a.prefix, "prefix", "cloney-code", "the first part of the code buckets' names")
 	flag.StringVar(&a.dryRun, "dry-run", "", "yes: say what would be done, and do nothing")
-	flag.StringVar(&a.commit, "commit", "unknown", "the commit that the bootstraps are of")
-	flag.StringVar(&a.arm64, "arm64", "", "the directory of what was built for arm64")
-	flag.StringVar(&a.x86, "x86_64", "", "the directory of what was built for x86_64")
+	flag.StringVar(&a.Commit, "commit", "unknown", "the commit that the bootstraps are of")
+	flag.StringVar(&a.ARM64, "arm64", "", "the directory of what was built for arm64")
+	flag.StringVar(&a.X86, "x86_64", "", "the directory of what was built for x86_64")
 	flag.Parse()
 	plan, err := a.plan()
 	if err != nil {

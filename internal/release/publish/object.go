@@ -11,7 +11,7 @@ import (
 type object struct {
 	key, contentType string
 	body             []byte
-	// differs says what it means that another object has the key, and what to do.
+	// differs says what it means if another object has the key, and what to do.
 	differs string
 }
 
@@ -27,7 +27,7 @@ func objects(r published.Release, zips map[published.Code][]byte, template []byt
 	zip := func(sum published.Checksum, body []byte) object {
 		return object{
 			key: sum.Key(), contentType: "application/zip", body: body,
-			differs: "its name is the checksum of other content, so somebody else wrote it. Deploy nothing from this bucket before you know who",
+			differs: "its name is the checksum of other content, so somebody else wrote it. Find out who did before you deploy anything from this bucket",
 		}
 	}
 	for _, code := range published.Codes() {
@@ -35,6 +35,6 @@ func objects(r published.Release, zips map[published.Code][]byte, template []byt
 	}
 	return append(objects, object{
 		key: published.TemplateKey(r.Version), contentType: "application/yaml", body: template,
-		differs: "version " + r.Version + " was published with other bytes. Publish under a new version, or publish the commit that it was made of",
+		differs: "version " + r.Version + " was published with other bytes. Publish under a new version, or publish the commit that it was built from",
 	})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +23,7 @@ type publisher struct {
 	out      io.Writer
 }
 
-// placed is an object and a bucket that gets it, unless it is there.
+// placed is an object and a bucket that gets it, unless it has it already.
 type placed struct {
 	bucket bucket
 	object object
@@ -37,13 +36,7 @@ func (p publisher) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	release := published.Release{
-		Version: p.version, Commit: p.commit, Account: account, Prefix: p.prefix,
-		Zips: map[published.Code]published.Checksum{},
-	}
-	for code, zip := range p.zips {
-		release.Zips[code] = sha256.Sum256(zip)
-	}
+	release := published.Release{Version: p.version, Commit: p.commit, Account: account, Prefix: p.prefix, Zips: published.Checksums(p.zips)}
 	template, err := p.template(ctx, release)
 	if err != nil {
 		return err
@@ -62,8 +55,8 @@ func (p publisher) publish(ctx context.Context) error {
 	return p.write(release, template)
 }
 
-// account is the one that the credentials are of, and so the buckets have to be.
-// The call needs no permission.
+// account is the account of the credentials. The buckets must be in it. The call needs
+// no permission.
 func (p publisher) account(ctx context.Context) (string, error) {
 	out, err := sts.NewFromConfig(p.cfg, func(o *sts.Options) { o.Region = p.regions[0] }).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -72,9 +65,9 @@ func (p publisher) account(ctx context.Context) (string, error) {
 	return aws.ToString(out.Account), nil
 }
 
-// look checks each bucket, and looks whether it has each object. It tells all
-// that is wrong at once. What comes out is in the order of the writes: a zip is
-// everywhere before a template names it.
+// look checks each bucket, and looks for each object in it. It reports everything that
+// is wrong at once. It returns the objects in the order in which they are written: each
+// zip is everywhere before a template names it.
 func (p publisher) look(ctx context.Context, account string, objects []object) ([]placed, error) {
 	var buckets []bucket
 	var wrong []error
@@ -105,9 +98,9 @@ func (p publisher) put(ctx context.Context, one placed) (did string, err error) 
 	return "uploaded", one.bucket.put(ctx, one.object)
 }
 
-// write leaves the template in the checkout, for the commands that deploy it. It
-// is whole or not there: it gets its name last. It comes last of all, so that
-// where it is, the release is everywhere.
+// write writes the template into the checkout, for the commands that deploy it. The
+// file gets its name when it is complete. It is written last: where it exists, the
+// release is in every bucket.
 func (p publisher) write(r published.Release, template []byte) error {
 	file := filepath.Join(p.dir, "provider-"+p.version+".yaml")
 	did := "would write"

@@ -1,6 +1,7 @@
-// Package published makes what a release puts into the code buckets: the zips of
-// the functions and the published template, which is template.yaml as plain
-// CloudFormation with the zips' keys in it. It asks AWS nothing.
+// Package published makes what a release consists of: the zips of the functions and
+// the published template, which is template.yaml as plain CloudFormation with the
+// zips' keys in it. `make publish` puts them into the code buckets of an organization;
+// `make release` leaves them in a folder, for one account. It sends nothing to AWS.
 //
 // Equal input gives equal bytes, on every machine. So a zip has its checksum as
 // its name, and publishing a version again changes nothing.
@@ -39,6 +40,9 @@ func Codes() (codes []Code) {
 // Checksum is the SHA-256 of a zip.
 type Checksum [sha256.Size]byte
 
+// ChecksumOf returns that of a content.
+func ChecksumOf(content []byte) Checksum { return sha256.Sum256(content) }
+
 // String is the checksum as people compare it.
 func (c Checksum) String() string { return hex.EncodeToString(c[:]) }
 
@@ -51,7 +55,7 @@ func TemplateKey(version string) string {
 }
 
 // Bucket is the code bucket of an account in a region. A name of this form is in
-// the account's own namespace: nobody else can make a bucket with it.
+// the account's own namespace: nobody else can create a bucket with it.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/gpbucketnamespaces.html
 func Bucket(prefix, account, region string) string {
 	return prefix + "-" + account + "-" + region + "-an"
@@ -61,7 +65,7 @@ func Bucket(prefix, account, region string) string {
 type Release struct {
 	Version string
 	Commit  string // that the code is of, or unknown
-	Account string // of the code buckets
+	Account string // of the code buckets; empty: the parameter CodeBucket names one bucket
 	Prefix  string // of the code buckets' names
 	Zips    map[Code]Checksum
 }
@@ -72,6 +76,11 @@ func (r Release) Template(ctx context.Context, root string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.TemplateOf(ctx, root, translated)
+}
+
+// TemplateOf is the published template, from what Translate returned.
+func (r Release) TemplateOf(ctx context.Context, root string, translated []byte) ([]byte, error) {
 	arguments := []string{filepath.Join(root, "internal/release/published/published.py"),
 		"--version=" + r.Version, "--commit=" + r.Commit, "--account=" + r.Account, "--prefix=" + r.Prefix}
 	for _, code := range Codes() {
@@ -84,8 +93,8 @@ func (r Release) Template(ctx context.Context, root string) ([]byte, error) {
 	return template, nil
 }
 
-// Translate makes plain CloudFormation of template.yaml, as JSON, by SAM's own
-// translator. Where the code is, it does not know.
+// Translate translates template.yaml into plain CloudFormation, as JSON, by SAM's own
+// translator. The result does not say where the code is.
 func Translate(ctx context.Context, root string) ([]byte, error) {
 	translated, err := python(ctx, root, nil, filepath.Join(root, "internal/sandbox/translate.py"), filepath.Join(root, "template.yaml"), "s3://bucket")
 	if err != nil {
@@ -94,7 +103,7 @@ func Translate(ctx context.Context, root string) ([]byte, error) {
 	return translated, nil
 }
 
-// JSON is a published template as JSON, for tests: Go reads no YAML by itself.
+// JSON is a published template as JSON, for tests: Go's own library reads no YAML.
 func JSON(ctx context.Context, root string, template []byte) ([]byte, error) {
 	return python(ctx, root, template, "-c", "import json, sys; from samcli.yamlhelper import yaml_parse; json.dump(yaml_parse(sys.stdin.read()), sys.stdout)")
 }
@@ -104,7 +113,7 @@ func python(ctx context.Context, root string, input []byte, arguments ...string)
 	command := exec.CommandContext(ctx, filepath.Join(root, ".tools/venv/bin/python"), arguments...)
 	var said bytes.Buffer
 	command.Stdin, command.Stderr = bytes.NewReader(input), &said
-	// The translator wants a region, and puts it nowhere.
+	// The translator needs a region, and writes it nowhere.
 	command.Env = append(os.Environ(), "AWS_DEFAULT_REGION=us-east-1")
 	out, err := command.Output()
 	if errors.Is(err, os.ErrNotExist) {

@@ -2,12 +2,12 @@
 
 Reads from standard input the JSON that translate.py has made of template.yaml. Writes
 YAML to standard output. CloudFormation alone can deploy it: it has no transform, and
-nothing is left to upload. Service-managed stack sets need that. No call of AWS is made:
-the arguments say all.
+it names where the code is. Service-managed stack sets need that. It makes no call to AWS:
+the arguments have everything.
 
 Each resource keeps its logical id and its properties, so that this template updates a
-provider that SAM deployed in place. New are the place of the code, the functions' tags,
-and the outputs that tell the version.
+provider that SAM deployed in place. New are the location of the code, the functions' tags,
+and the outputs with the checksums of the code.
 """
 
 import argparse
@@ -24,12 +24,12 @@ MOST_BYTES = 51_200
 
 HEAD = """\
 # cloney-s3-credentials {version}: the provider of Custom::CloneyS3Credentials, as plain CloudFormation.
-# Written by `make publish` from template.yaml, where the comments are; do not edit it here.
+# Written by `make {command}` from template.yaml, where the comments are; do not edit it here.
 # Commit: {commit}
 {sums}
 #
-# The code's key stands in this file and is no parameter: `aws cloudformation deploy` gives every
-# parameter that a stack has its previous value, so a new template would go on with the old code.
+# The code's key is in this file and is not a parameter: `aws cloudformation deploy` gives every
+# parameter of a stack its previous value, so a new template would keep the old code.
 """
 
 
@@ -38,9 +38,10 @@ def main() -> None:
     template = published(json.load(sys.stdin), asked)
     sums = "\n".join(f"# SHA-256 of {function} for {architecture}: {checksum}" for function, architecture, checksum in asked.zip)
     body = yaml.dump(template, Dumper=Dumper, sort_keys=False, width=200, allow_unicode=True)
-    # The library puts into quotes whatever has a tag, also a name.
+    # The library puts everything that has a tag into quotes, also names.
     body = re.sub(r"!(Ref|GetAtt) '([A-Za-z0-9:.]+)'", r"!\1 \2", body)
-    text = HEAD.format(version=asked.version, commit=asked.commit, sums=sums) + body
+    command = "publish" if asked.account else "release"
+    text = HEAD.format(version=asked.version, command=command, commit=asked.commit, sums=sums) + body
     over = len(text.encode()) - MOST_BYTES
     if over > 0:
         sys.exit(f"the published template is {over} bytes too long: CloudFormation takes {MOST_BYTES}. Shorten template.yaml")
@@ -51,8 +52,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--version", required=True)
     parser.add_argument("--commit", required=True, help="the commit that the code is of, or unknown")
-    parser.add_argument("--account", required=True, help="the account of the code buckets")
-    parser.add_argument("--prefix", required=True, help="the first part of the code buckets' names")
+    parser.add_argument("--account", default="", help="the account of the code buckets, one in each region; without it, the parameter CodeBucket names the bucket")
+    parser.add_argument("--prefix", default="", help="the first part of the code buckets' names")
     parser.add_argument("--zip", required=True, action="append", type=lambda text: tuple(text.split(":")), metavar="FUNCTION:ARCHITECTURE:CHECKSUM",
                         help="a function's logical id, arm64 or x86_64, and the SHA-256 of its zip, in hex")
     return parser.parse_args()
@@ -60,7 +61,56 @@ def arguments() -> argparse.Namespace:
 
 def published(template: dict, asked: argparse.Namespace) -> dict:
     """Return the template in the order in which people read one."""
-    template["Parameters"] |= {
+    parameters = parameters_of_code_buckets(asked) if asked.account else PARAMETER_OF_ONE_BUCKET
+    template["Parameters"] |= parameters
+    template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].append(
+        {"Label": {"default": "Where the functions' code is"}, "Parameters": list(parameters)}
+    )
+    template["Mappings"] = {}
+    for function, architecture, checksum in asked.zip:
+        # A mapping takes no underscore, so x86_64 cannot be looked up by its name.
+        # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1759
+        template["Mappings"].setdefault(mapping_of(function), {})[architecture.replace("_", "-")] = code(checksum)
+    template["Conditions"]["OnArm64"] = {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}
+    for resource in template["Resources"].values():
+        # SAM's own notes.
+        resource.pop("Metadata", None)
+        if resource["Type"] == "AWS::CloudWatch::Dashboard":
+            body = resource["Properties"]["DashboardBody"]
+            body["Fn::Sub"] = json.dumps(json.loads(body["Fn::Sub"]), separators=(",", ":"))
+    template["Outputs"]["Version"]["Value"] = asked.version
+    functions = {logical_id: resource["Properties"] for logical_id, resource in template["Resources"].items() if resource["Type"] == "AWS::Lambda::Function"}
+    packed = {function for function, _, _ in asked.zip}
+    if functions.keys() != packed:
+        sys.exit(f"template.yaml has the functions {sorted(functions)}, and there are zips of {sorted(packed)}")
+    for logical_id, function in functions.items():
+        function["Code"] = {
+            "S3Bucket": {"Fn::Sub": "${CodeBucketPrefix}-${CodeAccountId}-${AWS::Region}-an"} if asked.account else {"Ref": "CodeBucket"},
+            "S3Key": of_the_architecture(logical_id, "Key"),
+        }
+        function["Environment"]["Variables"]["VERSION"] = asked.version
+        function["Tags"] = [{"Key": "cloney-s3-credentials:version", "Value": asked.version}]
+        template["Outputs"][output_of(logical_id)] = {
+            "Description": f"What `aws lambda get-function-configuration --function-name {function['FunctionName']} --query CodeSha256` says of this version.",
+            "Value": of_the_architecture(logical_id, "CodeSha256"),
+        }
+    sections = ["AWSTemplateFormatVersion", "Description", "Parameters", "Metadata", "Mappings", "Rules", "Conditions", "Resources", "Outputs"]
+    return {section: template.pop(section) for section in sections} | template
+
+
+# For one account: its owner uploads the code and says where to.
+PARAMETER_OF_ONE_BUCKET = {
+    "CodeBucket": {
+        "Type": "String",
+        "AllowedPattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
+        "Description": "The bucket, in this region, that you uploaded the functions' code to.",
+    },
+}
+
+
+def parameters_of_code_buckets(asked: argparse.Namespace) -> dict:
+    """Return the parameters that name the buckets of an organization, in each region one."""
+    return {
         "CodeAccountId": {
             "Type": "String",
             "Default": asked.account,
@@ -74,42 +124,10 @@ def published(template: dict, asked: argparse.Namespace) -> dict:
             "Description": "The first part of these buckets' names: PREFIX-ACCOUNT-REGION-an.",
         },
     }
-    template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].append(
-        {"Label": {"default": "Where the functions' code is"}, "Parameters": ["CodeAccountId", "CodeBucketPrefix"]}
-    )
-    template["Mappings"] = {}
-    for function, architecture, checksum in asked.zip:
-        # A mapping takes no underscore, so x86_64 cannot be looked up by its name.
-        # https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1759
-        template["Mappings"].setdefault(mapping_of(function), {})[architecture.replace("_", "-")] = code(checksum)
-    template["Conditions"]["OnArm64"] = {"Fn::Equals": [{"Ref": "Architecture"}, "arm64"]}
-    for resource in template["Resources"].values():
-        # What SAM notes down for itself.
-        resource.pop("Metadata", None)
-        if resource["Type"] == "AWS::CloudWatch::Dashboard":
-            body = resource["Properties"]["DashboardBody"]
-            body["Fn::Sub"] = json.dumps(json.loads(body["Fn::Sub"]), separators=(",", ":"))
-    template["Outputs"]["Version"] = {"Description": "The version of the provider.", "Value": asked.version}
-    functions = {logical_id: resource["Properties"] for logical_id, resource in template["Resources"].items() if resource["Type"] == "AWS::Lambda::Function"}
-    packed = {function for function, _, _ in asked.zip}
-    if functions.keys() != packed:
-        sys.exit(f"template.yaml has the functions {sorted(functions)}, and there are zips of {sorted(packed)}")
-    for logical_id, function in functions.items():
-        function["Code"] = {
-            "S3Bucket": {"Fn::Sub": "${CodeBucketPrefix}-${CodeAccountId}-${AWS::Region}-an"},
-            "S3Key": of_the_architecture(logical_id, "Key"),
-        }
-        function["Tags"] = [{"Key": "cloney-s3-credentials:version", "Value": asked.version}]
-        template["Outputs"][output_of(logical_id)] = {
-            "Description": f"What `aws lambda get-function-configuration --function-name {function['FunctionName']} --query CodeSha256` says of this version.",
-            "Value": of_the_architecture(logical_id, "CodeSha256"),
-        }
-    sections = ["AWSTemplateFormatVersion", "Description", "Parameters", "Metadata", "Mappings", "Rules", "Conditions", "Resources", "Outputs"]
-    return {section: template.pop(section) for section in sections} | template
 
 
 def code(checksum: str) -> dict:
-    """Where a zip is, and its checksum as Lambda writes it."""
+    """Return where a zip is, and its checksum as Lambda writes it."""
     return {
         "Key": f"cloney-s3-credentials/{checksum}.zip",
         "CodeSha256": base64.b64encode(bytes.fromhex(checksum)).decode(),
@@ -117,7 +135,7 @@ def code(checksum: str) -> dict:
 
 
 def mapping_of(logical_id: str) -> str:
-    """Not the logical id itself: a name stands for one thing of a template."""
+    """Return a name that is not the logical id: a template uses a name for one thing."""
     return logical_id + "Code"
 
 
@@ -139,23 +157,23 @@ class Dumper(yaml.SafeDumper):
 
 
 def represent_text(dumper: Dumper, text: str) -> yaml.ScalarNode:
-    """Lines as a block; in quotes what begins with a digit, because parsers differ on which of it is a number."""
+    """Write lines as a block. Put text that begins with a digit into quotes: parsers differ on which of it is a number."""
     style = "|" if "\n" in text else "'" if text[:1].isdigit() else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def fits_in_a_line(tree) -> bool:
-    """Values, and functions of such: not a whole statement."""
+    """Return whether the tree is values, or functions of values, and not a whole statement."""
     if isinstance(tree, dict):
         return len(tree) == 1 and all((name == "Ref" or name.startswith("Fn::")) and fits_in_a_line(argument) for name, argument in tree.items())
     return not isinstance(tree, list) or all(map(fits_in_a_line, tree))
 
 
 def represent_object(dumper: Dumper, tree: dict) -> yaml.Node:
-    """A function in its short form, as people write it: it takes half the room."""
+    """Write a function in its short form, as people do: it needs half the bytes."""
     if len(tree) == 1:
         ((name, argument),) = tree.items()
-        # AWS shows Fn::Contains, which is for Rules alone, in no other form.
+        # AWS documents no short form of Fn::Contains, which is only for Rules.
         if name == "Ref" or name.startswith("Fn::") and name != "Fn::Contains":
             tag = "!" + name.removeprefix("Fn::")
             if name == "Fn::GetAtt":
@@ -167,7 +185,7 @@ def represent_object(dumper: Dumper, tree: dict) -> yaml.Node:
 
 
 def represent_list(dumper: Dumper, items: list) -> yaml.Node:
-    """Names and numbers side by side."""
+    """Write names and numbers in one line."""
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=all(isinstance(item, (str, int)) for item in items))
 
 

@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// firstTime is the earliest time that a zip can hold: each zip has it, whenever
-// it is made.
+// firstTime is the earliest time that a zip can hold. Each zip has it, so that its bytes
+// do not depend on the day.
 var firstTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// level is zlib's own. The best one saves a hundredth of a megabyte, in four times the
-// time.
+// level is zlib's default. The best level saves a hundredth of a megabyte, and needs four
+// times as long.
 const level = 6
 
-// Zip packs a function's program as Lambda wants it: one executable file called
+// Zip packs a function's program as Lambda requires it: one executable file called
 // bootstrap. The same program gives the same bytes with the Go that go.mod names.
 // https://docs.aws.amazon.com/lambda/latest/dg/golang-package.html
 func Zip(bootstrap []byte) ([]byte, error) {

@@ -1,6 +1,6 @@
-// Command vulndb lays Go's vulnerability database out as govulncheck reads it
-// from a directory, so that known vulnerabilities are looked for without a
-// network, in the database that internal/release/tools.mod pins.
+// Command vulndb writes Go's vulnerability database in the form in which govulncheck
+// reads it from a directory. So the search for known vulnerabilities needs no network,
+// and uses the database that internal/release/tools.mod pins.
 //
 //	vulndb OSV-DIRECTORY OUT-DIRECTORY
 //
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// report is as much of an OSV entry as the index holds.
+// report is the part of an OSV entry that the index holds.
 type report struct {
 	ID       string
 	Modified time.Time
@@ -35,8 +35,8 @@ type vulnerability struct {
 	Modified time.Time `json:"modified"`
 }
 
-// fewest reports that the database has to have: one that came out empty would
-// pass everything.
+// fewest is how many reports the database must have: with an empty one, everything
+// would pass.
 const fewest = 4000
 
 func main() {
