@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"cloney-s3-credentials/internal/sandbox"
+	"cloney-s3-credentials/internal/screen"
 )
 
 const (
@@ -20,21 +21,31 @@ const (
 )
 
 func (d *demo) start(ctx context.Context) (string, error) {
-	var err error
-	if d.s, err = sandbox.Start(ctx, sandbox.Options{Root: "."}); err != nil {
+	d.screen.Doing("starting moto, the functions and the AWS CLI")
+	var failed [2]error
+	var wait sync.WaitGroup
+	wait.Go(func() { d.s, failed[0] = sandbox.Start(ctx, sandbox.Options{Root: "."}) })
+	wait.Go(func() { d.cli, failed[1] = sandbox.StartCLI(ctx, ".") })
+	wait.Wait()
+	if err := errors.Join(failed[:]...); err != nil {
 		return "", err
 	}
-	if err := errors.Join(d.s.LoadCLI(ctx), d.s.MakeBuckets(ctx)); err != nil {
+	d.s.UseCLI(d.cli)
+	d.screen.Line(screen.Plain, "  ", "moto, Lambda's runtime emulator, the functions and the AWS CLI run")
+	d.screen.Doing("making the buckets")
+	if err := d.s.MakeBuckets(ctx); err != nil {
 		return "", err
 	}
+	d.screen.Line(screen.Plain, "  ", "the buckets exist: "+strings.Join([]string{sandbox.SourceBucket, sandbox.SecondBucket, sandbox.DestinationBucket}, ", "))
 	// From here on moto asks IAM whether a key may do what it does.
 	if err := d.s.EnforceIAM(ctx, true); err != nil {
 		return "", err
 	}
-	return "moto, Lambda's runtime emulator and the bootstraps run at " + d.s.Endpoint, nil
+	return "a local AWS at " + d.s.Endpoint + ", which enforces IAM's policies", nil
 }
 
 func (d *demo) provider(ctx context.Context) (string, error) {
+	d.screen.Doing("CloudFormation creates the provider's stack")
 	if err := d.s.DeployProvider(ctx); err != nil {
 		return "", err
 	}
@@ -48,18 +59,35 @@ func (d *demo) deploy(ctx context.Context, sources, serial string) error {
 		"SourceBucketNames="+sources, "DestinationBucketNames="+sandbox.DestinationBucket, "Serial="+serial)
 }
 
-// cloudformation deploys a stack by the AWS CLI. When it fails, the error is
-// what the stack's events say.
+// undeployed is a stack whose deployment failed, and the events that say why.
+type undeployed struct{ stack, events string }
+
+func (u undeployed) Error() string { return "stack " + u.stack + ": " + u.events }
+
+// first is what the last event says, which names the resource that failed: the
+// resource's name, and CloudFormation's reason.
+func (u undeployed) first() (resource, reason string) {
+	event, _, _ := strings.Cut(u.events, "\n")
+	resource, reason, _ = strings.Cut(event, "\t")
+	return resource, reason
+}
+
+// cloudformation deploys a stack by the AWS CLI. When that fails, the error is what the
+// stack's events say; what the CLI says of it, where there are no such events.
 func (d *demo) cloudformation(ctx context.Context, stack, template string, parameters ...string) error {
 	arguments := []string{"cloudformation", "deploy", "--stack-name", stack, "--template-file", template}
 	if len(parameters) > 0 {
 		arguments = append(append(arguments, "--parameter-overrides"), parameters...)
 	}
+	d.screen.Doing("aws cloudformation deploy --stack-name " + stack)
 	_, err := d.s.AWS(ctx, arguments...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", d.s.Failures(ctx, stack), err)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if events := d.s.Failures(ctx, stack); events != "" {
+		return undeployed{stack, events}
+	}
+	return err
 }
 
 func (d *demo) migration(ctx context.Context) (string, error) {
@@ -83,11 +111,12 @@ func (d *demo) policies(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		for _, text := range documents {
-			fmt.Println("  " + strings.ReplaceAll(text, `{"Sid"`, "\n    "+`{"Sid"`))
+		for i, text := range documents {
+			d.screen.Line(screen.Plain, "  ", fmt.Sprintf("policy %d of user %s:", i+1, userOf(secret)))
+			d.screen.JSON(screen.Faint, "  ", text)
 		}
 	}
-	return "the guide's permissions, on the named buckets", nil
+	return "these permissions, on the named buckets, and no others", nil
 }
 
 // stored is what a secret holds.
@@ -111,6 +140,7 @@ func (d *demo) read(ctx context.Context, secret string) (stored, error) {
 }
 
 func (d *demo) secrets(ctx context.Context) (string, error) {
+	d.screen.Doing("aws secretsmanager get-secret-value, and aws sts get-caller-identity with the keys")
 	var config strings.Builder
 	for profile, name := range map[string]string{"source": d.keys["SourceSecretName"], "destination": d.keys["DestinationSecretName"]} {
 		fmt.Fprintf(&config, "[profile %s]\ncredential_process = %s secretsmanager get-secret-value --secret-id %s --query SecretString --output text\n",
@@ -119,13 +149,13 @@ func (d *demo) secrets(ctx context.Context) (string, error) {
 	if err := os.WriteFile(d.profile, []byte(config.String()), 0o600); err != nil {
 		return "", err
 	}
-	return "the AWS CLI takes both from credential_process, as they stand", errors.Join(
-		d.show(ctx, "source", d.keys["SourceSecretName"]), d.show(ctx, "destination", d.keys["DestinationSecretName"]))
+	return "the AWS CLI takes both keys from credential_process as they are stored", errors.Join(
+		d.take(ctx, "source", d.keys["SourceSecretName"]), d.take(ctx, "destination", d.keys["DestinationSecretName"]))
 }
 
-// show shows what a secret holds, and has the AWS CLI say who its key is, which
-// it takes through credential_process.
-func (d *demo) show(ctx context.Context, profile, secret string) error {
+// take shows what a secret holds. It also has the AWS CLI take the key through
+// credential_process, and say which user the key belongs to.
+func (d *demo) take(ctx context.Context, profile, secret string) error {
 	var key stored
 	var who string
 	var failed [2]error
@@ -139,10 +169,11 @@ func (d *demo) show(ctx context.Context, profile, secret string) error {
 		return err
 	}
 	if !strings.HasSuffix(strings.TrimSpace(who), "/"+userOf(secret)) {
-		return fmt.Errorf("the key in %s is of %s", secret, who)
+		return fmt.Errorf("the key in secret %s belongs to %s", secret, who)
 	}
 	d.held[profile] = key
-	fmt.Printf("  %s: {\"Version\": %d, \"AccessKeyId\": \"%s\", \"SecretAccessKey\": \"********\"}\n", secret, key.Version, key.AccessKeyID)
+	d.screen.Line(screen.Plain, "  ", secret+":")
+	d.screen.JSON(screen.Faint, "  ", fmt.Sprintf(`{"Version": %d, "AccessKeyId": %q, "SecretAccessKey": "********"}`, key.Version, key.AccessKeyID))
 	return nil
 }
 
@@ -152,7 +183,7 @@ func (d *demo) as(ctx context.Context, key stored, arguments ...string) error {
 	return err
 }
 
-// use is one call of the AWS CLI with an issued key, and what is to come of it.
+// use is one call of the AWS CLI with an issued key, and whether S3 has to allow it.
 type use struct {
 	allowed   bool
 	what      string
@@ -162,9 +193,10 @@ type use struct {
 func may(what string, arguments ...string) use    { return use{true, what, arguments} }
 func mayNot(what string, arguments ...string) use { return use{false, what, arguments} }
 
-// tries makes the calls side by side, and shows each in its turn as soon as it is
-// made.
+// tries makes the calls side by side, and shows each as soon as it and those before it
+// are made.
 func (d *demo) tries(ctx context.Context, profile string, uses ...use) error {
+	d.screen.Doing("the AWS CLI uses the " + profile + " key")
 	made := make([]chan error, len(uses))
 	for i, u := range uses {
 		made[i] = make(chan error, 1)
@@ -174,11 +206,20 @@ func (d *demo) tries(ctx context.Context, profile string, uses ...use) error {
 	for i, u := range uses {
 		err := <-made[i]
 		failed = append(failed, err)
-		if verb := map[bool]string{true: "may", false: "may not"}[u.allowed]; err == nil {
-			fmt.Printf("  %-8s %s\n", verb, u.what)
+		if err == nil {
+			d.verdict(u)
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// verdict shows by a sign, by words and by color whether a key may do something.
+func (d *demo) verdict(u use) {
+	if u.allowed {
+		d.screen.Line(screen.Green, "  ✓ may      ", u.what)
+		return
+	}
+	d.screen.Line(screen.Red, "  ✗ may not  ", u.what+": AccessDenied")
 }
 
 func (d *demo) try(ctx context.Context, profile string, u use) error {
@@ -196,7 +237,7 @@ func (d *demo) try(ctx context.Context, profile string, u use) error {
 
 func (d *demo) source(ctx context.Context) (string, error) {
 	b := sandbox.SourceBucket
-	return "as the guide says", d.tries(ctx, "source",
+	return "as Cloney needs it, and no more", d.tries(ctx, "source",
 		may("list the bucket", "s3api", "list-objects-v2", "--bucket", b),
 		may("find its region", "s3api", "get-bucket-location", "--bucket", b),
 		may("read an object", "s3api", "get-object", "--bucket", b, "--key", object, os.DevNull),
@@ -208,7 +249,7 @@ func (d *demo) source(ctx context.Context) (string, error) {
 
 func (d *demo) destination(ctx context.Context) (string, error) {
 	b := sandbox.DestinationBucket
-	return "as the guide says", d.tries(ctx, "destination",
+	return "as Cloney needs it, and no more", d.tries(ctx, "destination",
 		may("list the bucket", "s3api", "list-objects-v2", "--bucket", b),
 		may("write an object", "s3api", "put-object", "--bucket", b, "--key", object, "--body", body),
 		may("write a large object in parts", "s3", "cp", "--only-show-errors", ".tools/bin/provider", "s3://"+b+"/large"),
@@ -250,20 +291,28 @@ func (d *demo) failingUpdate(ctx context.Context) (string, error) {
 	if failed == nil {
 		return "", errors.New("the update succeeded")
 	}
-	reason, _, _ := strings.Cut(failed.Error(), "\n")
-	fmt.Println("  " + reason)
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	var u undeployed
+	if !errors.As(failed, &u) {
+		return "", failed
+	}
+	resource, reason := u.first()
+	d.screen.Line(screen.Plain, "  ", "CloudFormation's event for resource "+resource+":")
+	d.screen.Line(screen.Yellow, "    ", reason)
 	after, err := d.s.Documents(ctx, userOf(d.keys["SourceSecretName"]))
 	if err != nil {
 		return "", err
 	}
 	if !slices.Equal(before, after) {
-		return "", fmt.Errorf("the policy is not as before: %s", after)
+		return "", fmt.Errorf("the policy has changed: %s", after)
 	}
-	return "the policy and the key are as before", d.sameKeys(ctx)
+	return "the policy and the key have not changed", d.sameKeys(ctx)
 }
 
 func (d *demo) newKeys(ctx context.Context) (string, error) {
-	former := d.held["source"]
+	previous := d.held["source"]
 	if err := d.deploy(ctx, sandbox.SourceBucket+","+sandbox.SecondBucket, "2"); err != nil {
 		return "", err
 	}
@@ -271,17 +320,17 @@ func (d *demo) newKeys(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if outputs["SourceAccessKeyId"] == former.AccessKeyID {
-		return "", errors.New("the key is the same")
+	if outputs["SourceAccessKeyId"] == previous.AccessKeyID {
+		return "", errors.New("the key has not changed")
 	}
 	d.keys = outputs
-	if err := d.as(ctx, former, "s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket); err != nil {
-		return "", fmt.Errorf("the former key was cut off: %w", err)
+	if err := d.as(ctx, previous, "s3api", "list-objects-v2", "--bucket", sandbox.SourceBucket); err != nil {
+		return "", fmt.Errorf("the previous key does not work any more: %w", err)
 	}
 	if d.held["source"], err = d.read(ctx, outputs["SourceSecretName"]); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s is current, %s still works", outputs["SourceAccessKeyId"], former.AccessKeyID),
+	return fmt.Sprintf("%s is current, %s still works", outputs["SourceAccessKeyId"], previous.AccessKeyID),
 		d.tries(ctx, "source", may("read with the new key", "s3api", "get-object", "--bucket", sandbox.SourceBucket, "--key", object, os.DevNull))
 }
 
@@ -293,7 +342,7 @@ func (d *demo) others(ctx context.Context) (string, error) {
 	})
 	wait.Go(func() { failed[1] = d.cloudformation(ctx, "demo-destination", "examples/destination.yaml") })
 	wait.Wait()
-	return "both complete", errors.Join(failed[:]...)
+	return "both stacks are complete", errors.Join(failed[:]...)
 }
 
 func (d *demo) remove(ctx context.Context) (string, error) {
@@ -302,6 +351,7 @@ func (d *demo) remove(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for _, stack := range []string{migration, "demo-source", "demo-destination", rotation} {
+		d.screen.Doing("CloudFormation deletes stack " + stack)
 		if err := d.s.DeleteStack(ctx, stack); err != nil {
 			return "", err
 		}
