@@ -1,6 +1,5 @@
-// Package reasons checks that a golden file shows all that a package can say to a
-// stack owner, so that whoever reads the file has read every sentence. Tests alone
-// use it.
+// Package reasons checks that a golden file shows every sentence that a package can say
+// to a stack owner, so that a reviewer can read them all in one place. Only tests use it.
 package reasons
 
 import (
@@ -16,16 +15,16 @@ import (
 )
 
 const (
-	// Words is the length, in bytes, from which on any text with two words counts.
+	// Words is a least length, in bytes, with which every text of two words counts.
 	Words = 1
-	// Sentences is the length from which on a text is a sentence by itself. Shorter
-	// ones say at which step something happened.
+	// Sentences is a least length with which only whole sentences count. A shorter text
+	// says at which step something happened.
 	Sentences = 50
 )
 
-// Read fails for each text in the directories' Go files that is not in the golden
-// file: of those with that many bytes, what stands between the verbs of a format,
-// and is two words at the least. What only the log says is left out.
+// Read fails for each text in the directories' Go files that the golden file does not
+// have. It looks at texts of at least so many bytes, and in them at the parts between the
+// verbs of a format, of at least two words. It ignores what only the log says.
 func Read(t *testing.T, golden string, least int, directories ...string) {
 	t.Helper()
 	shown, err := os.ReadFile(golden)
@@ -53,11 +52,11 @@ func Read(t *testing.T, golden string, least int, directories ...string) {
 var (
 	verb     = regexp.MustCompile(`%[+]?[a-zA-Z]`)
 	twoWords = regexp.MustCompile(`[a-z]{2,}[,;:]? [a-z]{2,}`)
-	// Methods of slog.
+	// The methods of slog.
 	logs = regexp.MustCompile(`^(Debug|Info|Warn|Error)(Context)?$`)
 )
 
-// texts returns the texts of so many bytes that stand in a file.
+// texts returns the texts of at least so many bytes in a file.
 func texts(t *testing.T, file string, least int) (texts []string) {
 	t.Helper()
 	tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
@@ -77,7 +76,7 @@ func texts(t *testing.T, file string, least int) (texts []string) {
 	return texts
 }
 
-// parts returns what stands between the verbs of a text.
+// parts returns the parts of a text between its verbs.
 func parts(t *testing.T, literal *ast.BasicLit, least int) (parts []string) {
 	t.Helper()
 	if literal.Kind != token.STRING || len(literal.Value) < least {
