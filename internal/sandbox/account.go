@@ -15,35 +15,35 @@ import (
 
 const administrator = "sandbox-administrator"
 
-// administrator makes the user as whom the CLI and the function run, which
+// administrator creates the user that the CLI and the functions act as, which
 // matters once IAM is enforced.
 func (s *Sandbox) administrator(ctx context.Context) error {
 	client := iam.NewFromConfig(s.Config())
 	if _, err := client.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String(administrator)}); err != nil {
-		return fmt.Errorf("making the sandbox's administrator: %w", err)
+		return fmt.Errorf("creating the sandbox's administrator: %w", err)
 	}
 	if _, err := client.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
 		UserName: aws.String(administrator), PolicyName: aws.String("everything"),
 		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`),
 	}); err != nil {
-		return fmt.Errorf("making the sandbox's administrator: %w", err)
+		return fmt.Errorf("creating the sandbox's administrator: %w", err)
 	}
 	if _, err := client.CreatePolicy(ctx, &iam.CreatePolicyInput{
 		Path: aws.String(boundaryPath), PolicyName: aws.String(boundaryName),
 		PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`),
 	}); err != nil {
-		return fmt.Errorf("making the sandbox's boundary: %w", err)
+		return fmt.Errorf("creating the sandbox's boundary: %w", err)
 	}
 	key, err := client.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String(administrator)})
 	if err != nil {
-		return fmt.Errorf("making the sandbox's administrator: %w", err)
+		return fmt.Errorf("creating the sandbox's administrator: %w", err)
 	}
 	s.keyID, s.secret = aws.ToString(key.AccessKey.AccessKeyId), aws.ToString(key.AccessKey.SecretAccessKey)
 	return nil
 }
 
-// EnforceIAM has moto ask IAM for every call, or no longer. What it cannot
-// judge (conditions, boundaries, ARN-scoped iam: statements) it does not.
+// EnforceIAM has moto ask IAM for every call, or stop asking. moto ignores what it
+// cannot judge: conditions, boundaries, and iam: statements for certain ARNs.
 func (s *Sandbox) EnforceIAM(ctx context.Context, on bool) error {
 	body := "inf"
 	if on {
@@ -57,7 +57,7 @@ func (s *Sandbox) Inventory(ctx context.Context) ([]string, error) {
 	return s.InventoryIn(ctx, Account, Region)
 }
 
-// InventoryIn is what an account holds beside the sandbox's own administrator:
+// InventoryIn is what an account holds in addition to the sandbox's own administrator:
 // "user NAME", "key ID of NAME", "policy ARN", and of the region "secret NAME",
 // sorted. It is asked by the SDK's own clients, not by our edges.
 func (s *Sandbox) InventoryIn(ctx context.Context, account, region string) ([]string, error) {

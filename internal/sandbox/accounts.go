@@ -16,7 +16,7 @@ import (
 )
 
 // adminRole is the role that an organization's management account has in each
-// member that it has made.
+// member that it has created.
 const adminRole = "OrganizationAccountAccessRole"
 
 // ConfigIn is the SDK's configuration for an administrator of any account, in

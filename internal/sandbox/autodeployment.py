@@ -56,9 +56,9 @@ def settle(management, account):
     """
     found, units = automatic_sets(management), organization.units_above(management, account)
     for stack_set in found:
-        wanted = covered(stack_set, units)
+        covered_by = covered(stack_set, units)
         leaving = {target: i.unit for target, i in list(stack_set.instances.items())
-                   if i.account == account and i.unit and i.unit != wanted.get(i.region)}
+                   if i.account == account and i.unit and i.unit != covered_by.get(i.region)}
         if leaving:
             operate(stack_set, "DELETE", leaving, retain=stack_set.auto_deployment["RetainStacksOnAccountRemoval"])
     failed = set()
@@ -80,13 +80,13 @@ def settle_soon(management, account):
 
 def install():
     @wrapping(OrganizationsBackend, "move_account")
-    def move_account(former, self, **request):
-        former(self, **request)
+    def move_account(original, self, **request):
+        original(self, **request)
         settle_soon(self.account_id, request["AccountId"])
 
     # A new account lies in the root.
     @wrapping(OrganizationsBackend, "create_account")
-    def create_account(former, self, **request):
-        status = former(self, **request)
+    def create_account(original, self, **request):
+        status = original(self, **request)
         settle_soon(self.account_id, status["CreateAccountStatus"]["AccountId"])
         return status

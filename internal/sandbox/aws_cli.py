@@ -44,7 +44,7 @@ def load():
 
 
 def install(directory):
-    """Put the program into the directory, beside the socket that it speaks to."""
+    """Put the program into the directory, next to the socket that it speaks to."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.path.join(directory, "socket"))
     listener.listen(128)

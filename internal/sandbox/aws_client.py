@@ -15,7 +15,7 @@ with socket.socket(socket.AF_UNIX) as connection:
     try:
         connection.connect(os.path.join(os.path.dirname(__file__), "socket"))
     except OSError:
-        sys.exit("aws: the sandbox that this program is a part of has ended; start it anew")
+        sys.exit("aws: the sandbox that this program is a part of has ended; start it again")
     socket.send_fds(connection, [len(command).to_bytes(8, "big")], [0, 1, 2])
     connection.sendall(command)
     status = connection.recv(1)

@@ -16,18 +16,19 @@ from moto.iam.exceptions import DeleteConflictException, NotFoundException
 from moto.iam.responses import IamResponse
 from moto.s3.exceptions import MissingBucket
 from moto.s3.models import s3_backends
+from moto.s3.responses import S3Response
 from moto.secretsmanager.exceptions import InvalidParameterException, InvalidRequestException, ResourceExistsException, SecretNotFoundException
 from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
-issued = []  # every secret access key that was made, for the tests that look for leaks
+issued = []  # every secret access key that was created, for the tests that look for leaks
 
 
 def wrapping(owner, name):
-    """Replaces a method by a function that gets the former one first."""
+    """Replaces a method by a function that gets the original as its first argument."""
 
     def decorate(function):
-        former = getattr(owner, name)
-        setattr(owner, name, lambda *arguments, **keywords: function(former, *arguments, **keywords))
+        original = getattr(owner, name)
+        setattr(owner, name, lambda *arguments, **keywords: function(original, *arguments, **keywords))
         return function
 
     return decorate
@@ -43,10 +44,10 @@ def secrets_manager():
     # AWS: only AWSCURRENT and AWSPREVIOUS move by themselves; a version keeps its
     # other labels, and a label is on one version at a time.
     def reset_default_version(self, version, version_id):
-        former = self.default_version_id
+        previous = self.default_version_id
         self.remove_version_stages_from_old_versions([*version["version_stages"], "AWSPREVIOUS"])
-        if former:
-            self.versions[former]["version_stages"].append("AWSPREVIOUS")
+        if previous:
+            self.versions[previous]["version_stages"].append("AWSPREVIOUS")
         self.versions[version_id] = version
 
     FakeSecret.reset_default_version = reset_default_version
@@ -58,7 +59,7 @@ def secrets_manager():
     # AWS: in its recovery window a secret's name cannot be used again, nor its
     # value written; a version that has a value never gets another.
     @wrapping(SecretsManagerBackend, "_check_with_existing_secrets_and_versions")
-    def check(former, self, name, token, string, binary, on_create=False):
+    def check(original, self, name, token, string, binary, on_create=False):
         secret = self.secrets.get(name)
         if isinstance(secret, FakeSecret):
             if secret.is_deleted():
@@ -72,12 +73,12 @@ def secrets_manager():
                     return secret
                 raise ResourceExistsException(
                     f"You can't use ClientRequestToken {token} because that value is already in use for a version of secret {secret.arn}.")
-        return former(self, name, token, string, binary, on_create)
+        return original(self, name, token, string, binary, on_create)
 
     # AWS: to take a label from a version one must name that version; AWSCURRENT
     # can move, but not vanish; a refused call changes nothing.
     @wrapping(SecretsManagerBackend, "update_secret_version_stage")
-    def move(former, self, secret_id, version_stage, remove_from_version_id, move_to_version_id):
+    def move(original, self, secret_id, version_stage, remove_from_version_id, move_to_version_id):
         secret = self.secrets.get(secret_id)
         if secret is None:
             raise SecretNotFoundException()
@@ -99,16 +100,16 @@ def secrets_manager():
         if not holder:  # moto expects AWSCURRENT to be somewhere
             secret.versions[move_to_version_id]["version_stages"].append(version_stage)
             return secret.arn, secret.name
-        return former(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+        return original(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
 
     # AWS: nothing of a secret in its recovery window can be changed.
     for name in ("tag_resource", "untag_resource", "update_secret_version_stage"):
         @wrapping(SecretsManagerBackend, name)
-        def alive(former, self, secret_id, *arguments, **keywords):
+        def alive(original, self, secret_id, *arguments, **keywords):
             secret = self.secrets.get(secret_id)
             if secret is not None and secret.is_deleted():
                 raise InvalidRequestException("You can't perform this operation on the secret because it was marked for deletion.")
-            return former(self, secret_id, *arguments, **keywords)
+            return original(self, secret_id, *arguments, **keywords)
 
 
 def identities():
@@ -116,7 +117,7 @@ def identities():
 
     # AWS: DeleteUser is refused as long as anything is attached to the user.
     @wrapping(backend, "delete_user")
-    def delete_user(former, self, user_name):
+    def delete_user(original, self, user_name):
         user = self.get_user(user_name)
         for what, left in {
             "delete login profile": user.password, "delete access keys": user.access_keys, "delete signing certificates": user.signing_certificates,
@@ -125,12 +126,12 @@ def identities():
         }.items():
             if left:
                 raise DeleteConflictException(f"Cannot delete entity, must {what} first.")
-        former(self, user_name)
+        original(self, user_name)
 
     # AWS: so is DeletePolicy while the policy is attached, is a boundary, or has
-    # versions beside the default.
+    # versions next to the default.
     @wrapping(backend, "delete_policy")
-    def delete_policy(former, self, policy_arn):
+    def delete_policy(original, self, policy_arn):
         policy = self.get_policy(policy_arn)
         entities = [*self.users.values(), *self.roles.values(), *self.groups.values()]
         if any(policy_arn in entity.managed_policies for entity in entities):
@@ -139,7 +140,7 @@ def identities():
             raise DeleteConflictException("Cannot delete a policy that is used as a permissions boundary.")
         if len(policy.versions) > 1:
             raise DeleteConflictException("This policy has more than one version. Before you delete a policy, you must delete the policy's versions.")
-        former(self, policy_arn)
+        original(self, policy_arn)
 
     # AWS: a stack's managed policy goes with the stack. moto leaves it.
     iam.ManagedPolicy.delete_from_cloudformation_json = staticmethod(
@@ -147,37 +148,46 @@ def identities():
 
     # Not AWS's: what tests look for where it must not be.
     @wrapping(backend, "create_access_key")
-    def create_access_key(former, self, *arguments, **keywords):
-        key = former(self, *arguments, **keywords)
+    def create_access_key(original, self, *arguments, **keywords):
+        key = original(self, *arguments, **keywords)
         issued.append(key.secret_access_key)
         return key
 
     # AWS: an inactive key is refused as one that does not exist, and is not used by that.
     @wrapping(iam, "mark_account_as_visited")
-    def visited(former, account_id, access_key, service, region):
+    def visited(original, account_id, access_key, service, region):
         key = iam.iam_backends[account_id][iam.get_partition(region)].access_keys.get(access_key)
         if key is None or key.status == "Active":
-            former(account_id=account_id, access_key=access_key, service=service, region=region)
+            original(account_id=account_id, access_key=access_key, service=service, region=region)
+
+    # AWS: a signature covers the body. Where a request has no query either, as GetFunction,
+    # moto compares it with one of the headers in place of the empty body.
+    @wrapping(access_control.IAMRequestBase, "_create_aws_request")
+    def create_aws_request(original, self):
+        request = original(self)
+        if not self._body and self._method in ("GET", "HEAD", "DELETE"):
+            request.data = b""
+        return request
 
     @wrapping(access_control.IAMUserAccessKey, "__init__")
-    def of_key(former, self, account_id, partition, access_key_id, headers):
-        former(self, account_id=account_id, partition=partition, access_key_id=access_key_id, headers=headers)
+    def of_key(original, self, account_id, partition, access_key_id, headers):
+        original(self, account_id=account_id, partition=partition, access_key_id=access_key_id, headers=headers)
         if self.backend.access_keys[access_key_id].status != "Active":
             raise access_control.CreateAccessKeyFailure(reason="InvalidId")
 
     # AWS: attaching twice is attaching once.
     @wrapping(iam.ManagedPolicy, "attach_to")
-    def attach_to(former, self, entity):
+    def attach_to(original, self, entity):
         if self.arn not in entity.managed_policies:
-            former(self, entity)
+            original(self, entity)
 
     # AWS: CreateUser attaches the permissions boundary, and GetUser shows it.
     @wrapping(IamResponse, "create_user")
-    def create_user(former, self):
+    def create_user(original, self):
         boundary = self._get_param("PermissionsBoundary")
         if boundary and boundary not in self.backend.managed_policies:
             raise NotFoundException(f"Scope ARN: {boundary} does not exist or is not attachable.")
-        result = former(self)
+        result = original(self)
         self.backend.get_user(self._get_param("UserName")).permissions_boundary_arn = boundary
         return result
 
@@ -200,7 +210,7 @@ def identities():
 
     # AWS: GetPolicyVersion's document is URL-encoded.
     @wrapping(IamResponse, "get_policy_version")
-    def get_policy_version(former, self):
+    def get_policy_version(original, self):
         found = self.backend.get_policy_version(self._get_param("PolicyArn"), self._get_param("VersionId"))
         shown = copy.copy(found)
         shown.document = urllib.parse.quote(found.document)
@@ -218,7 +228,7 @@ def functions():
     # AWS: a function's code comes from a bucket of its own region, of whichever account. The words:
     # https://github.com/aws-samples/aws-codepipeline-bitbucket-integration/issues/7
     @wrapping(LambdaFunction, "_set_function_code")
-    def set_function_code(former, self, code):
+    def set_function_code(original, self, code):
         def refuse(error, message):
             raise InvalidParameterValueException(f"Error occurred while GetObject. S3 Error Code: {error}. S3 Error Message: {message}")
 
@@ -231,7 +241,7 @@ def functions():
                 refuse("PermanentRedirect", f"The bucket is in this region: {bucket.region_name}. Please use this region to retry the request")
             if bucket.keys.get(code["S3Key"]) is None:
                 refuse("NoSuchKey", "The specified key does not exist.")
-        former(self, code)
+        original(self, code)
 
     # AWS: a template's tags are the function's.
     create = LambdaFunction.create_from_cloudformation_json
@@ -247,7 +257,19 @@ def functions():
         lambda _, **of: with_tags(update(**of), of["cloudformation_json"]))
 
 
+RESPONSES = "cloney-responses"  # the bucket to which events/ are answered
+
+
+def responses():
+    # AWS: a presigned URL needs no other right. The signatures of events/ are invented.
+    @wrapping(S3Response, "_authenticate_and_authorize_s3_action")
+    def authorize(original, self, bucket_name=None, key_name=None):
+        if not (bucket_name == RESPONSES and self.method == "PUT" and "X-Amz-Signature" in self.querystring):
+            original(self, bucket_name=bucket_name, key_name=key_name)
+
+
 def install():
     secrets_manager()
+    responses()
     identities()
     functions()

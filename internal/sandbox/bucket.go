@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// MakeBucket makes a bucket in the client's region. One that the account has
-// already is made.
+// MakeBucket creates a bucket in the client's region, unless the account has it
+// already.
 func MakeBucket(ctx context.Context, client *s3.Client, bucket string) error {
 	in, region := &s3.CreateBucketInput{Bucket: &bucket}, client.Options().Region
 	// S3 takes any other region for the constraint, and refuses this one.
@@ -20,7 +20,7 @@ func MakeBucket(ctx context.Context, client *s3.Client, bucket string) error {
 	}
 	var there *types.BucketAlreadyOwnedByYou
 	if _, err := client.CreateBucket(ctx, in); err != nil && !errors.As(err, &there) {
-		return fmt.Errorf("making bucket %s: %w", bucket, err)
+		return fmt.Errorf("creating bucket %s: %w", bucket, err)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"runtime"
 )
 
-// takeBuild copies what make build-local has made, so that another build beside a
+// takeBuild copies what make build-local has built, so that another build during a
 // running sandbox does not change the program that it runs.
 func takeBuild(root string) (string, error) {
 	// Where make clean finds what a killed process has left.
@@ -17,7 +17,7 @@ func takeBuild(root string) (string, error) {
 		return "", err
 	}
 	if err := os.CopyFS(copied, os.DirFS(filepath.Join(root, ".aws-sam/local", Arch()))); err != nil {
-		return "", errors.Join(fmt.Errorf("there is no bootstrap; run make build-local: %w", err), os.RemoveAll(copied))
+		return "", errors.Join(fmt.Errorf("the bootstrap does not exist; run make build-local: %w", err), os.RemoveAll(copied))
 	}
 	return copied, nil
 }

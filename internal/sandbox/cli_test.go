@@ -147,7 +147,7 @@ func TestLoadedCLIThatHasEnded(t *testing.T) {
 	}
 	kept := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(kept, "aws"), program, 0o700))
-	if got := shell(t, kept, nil, "aws sts get-caller-identity"); got.Status != 1 || !strings.Contains(got.Err, "start it anew") {
+	if got := shell(t, kept, nil, "aws sts get-caller-identity"); got.Status != 1 || !strings.Contains(got.Err, "start it again") {
 		t.Errorf("%+v", got)
 	}
 }

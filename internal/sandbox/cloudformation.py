@@ -5,11 +5,11 @@ back. This one orders a template's resources by what they refer to, creates and 
 through moto's models, and speaks the custom resource protocol as AWS does:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 
-A failed Create is rolled back with Deletes, a failed Update with Updates to the former
-properties; a changed physical id means a Delete of the former one in cleanup.
+A failed Create is rolled back with Deletes, a failed Update with Updates to the previous
+properties. When a physical id changes, the cleanup deletes the previous one.
 
-One resource comes after the other, so that nothing is cancelled here, and the emulator takes
-one event at a time, so that nothing overlaps: package traces plays that.
+Resources come one after the other, so that none is cancelled, and the emulator takes one event
+at a time, so that no events overlap. Package traces plays both.
 """
 
 import json
@@ -26,6 +26,7 @@ import dynamic_references
 import elapse
 import holdings
 import invocation
+import operations
 import rotation
 import told
 from moto.awslambda.utils import get_backend as lambda_backend
@@ -77,6 +78,7 @@ class ResponseBucket(BaseHTTPRequestHandler):
     done = {
         "/_sandbox/elapse": lambda days: elapse.elapse(int(days)),
         "/_sandbox/interrupt": rotation.interrupted.append,
+        "/_sandbox/answer-seconds": lambda seconds: operations.set_answer_seconds(float(seconds)),
     }
 
     def do_PUT(self):
@@ -155,7 +157,7 @@ class Custom:
         self.stack_id, self.logical_resource_id, self.cf_resource_type = stack_id, logical_id, resource_type
         self.account_id, self.region, self.invented_id = account_id, region, name
         self.properties, self.physical_id, self.data = None, None, {}
-        self.former = []  # (physical id, properties) that an update has replaced
+        self.previous = []  # (physical id, properties) that an update has replaced
 
     @property
     def physical_resource_id(self):
@@ -184,11 +186,11 @@ class Custom:
         self.physical_id, self.data = answer["PhysicalResourceId"], answer.get("Data") or {}
 
     def update(self, properties):
-        former = self.properties
+        previous = self.properties
         self.properties = properties  # also when it fails: the rollback says what it was
-        answer = self.send("Update", properties, former, self.physical_id)
+        answer = self.send("Update", properties, previous, self.physical_id)
         if answer["PhysicalResourceId"] != self.physical_id:
-            self.former.append((self.physical_id, former))
+            self.previous.append((self.physical_id, previous))
         self.physical_id, self.data = answer["PhysicalResourceId"], answer.get("Data") or {}
 
     def delete(self, _account_id=None, _region=None):
@@ -196,14 +198,14 @@ class Custom:
 
     def clean_up(self):
         """Deletes what updates replaced. A failure there does not fail the stack."""
-        for physical_id, properties in self.former:
+        for physical_id, properties in self.previous:
             try:
                 self.send("Delete", properties, physical_id=physical_id)
             except Failed:
                 pass
-        self.former = []
+        self.previous = []
 
-    def send(self, request_type, properties, former=None, physical_id=None):
+    def send(self, request_type, properties, previous=None, physical_id=None):
         request_id = str(uuid.uuid4())
         # The bucket is the host: it keeps each answer under the three ids.
         path = "/" + quote(f"{self.stack_id}|{self.logical_resource_id}|{request_id}", safe="")
@@ -218,8 +220,8 @@ class Custom:
         }
         if physical_id is not None:
             event["PhysicalResourceId"] = physical_id
-        if former is not None:
-            event["OldResourceProperties"] = former
+        if previous is not None:
+            event["OldResourceProperties"] = previous
         exchange = Exchange(event)
         requests.append(exchange)
         waiting[path + query] = exchange
@@ -334,6 +336,32 @@ def become(stack, status, reason=None):
     stack._add_stack_event(status, reason)
 
 
+beginning = threading.Lock()
+
+
+def begin(stack, status, do):
+    """Starts an operation. Only one goes on in a stack: another one is refused."""
+    with beginning:
+        if is_busy(stack):
+            raise ValidationError(message=refusals[status].format(stack))
+        become(stack, status, "User Initiated")
+    operations.Operation(do, lambda failure: become(stack, status.replace("IN_PROGRESS", "FAILED"), reason_of(failure)))
+
+
+def is_busy(stack):
+    """Whether an operation goes on. A stack in review has a change set and nothing else."""
+    return stack.status.endswith("_IN_PROGRESS") and stack.status != "REVIEW_IN_PROGRESS"
+
+
+# By the status of the operation that is refused.
+CANNOT_BE_UPDATED = "Stack:{0.stack_id} is in {0.status} state and can not be updated."
+refusals = {
+    "CREATE_IN_PROGRESS": CANNOT_BE_UPDATED,
+    "UPDATE_IN_PROGRESS": CANNOT_BE_UPDATED,
+    "DELETE_IN_PROGRESS": "Stack [{0.stack_id}] cannot be deleted while in status {0.status}",
+}
+
+
 def load(stack, template, parameters):
     stack.template, stack.parameters = template, parameters
     stack._parse_template()
@@ -364,7 +392,7 @@ def is_custom(json_of_resource):
     return kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
 
 
-def is_wanted(stack, name):
+def is_declared(stack, name):
     """Whether the loaded template has a resource, and its condition holds."""
     resources = stack.template_dict["Resources"]
     condition = resources.get(name, {}).get("Condition")
@@ -375,10 +403,10 @@ def make(stack, name):
     """Creates one resource, or brings it to the loaded template. Says whether it did anything."""
     known, resource_json = stack.resource_map, known_json(stack, name)
     existing = known._parsed_resources.get(name)
-    if not is_wanted(stack, name):
+    if not is_declared(stack, name):
         return False
     if not is_custom(resource_json):
-        parsed = resolved(stack, name)  # the second is a name that moto invents anew each time
+        parsed = resolved(stack, name)  # the second is a name that moto invents, another one each time
         fingerprint = json.dumps(parsed and parsed[0], default=str, sort_keys=True)
         before = stack.fingerprints.get(name)
         stack.fingerprints[name] = fingerprint
@@ -414,7 +442,7 @@ def make(stack, name):
 
 
 def unmake(stack, name, resource_json, new=False):
-    """Deletes one resource, unless it is to be retained. New is one that the operation has made that is rolled back.
+    """Deletes one resource, unless it is to be retained. new says that the operation that is rolled back has created it.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     """
     kept = ("Retain",) if new else ("Retain", "RetainExceptOnCreate")
@@ -437,8 +465,9 @@ def clean_up(stack):
 
 
 def publish(backend, stack):
-    """Outputs and exports as they are now."""
+    """Outputs and exports as they are now: they stay so, whatever an operation changes meanwhile."""
     stack.output_map = stack._create_output_map()
+    list(stack.output_map.values())
     for name in [name for name, owner in backend.exporters.items() if owner == stack.stack_id]:
         backend.exports.pop(name, None)
         del backend.exporters[name]
@@ -449,8 +478,11 @@ def publish(backend, stack):
 
 
 def create(backend, stack, template, parameters):
-    become(stack, "CREATE_IN_PROGRESS", "User Initiated")
-    load(stack, template, parameters)
+    load(stack, template, parameters)  # first: what is refused makes no stack
+    begin(stack, "CREATE_IN_PROGRESS", lambda: create_resources(backend, stack))
+
+
+def create_resources(backend, stack):
     resources, made = stack.template_dict["Resources"], []
     try:
         for name in ordered(resources):
@@ -460,15 +492,15 @@ def create(backend, stack, template, parameters):
         reason = reason_of(failed)
         note(stack, made[-1], "CREATE_FAILED", reason)
         become(stack, "ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to create: [{made[-1]}].")
-        take_down(stack, made, "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", new=True)
+        taken_down(stack, take_down(stack, made, new=True), "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
         return
     publish(backend, stack)
     become(stack, "CREATE_COMPLETE")
 
 
-def take_down(stack, names, complete, failed_status, new=False):
-    """Deletes resources, dependents first. Says whether all went. What one that stays refers to stays too."""
-    # To look up an output, moto would make the resource that it names anew.
+def take_down(stack, names, new=False):
+    """Deletes resources, dependents first. Returns those that could not be deleted. What they refer to stays too."""
+    # To look up an output, moto would create the resource that it names again.
     stack.output_map = {}
     failures, needed = [], set()
     for name in reversed(names):
@@ -481,15 +513,33 @@ def take_down(stack, names, complete, failed_status, new=False):
             note(stack, name, "DELETE_FAILED", reason_of(failed))
             failures.append(name)
             needed |= references(known_json(stack, name))
-    become(stack, failed_status if failures else complete, f"The following resource(s) failed to delete: {failures}." if failures else None)
-    return not failures
+    return failures
+
+
+def taken_down(stack, failures, complete, failed):
+    become(stack, failed if failures else complete, f"The following resource(s) failed to delete: {failures}." if failures else None)
+
+
+def delete(backend, stack):
+    failures = take_down(stack, ordered(stack.template_dict.get("Resources", {})))
+    if not failures:
+        for name in [name for name, owner in backend.exporters.items() if owner == stack.stack_id]:
+            backend.exports.pop(name, None)
+            del backend.exporters[name]
+        backend.deleted_stacks[stack.stack_id] = stack
+        del backend.stacks[stack.stack_id]
+    # Last: then another stack may have the name.
+    taken_down(stack, failures, "DELETE_COMPLETE", "DELETE_FAILED")
 
 
 def update(backend, stack, template, parameters):
-    become(stack, "UPDATE_IN_PROGRESS", "User Initiated")
-    former = (stack.template, stack.parameters)
-    former_resources = stack.template_dict["Resources"]
-    there = {name for name in former_resources if name in stack.resource_map._parsed_resources}
+    begin(stack, "UPDATE_IN_PROGRESS", lambda: update_resources(backend, stack, template, parameters))
+
+
+def update_resources(backend, stack, template, parameters):
+    previous = (stack.template, stack.parameters)
+    previous_resources = stack.template_dict["Resources"]
+    there = {name for name in previous_resources if name in stack.resource_map._parsed_resources}
     touched, name = [], None
     try:
         load(stack, template, parameters)
@@ -499,23 +549,23 @@ def update(backend, stack, template, parameters):
         publish(backend, stack)
     except (Failed, Exception) as failed:
         note(stack, name, "UPDATE_FAILED" if name in there else "CREATE_FAILED", reason_of(failed))
-        roll_back(backend, stack, former, there, touched)
+        roll_back(backend, stack, previous, there, touched)
         return
     become(stack, "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-    for gone in reversed(ordered(former_resources)):
-        if not is_wanted(stack, gone):
+    for removed in reversed(ordered(previous_resources)):
+        if not is_declared(stack, removed):
             try:
-                unmake(stack, gone, former_resources[gone])
+                unmake(stack, removed, previous_resources[removed])
             except (Failed, Exception) as failed:  # does not fail the stack
-                note(stack, gone, "DELETE_FAILED", reason_of(failed))
+                note(stack, removed, "DELETE_FAILED", reason_of(failed))
     clean_up(stack)
     become(stack, "UPDATE_COMPLETE")
 
 
-def roll_back(backend, stack, former, there, touched):
+def roll_back(backend, stack, previous, there, touched):
     become(stack, "UPDATE_ROLLBACK_IN_PROGRESS", f"The following resource(s) failed to update: [{touched[-1] if touched else ''}].")
     new_resources = stack.template_dict["Resources"]
-    load(stack, *former)
+    load(stack, *previous)
     name = None
     try:
         for name in ordered(stack.template_dict["Resources"]):
@@ -540,8 +590,8 @@ def roll_back(backend, stack, former, there, touched):
 
 
 def may_change(stack):
-    if stack.status.endswith("ROLLBACK_COMPLETE") and not stack.status.startswith("UPDATE_") or stack.status.endswith("_FAILED"):
-        raise ValidationError(message=f"Stack:{stack.stack_id} is in {stack.status} state and can not be updated.")
+    if is_busy(stack) or stack.status.endswith("ROLLBACK_COMPLETE") and not stack.status.startswith("UPDATE_") or stack.status.endswith("_FAILED"):
+        raise ValidationError(message=CANNOT_BE_UPDATED.format(stack))
 
 
 def equip(backend, stack):
@@ -590,7 +640,7 @@ def patched_create_stack(self, name, template, parameters, **rest):
     self.stacks[stack.stack_id] = stack
     try:
         create(self, stack, template, parameters)
-    except Exception:  # the template or its parameters are refused: no stack was made
+    except Exception:  # the template or its parameters are refused: no stack was created
         del self.stacks[stack.stack_id]
         raise
     return stack
@@ -598,8 +648,8 @@ def patched_create_stack(self, name, template, parameters, **rest):
 
 def patched_update_stack(self, name, template, role_arn=None, parameters=(), tags=None):
     stack = self.get_stack(name)
-    former = stack.given_parameters()
-    values = {p["ParameterKey"]: p["ParameterValue"] if "ParameterValue" in p else former[p["ParameterKey"]] for p in parameters}
+    previous = stack.given_parameters()
+    values = {p["ParameterKey"]: p["ParameterValue"] if "ParameterValue" in p else previous[p["ParameterKey"]] for p in parameters}
     change(self, stack, template, as_text(values), tags)
     return stack
 
@@ -633,7 +683,7 @@ def patched_execute_change_set(self, change_set_name, stack_name=None):
 
 def patched_delete_stack(self, name_or_stack_id, retained=()):
     stack = next((s for s in self.stacks.values() if name_or_stack_id in (s.name, s.stack_id)), None)
-    if stack is None:
+    if stack is None or stack.status == "DELETE_IN_PROGRESS":
         return
     if retained and stack.status != "DELETE_FAILED":
         raise ValidationError(message=f"Invalid operation on stack [{stack.stack_id}]. When you delete a stack, specify which resources to retain only when the stack is in the DELETE_FAILED state.")
@@ -646,14 +696,7 @@ def patched_delete_stack(self, name_or_stack_id, retained=()):
             # https://github.com/aws/aws-cdk/issues/604
             become(stack, stack.status, f"Export {name} cannot be deleted as it is in use by {' and '.join(users)}")
             return
-    become(stack, "DELETE_IN_PROGRESS", "User Initiated")
-    resources = stack.template_dict.get("Resources", {})
-    if not take_down(stack, ordered(resources), "DELETE_COMPLETE", "DELETE_FAILED"):
-        return
-    for name in [name for name, owner in self.exporters.items() if owner == stack.stack_id]:
-        self.exports.pop(name, None)
-        del self.exporters[name]
-    self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
+    begin(stack, "DELETE_IN_PROGRESS", lambda: delete(self, stack))
 
 
 def delete_stack(self):
@@ -675,6 +718,12 @@ def without_no_value(cleaned):
     return [value for value in cleaned if value is not None] if isinstance(cleaned, list) else cleaned
 
 
+def existing_resources(self):
+    """Those that exist. moto creates the others, in order to describe them."""
+    known = self.resource_map
+    return [known._parsed_resources[name] for name in known.resources if known._parsed_resources.get(name) is not None]
+
+
 def install():
     clean = parsing.clean_json
     parsing.clean_json = lambda value, resources: without_no_value(clean(value, resources))
@@ -693,7 +742,9 @@ def install():
     CloudFormationBackend.execute_change_set = patched_execute_change_set
     CloudFormationBackend.delete_stack = patched_delete_stack
     # What the responses hand back for UsePreviousValue, and what they refuse themselves.
+    Stack.stack_resources = property(existing_resources)
     Stack.given_parameters = given_parameters
     Stack.stack_parameters = property(lambda self: as_text(self.given_parameters()))
     CloudFormationResponse.delete_stack = delete_stack
     CloudFormationResponse._validate_different_update = lambda *_: None
+    operations.install()

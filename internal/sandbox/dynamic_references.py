@@ -5,7 +5,7 @@ functions, as AWS does: so Fn::Sub can make a name, and Fn::Split cannot split a
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-ssm.html
 
 `{{resolve:secretsmanager:ID:SecretString:KEY:STAGE:VERSION}}` is read when the resource is created
-or updated, and is no reason to update it: AWS compares the text of the reference. A custom
+or updated. A new value does not cause an update: AWS compares the text of the reference. A custom
 resource is handed that text.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/dynamic-references-secretsmanager.html
 """
@@ -29,11 +29,11 @@ unread = contextvars.ContextVar("unread", default=False)
 @contextlib.contextmanager
 def secrets_unread():
     """Leaves references to secrets as they are written."""
-    former = unread.set(True)
+    previous = unread.set(True)
     try:
         yield
     finally:
-        unread.reset(former)
+        unread.reset(previous)
 
 
 def parameter(match, account, region):

@@ -37,7 +37,7 @@ var deployed = map[string]example{
 	"bucket-policy.yaml":           {parameters: []string{"UserName=" + namedUser, "ObjectsRoleArn=" + objectsRole}, holds: lastsLongerThanTheUser},
 	"retain-except-on-create.yaml": {parameters: []string{"BucketNames=" + sandbox.SourceBucket}},
 	"same-stack-bucket.yaml":       {holds: reachesItsOwnBucket},
-	"rotation.yaml":                {parameters: []string{"BucketName=" + sandbox.SourceBucket}, holds: rotatesLater},
+	"rotation.yaml":                {parameters: []string{"BucketNames=" + sandbox.SourceBucket}, holds: rotatesLater},
 	"notices.yaml":                 {parameters: []string{"Email=somebody@example.com"}},
 	"parameters.yaml":              {parameters: required, holds: takesWhatIsGiven},
 }
@@ -242,7 +242,7 @@ func takesWhatIsGiven(t *testing.T, stack string, made map[string]string) {
 }
 
 // A creation that fails leaves nothing; a stack that is deleted leaves the key at work;
-// README's commands take away what is left.
+// the commands of docs/operations.md take away what is left.
 func retains(t *testing.T, stack string, made map[string]string) {
 	template, err := os.ReadFile(examples + "retain-except-on-create.yaml")
 	must(t, err)
@@ -257,12 +257,12 @@ func retains(t *testing.T, stack string, made map[string]string) {
 	if keyID, _ := halves(t, made["SecretName"]); !strings.Contains(keys[0], keyID) {
 		t.Errorf("the secret that is left names %s", keyID)
 	}
-	commands := blockOf(t, "take away what is left:", "sh")
+	commands := blockOf(t, "docs/operations.md", "take away what is left:", "sh")
 	for placeholder, value := range map[string]string{"USER": made["UserName"], "SECRET": made["SecretName"]} {
 		commands = strings.ReplaceAll(commands, "="+placeholder+"\n", "="+value+"\n")
 	}
 	if did := shell(t, loadCLI(t).Directory, account(t).Env(), "set -e\n"+commands); did.Status != 0 {
-		t.Errorf("README's commands: %s", did.Err)
+		t.Errorf("the commands of docs/operations.md: %s", did.Err)
 	}
 	empty(t)
 
@@ -318,46 +318,15 @@ func twoRegions(o *organization) {
 	}
 }
 
-// README's statement for a bucket of another account lets in that one user, for what the
-// role needs, and only as far as the user's own policy does so too.
-func TestREADMEsStatementForAnotherAccount(t *testing.T) {
-	const account, user = "111122223333", "arn:aws:iam::111122223333:user/cloney/eu-west-1/reader"
-	statement := blockOf(t, "This is for Source, with the user's account 111122223333:", "json")
-	bucket := iamtest.MustParse(`{"Version":"2012-10-17","Statement":[` + strings.NewReplacer("BUCKET", "theirs", "REGION", "eu-west-1", "USER", "reader").Replace(statement) + `]}`)
-	own := []*iamtest.Policy{iamtest.MustParse(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}`)}
-	for _, c := range []struct {
-		principal, action, on string
-		own                   []*iamtest.Policy
-		may                   bool
-	}{
-		{user, "s3:ListBucket", "theirs", own, true},
-		{user, "s3:GetBucketLocation", "theirs", own, true},
-		{user, "s3:GetObject", "theirs/key", own, true},
-		{user, "s3:GetObjectVersion", "theirs/key", own, true},
-		{user, "s3:PutObject", "theirs/key", own, false},
-		{user, "s3:DeleteObject", "theirs/key", own, false},
-		{user, "s3:GetObject", "theirs/key", nil, false},
-		{user + "2", "s3:GetObject", "theirs/key", own, false},
-		{"arn:aws:iam::" + account + ":user/reader", "s3:GetObject", "theirs/key", own, false},
-		{"arn:aws:iam::" + account + ":role/cloney/eu-west-1/reader", "s3:GetObject", "theirs/key", own, false},
-	} {
-		asked := iamtest.Request{Action: c.action, Resource: "arn:aws:s3:::" + c.on, Context: map[string][]string{"aws:PrincipalArn": {c.principal}}}
-		who := iamtest.Account{Identity: c.own, Resource: bucket, Principal: c.principal, Owner: "444455556666"}
-		if may := iamtest.Evaluate(who, asked).Outcome == iamtest.Allowed; may != c.may {
-			t.Errorf("%s, with %d policies of its own, may %s on %s: %t", c.principal, len(c.own), c.action, c.on, may)
-		}
-	}
-}
-
-// blockOf is the block of README that follows the line that ends so.
-func blockOf(t *testing.T, line, language string) string {
+// blockOf returns the block of a page that follows the line that ends with these words.
+func blockOf(t *testing.T, page, line, language string) string {
 	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../" + page)
 	must(t, err)
-	_, after, found := strings.Cut(string(readme), line+"\n\n```"+language+"\n")
+	_, after, found := strings.Cut(string(text), line+"\n\n```"+language+"\n")
 	block, _, closed := strings.Cut(after, "```")
 	if !found || !closed {
-		t.Fatalf("README has no block after %q", line)
+		t.Fatalf("%s has no block after %q", page, line)
 	}
 	return block
 }

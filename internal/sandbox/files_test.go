@@ -2,7 +2,6 @@ package sandbox_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,8 +13,9 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// Every file in events/ is sent to the function, in the order that README
-// gives, and its answer is read back from where its ResponseURL points.
+// Every file in events/ is sent to the function, in the order of docs/local.md, and
+// its response is read back from where its ResponseURL points. The first one is sent
+// as the page says.
 func TestEvents(t *testing.T) {
 	own(t)
 	sequence := []struct{ event, status string }{
@@ -42,7 +42,7 @@ func TestEvents(t *testing.T) {
 		}
 		switch i {
 		case 0:
-			err = byREADME(t, string(text))
+			followLocalPage(t)
 		case 1:
 			err = account(t).Invoke(ctxOf(t), byTopic(t, string(text)))
 		default:
@@ -79,22 +79,6 @@ func byTopic(t *testing.T, event string) string {
 	delivered, err := json.Marshal(map[string][]record{"Records": {{"aws:sns", "1.0", message{"Notification", "arn:aws:sns:us-east-1:" + sandbox.Account + ":providers", event}}}})
 	must(t, err)
 	return string(delivered)
-}
-
-// byREADME sends an event and reads its answer by README's two commands.
-func byREADME(t *testing.T, event string) error {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "event.json")
-	must(t, os.WriteFile(file, []byte(event), 0o600))
-	printed, err := command(t, "lambda", "invoke", "--function-name", sandbox.ProviderStack, "--payload", "file://"+file, os.DevNull)
-	if err != nil || strings.Contains(printed, "FunctionError") {
-		return fmt.Errorf("aws lambda invoke: %s: %w", printed, err)
-	}
-	answer, err := command(t, "s3", "cp", "s3://"+sandbox.ResponsesBucket+"/create-source.json", "-")
-	if err != nil || !strings.Contains(answer, `"Status":"SUCCESS"`) {
-		return fmt.Errorf("aws s3 cp: %s: %w", answer, err)
-	}
-	return nil
 }
 
 // sam local invoke sets only variables that the template declares.

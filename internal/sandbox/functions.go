@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 )
@@ -39,13 +40,29 @@ func (s *Sandbox) startFunction(ctx context.Context, o Options, logical string, 
 		f.proxy = s.NewProxy(f.name)
 		env = append(env, "AWS_ENDPOINT_URL="+f.proxy.URL)
 	}
-	f.process, err = launchWith(env,
+	log, err := s.logOf(o, logical)
+	if err != nil {
+		return err
+	}
+	f.process, err = launchLogged(log, env,
 		emulator, "--log-level", "error",
 		"--runtime-interface-emulator-address", f.address, "--runtime-api-address", f.api, s.bootstrap(logical))
 	if err != nil {
 		return fmt.Errorf("starting the runtime emulator: %w", err)
 	}
 	return f.process.listening(ctx, f.url())
+}
+
+// logOf is a function's log in a file; nil: it has none.
+func (s *Sandbox) logOf(o Options, logical string) (*os.File, error) {
+	if o.ShellFiles == nil {
+		return nil, nil
+	}
+	log, err := os.OpenFile(o.ShellFiles.logs()[logical], os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err == nil {
+		s.closing = append(s.closing, func() { _ = log.Close() })
+	}
+	return log, err
 }
 
 // functionEnv is a function's environment: what Lambda sets, where AWS is, and what
@@ -58,6 +75,7 @@ func (s *Sandbox) functionEnv(name string) []string {
 		"ROTATION_FUNCTION_ARN=arn:aws:lambda:"+Region+":"+Account+":function:"+Rotator,
 		"KEY_AGE_DAYS=90",
 		"NOTICE_TOPIC_ARN="+Topic,
+		"VERSION=development",
 		"AWS_LAMBDA_FUNCTION_NAME="+name,
 		"AWS_LAMBDA_LOG_STREAM_NAME=sandbox",
 		"AWS_LAMBDA_LOG_FORMAT=JSON",

@@ -47,11 +47,11 @@ class Function:
     def invoke(self, function, event):
         """The answer, and the end of what the function has logged meanwhile."""
         with self.one_at_a_time:
-            wanted = what_runs(function)
-            if self.process is None or self.started_with != wanted or self.process.poll() is not None:
+            expected = what_runs(function)
+            if self.process is None or self.started_with != expected or self.process.poll() is not None:
                 self.stop()
                 self.start(function)
-                self.started_with = wanted
+                self.started_with = expected
             with open(self.runner.log_of(function), "rb") as log:
                 log.seek(0, os.SEEK_END)
                 return self.answer(event), log.read()[-LOG_TAIL_BYTES:].decode("utf-8", "replace")
@@ -192,9 +192,9 @@ def install(runner):
     LambdaFunction._invoke_lambda = invoke
 
     @wrapping(LambdaBackend, "delete_function")
-    def delete_function(former, self, function_name, *arguments, **keywords):
+    def delete_function(original, self, function_name, *arguments, **keywords):
         arn = self.get_function(function_name).function_arn
-        former(self, function_name, *arguments, **keywords)
+        original(self, function_name, *arguments, **keywords)
         runner.forget(arn)
 
 

@@ -1,4 +1,4 @@
-"""Who may invoke a function: whoever has lambda:InvokeFunction, and whom the function's own policy
+"""Callers that may invoke a function: those that have lambda:InvokeFunction, and those that the function's own policy
 does not deny. moto lets everyone.
 
 A function's policy (AWS::Lambda::ResourcePolicy) tells what came in through CloudFormation from all
@@ -67,11 +67,11 @@ def says(function, caller, account, via):
 
 
 def by_cloudformation(function, account):
-    """Judges an Invoke in the name of whoever deploys a stack of the account: an administrator of it."""
+    """Judges an Invoke in the name of the person that deploys a stack of the account: an administrator of it."""
     caller, effects = f"arn:aws:iam::{account}:root", says(function.function_arn, "", account, CLOUDFORMATION)
     if "Deny" in effects:
         raise Denied(caller, function.function_arn, "with an explicit deny in a resource-based policy")
-    # Where the function has no policy, the sandbox takes README's `aws lambda add-permission` as given.
+    # Where the function has no policy, the sandbox takes docs/reference.md's `aws lambda add-permission` as given.
     if function.function_arn in policies and account != function.account_id and "Allow" not in effects:
         raise Denied(caller, function.function_arn, f"because no resource-based policy allows the {ACTION} action")
 
@@ -99,7 +99,7 @@ def directly(response, function):
 def install():
     for method in ("invoke", "invoke_async"):
         @wrapping(LambdaResponse, method)
-        def invoke(former, self):
+        def invoke(original, self):
             name = unquote(self.path.rstrip("/").split("/")[-2])
             directly(self, self.backend.get_function(name))
-            return former(self)
+            return original(self)

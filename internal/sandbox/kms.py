@@ -64,11 +64,11 @@ def install():
 
     # AWS: the id of a multi-region key is mrk- and 32 characters, without hyphens.
     @wrapping(models, "generate_key_id")
-    def generate_key_id(former, multi_region=False):
-        key_id = former(multi_region)
+    def generate_key_id(original, multi_region=False):
+        key_id = original(multi_region)
         return "mrk-" + key_id.removeprefix("mrk-").replace("-", "") if multi_region else key_id
 
     @wrapping(KmsResponse, "_validate_cmk_id")
-    def validate(former, self, key_id):
+    def validate(original, self, key_id):
         if not re.fullmatch("mrk-[0-9a-f]{32}", key_id) or key_id not in self.kms_backend.keys:
-            former(self, key_id)
+            original(self, key_id)

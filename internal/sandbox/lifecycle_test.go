@@ -44,7 +44,7 @@ func TestLife(t *testing.T) {
 	}
 
 	err := deploy(t, stack, source+", cloney-sandbox-missing]")
-	if err == nil || !strings.Contains(err.Error(), "cloney-sandbox-missing: there is no such bucket") {
+	if err == nil || !strings.Contains(err.Error(), "Buckets: 1 of 2 buckets cannot be used: cloney-sandbox-missing: there is no such bucket") {
 		t.Errorf("the failed update said: %v", err)
 	}
 	if status := statusOf(t, stack); status != "UPDATE_ROLLBACK_COMPLETE" {
@@ -176,11 +176,11 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestBadSecretName(t *testing.T) {
-	refused(t, "Access: Source, Buckets: ["+sandbox.SourceBucket+"], SecretName: elsewhere", "does not begin with cloney/")
+	refused(t, "Access: Source, Buckets: ["+sandbox.SourceBucket+"], SecretName: elsewhere", "does not have the form cloney/NAME")
 }
 
 func TestNoSuchBucket(t *testing.T) {
-	refused(t, "Access: Destination, Buckets: [cloney-sandbox-missing]", "there is no such bucket")
+	refused(t, "Access: Destination, Buckets: [cloney-sandbox-missing]", `Buckets: "cloney-sandbox-missing" cannot be used: there is no such bucket`)
 }
 
 // refused deploys a stack that fails for a reason that says this.

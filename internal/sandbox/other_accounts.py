@@ -59,7 +59,7 @@ def caller_of_s3(account):
 
 
 def bound(statements, caller):
-    """Those that bind a caller. A condition on the caller's ARN is judged here, and gone then; moto has the others."""
+    """Those that bind a caller. A condition on the caller's ARN is judged here, and then removed; moto judges the others."""
     for statement in statements:
         named = statement.get("Condition", {}).get("ArnNotEquals", {}).get("aws:PrincipalArn")
         if named is None:
@@ -70,9 +70,9 @@ def bound(statements, caller):
 
 def buckets():
     @wrapping(FakeBucket, "get_permission")
-    def permission(former, self, action, resource):
+    def permission(original, self, action, resource):
         if self.policy is None or b"ArnNotEquals" not in self.policy:
-            return former(self, action, resource)
+            return original(self, action, resource)
         statements = bound(json.loads(self.policy)["Statement"], caller_of_s3(self.account_id))
         return IAMPolicy(json.dumps({"Statement": list(statements)})).is_action_permitted(action, resource)
 
@@ -85,14 +85,14 @@ def install():
 
 def roles():
     @wrapping(TokenResponse, "assume_role")
-    def assume_role(former, self):
-        wanted = self._get_param("RoleArn")
-        iam = iam_backends[wanted.split(":")[4]][self.partition]
-        role = next((role for role in list(iam.roles.values()) if role.arn == wanted), None)
-        # A role that nobody made here is one that AWS makes in each account, for administrators.
+    def assume_role(original, self):
+        arn = self._get_param("RoleArn")
+        iam = iam_backends[arn.split(":")[4]][self.partition]
+        role = next((role for role in list(iam.roles.values()) if role.arn == arn), None)
+        # A role that nobody created here is one that AWS creates in each account, for administrators.
         if role and not lets_in(role.assume_role_policy_document, "sts:AssumeRole", *caller_of(self)):
-            raise STSClientError("AccessDenied", f"User: {caller_of(self)[0]} is not authorized to perform: sts:AssumeRole on resource: {wanted}")
-        return former(self)
+            raise STSClientError("AccessDenied", f"User: {caller_of(self)[0]} is not authorized to perform: sts:AssumeRole on resource: {arn}")
+        return original(self)
 
 
 def secrets():
@@ -105,11 +105,11 @@ def secrets():
     SecretsManagerResponse.backend = property(backend)
     for method, action in {"get_secret_value": "GetSecretValue", "describe_secret": "DescribeSecret"}.items():
         @wrapping(SecretsManagerResponse, method)
-        def read(former, self, action=action):
+        def read(original, self, action=action):
             identifier = self._get_param("SecretId")
             parts = identifier.split(":")
             if len(parts) < 7 or parts[4] == self.current_account:
-                return former(self)
+                return original(self)
             owner = secretsmanager_backends[parts[4]][self.region]
             secret = owner.secrets.get(identifier) if parts[3] == self.region else None
             role, account = caller_of(self)
@@ -123,4 +123,4 @@ def secrets():
                 raise InvalidRequestException(
                     "You can't access a secret from a different AWS account if you encrypt the secret with the default KMS service key.")
             self.owner = owner
-            return former(self)
+            return original(self)

@@ -113,6 +113,7 @@ func TestIssuedKeysDoWhatTheGuideSays(t *testing.T) {
 			must(t, account(t).EnforceIAM(ctx, true))
 			defer func() { must(t, account(t).EnforceIAM(context.Background(), false)) }()
 			must(t, deploy(t, stack, "Access: "+role+", Buckets: ["+sandbox.SourceBucket+"]"))
+			signaturesCount(t)
 			client := issuedKey(t, outputs(t, stack)["SecretName"])
 			for name, call := range calls {
 				for _, bucket := range []string{sandbox.SourceBucket, sandbox.SecondBucket} {
@@ -137,6 +138,19 @@ func TestIssuedKeysDoWhatTheGuideSays(t *testing.T) {
 var guide = map[string][]string{
 	"Source":      {"s3:ListBucket BUCKET", "s3:GetBucketLocation BUCKET", "s3:GetObject BUCKET/", "s3:GetObjectVersion BUCKET/"},
 	"Destination": {"s3:ListBucket BUCKET", "s3:GetBucketLocation BUCKET", "s3:PutObject BUCKET/", "s3:PutObjectAcl BUCKET/", "s3:AbortMultipartUpload BUCKET/", "s3:ListMultipartUploadParts BUCKET/"},
+}
+
+// signaturesCount: the administrator's requests are taken, also one that has neither a
+// body nor a query, and the same request with another secret is refused.
+func signaturesCount(t *testing.T) {
+	t.Helper()
+	function := []string{"lambda", "get-function", "--function-name", sandbox.ProviderStack}
+	if _, err := command(t, function...); err != nil {
+		t.Errorf("the administrator may not read a function: %v", err)
+	}
+	if _, err := account(t).AWSWith(ctxOf(t), []string{"AWS_SECRET_ACCESS_KEY=other"}, function...); err == nil || !strings.Contains(err.Error(), "SignatureDoesNotMatch") {
+		t.Errorf("a request with another secret: %v", err)
+	}
 }
 
 // An IAM evaluator that is not ours judges the policies that are attached, on

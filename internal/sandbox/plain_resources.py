@@ -15,7 +15,7 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 
 class Plain:
-    """A resource without attributes, whose properties are put anew at each update."""
+    """A resource without attributes, whose properties are put again at each update."""
 
     def __init__(self, name, properties, account, region):
         self.name, self.properties, self.account, self.region = name, properties, account, region
@@ -75,7 +75,7 @@ class Secret(Plain):
 
 
 class ResourcePolicy(Plain):
-    """The policy of a function, which is one: AWS makes none beside another, nor beside what AddPermission wrote."""
+    """The policy of a function, which is one: AWS creates none next to another one, nor next to what AddPermission wrote."""
 
     @property
     def physical_resource_id(self):

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,8 @@ type process struct {
 	lines   chan string
 	ended   chan struct{}
 
+	log *os.File // has what it prints, as it prints it; nil: no file has
+
 	mu  sync.Mutex
 	out strings.Builder
 }
@@ -47,7 +50,11 @@ func launch(name string, arguments ...string) (*process, error) {
 }
 
 func launchWith(env []string, name string, arguments ...string) (*process, error) {
-	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64), ended: make(chan struct{})}
+	return launchLogged(nil, env, name, arguments...)
+}
+
+func launchLogged(log *os.File, env []string, name string, arguments ...string) (*process, error) {
+	p := &process{command: exec.Command(name, arguments...), lines: make(chan string, 64), ended: make(chan struct{}), log: log}
 	p.command.Env = env
 	// A group of its own, so that what it starts (the bootstrap under the
 	// emulator) ends with it.
@@ -77,6 +84,9 @@ func (p *process) read(from io.Reader) {
 		p.mu.Lock()
 		p.out.WriteString(scanner.Text() + "\n")
 		p.mu.Unlock()
+		if p.log != nil {
+			_, _ = p.log.WriteString(scanner.Text() + "\n")
+		}
 		select {
 		case p.lines <- scanner.Text():
 		default: // nobody waits for lines any more

@@ -16,8 +16,8 @@ import (
 	"cloney-s3-credentials/internal/release/published"
 )
 
-// Buckets of a sandbox, for the events and the demo. Responses holds what the
-// events' ResponseURLs are answered with.
+// Buckets of a sandbox, for the events and the demo. ResponsesBucket holds the
+// responses to the events.
 const (
 	SourceBucket      = "cloney-sandbox-source"
 	SecondBucket      = "cloney-sandbox-source-2"
@@ -32,11 +32,20 @@ const ProviderStack = "cloney-s3-credentials"
 // Object is in each of the source buckets.
 const Object = "holiday.jpg"
 
-// MakeBuckets makes the buckets that events and demo name.
+// Buckets are those of a sandbox, with what each holds.
+var Buckets = []struct{ Name, Holds string }{
+	{SourceBucket, "to read from: " + Object},
+	{SecondBucket, "to read from: " + Object},
+	{DestinationBucket, "to write to, empty"},
+	{ResponsesBucket, "the responses to events/*.json"},
+	{artifactsBucket, "the code of the functions"},
+}
+
+// MakeBuckets creates the buckets.
 func (s *Sandbox) MakeBuckets(ctx context.Context) error {
 	client := s3.NewFromConfig(s.Config(), func(o *s3.Options) { o.UsePathStyle = true })
-	for _, bucket := range []string{SourceBucket, SecondBucket, DestinationBucket, ResponsesBucket, artifactsBucket} {
-		if err := MakeBucket(ctx, client, bucket); err != nil {
+	for _, bucket := range Buckets {
+		if err := MakeBucket(ctx, client, bucket.Name); err != nil {
 			return err
 		}
 	}

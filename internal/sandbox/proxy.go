@@ -161,7 +161,7 @@ func (p *Proxy) count(name string) (Call, Fault) {
 
 var service = regexp.MustCompile(`Credential=[^/]+/[^/]+/[^/]+/([^/]+)/`)
 
-// name tells a call by what AWS's protocols tell it by.
+// name is a call's name, read from where AWS's protocols put it.
 func name(r *http.Request, body []byte) string {
 	if strings.HasPrefix(r.URL.Path, responses+"/") {
 		return ToCloudFormation
@@ -198,7 +198,7 @@ func (p *Proxy) heard() {
 }
 
 // forward has moto do the call. One at a time, for all proxies of a sandbox:
-// moto changes what it lists while it lists it, and is no faster with two.
+// moto changes what it lists while it lists it, and is not faster with two.
 func (p *Proxy) forward(r *http.Request, body []byte) *Reply {
 	p.one.Lock()
 	defer p.one.Unlock()

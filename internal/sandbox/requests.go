@@ -29,7 +29,7 @@ func (s *Sandbox) Requests(ctx context.Context) ([]Request, error) {
 }
 
 // IssuedSecrets returns the secret half of every access key that the sandbox's
-// IAM ever made, for tests that look for them where they must not be.
+// IAM ever created, for tests that look for them where they must not be.
 func (s *Sandbox) IssuedSecrets(ctx context.Context) ([]string, error) {
 	var issued []string
 	return issued, s.ask(ctx, "issued", &issued)
@@ -46,6 +46,12 @@ func (s *Sandbox) ask(ctx context.Context, what string, into any) error {
 	}
 	defer response.Body.Close()
 	return json.NewDecoder(response.Body).Decode(into)
+}
+
+// AnswerAtOnce has the sandbox's CloudFormation answer a request for an operation on a
+// stack at once, as AWS does, and not when the operation has ended.
+func (s *Sandbox) AnswerAtOnce(ctx context.Context) error {
+	return post(ctx, s.Responses+"/_sandbox/answer-seconds", "0")
 }
 
 // Invoke has the function that answers CloudFormation handle an event. The error is

@@ -8,7 +8,7 @@ import (
 	"strconv"
 )
 
-// Topic is the SNS topic that the rotator tells its notices (told.py).
+// Topic is the SNS topic to which the rotator sends its notices (told.py).
 const Topic = "arn:aws:sns:" + Region + ":" + Account + ":cloney-notices"
 
 // Rotation is one time that Secrets Manager has carried out the steps for a version.
@@ -25,7 +25,7 @@ func (s *Sandbox) Rotations(ctx context.Context) ([]Rotation, error) {
 	return rotations, s.ask(ctx, "rotations", &rotations)
 }
 
-// Told is what the account's event bus and SNS topics were told.
+// Told is what was sent to the account's event bus and SNS topics.
 type Told struct {
 	Events   []ToldEvent
 	Messages []ToldMessage
@@ -37,7 +37,7 @@ type ToldEvent struct{ Source, Type, Detail, Bus string }
 // ToldMessage is a message of SNS.
 type ToldMessage struct{ Topic, Subject, Text string }
 
-// Told returns all that was told so far.
+// Told returns all that was sent so far.
 func (s *Sandbox) Told(ctx context.Context) (Told, error) {
 	var told Told
 	return told, s.ask(ctx, "told", &told)

@@ -60,7 +60,7 @@ class Rotation:
 
     def end(self):
         now = int(time.time())
-        if self.steps != STEPS:  # the version was made for the test alone
+        if self.steps != STEPS:  # the version was created for the test alone
             self.secret.remove_version_stages_from_old_versions(["AWSPENDING"])
             if value_of(self.secret.versions.get(self.token, {})) is None:
                 self.secret.versions.pop(self.token, None)
@@ -175,8 +175,8 @@ def install():
 
     # AWS: what was asked for is described, and the days that come of it once it has rotated.
     @wrapping(FakeSecret, "to_dict")
-    def to_dict(former, self):
-        described = former(self)
+    def to_dict(original, self):
+        described = original(self)
         if self.rotation_requested:
             described["RotationRules"] = dict(self.rotation_rules)
             if self.last_rotation_date and hours_of(self.rotation_rules):
@@ -185,8 +185,8 @@ def install():
 
     # AWS: a rotation's token says that its function asks. Another one is refused.
     @wrapping(SecretsManagerResponse, "put_secret_value")
-    def put_secret_value(former, self):
+    def put_secret_value(original, self):
         given, secret = self._get_param("RotationToken"), self.backend.secrets.get(self._get_param("SecretId"))
         if given is not None and secret is not None and given != secret.rotation_token:
             raise SecretsManagerClientError("AccessDeniedException", "The rotation token is not of a rotation of this secret.")
-        return former(self)
+        return original(self)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -174,7 +175,7 @@ func (r rotated) told(want map[string]int) (texts []string) {
 		r.Errorf("the events are %v, not %v", got, want)
 	}
 	for _, message := range told.Messages {
-		if strings.Contains(message.Text, r.user) {
+		if strings.Contains(message.Text, r.user) && message.Topic == sandbox.Topic {
 			texts = append(texts, message.Text)
 		}
 	}
@@ -182,6 +183,28 @@ func (r rotated) told(want map[string]int) (texts []string) {
 		r.Errorf("%d messages, %d events", len(texts), sum(want))
 	}
 	return texts
+}
+
+// mailed fails unless the topic of examples/notices.yaml has so many messages about the
+// user, of these types in this order. None has a placeholder that nothing filled.
+func (r rotated) mailed(types ...string) {
+	r.Helper()
+	told, err := account(r.T).Told(ctxOf(r.T))
+	must(r.T, err)
+	var mails []string
+	for _, message := range told.Messages {
+		if message.Topic != sandbox.Topic && strings.Contains(message.Text, r.user) {
+			mails = append(mails, message.Text)
+		}
+	}
+	if len(mails) != len(types) {
+		r.Fatalf("%d mails: %q", len(mails), mails)
+	}
+	for i, mail := range mails {
+		if !strings.HasPrefix(mail, fmt.Sprintf(`"%s: %s, key AKIA`, types[i], r.user)) || regexp.MustCompile(`<(kind|user|key|next)>`).MatchString(mail) {
+			r.Errorf("the mail about %s is %s", types[i], mail)
+		}
+	}
 }
 
 func sum(counts map[string]int) (all int) {
@@ -259,9 +282,10 @@ func TestNoClientNoticesTenRotations(t *testing.T) {
 
 // Switching on rotates nothing. The key that a rotation replaces works until it has
 // gone unused for the grace, is deactivated then, and deleted when it has gone unused
-// for as long again. Each is told once.
+// for as long again. Each is told once, and mailed once by examples/notices.yaml.
 func TestAReplacedKeyIsRetired(t *testing.T) {
 	ownFirst(t)
+	must(t, account(t).Deploy(ctxOf(t), "mails", examples+"notices.yaml", "Email=somebody@example.com"))
 	r := rotating(t, "retired")
 	former := r.current()
 	if tested := r.last(); tested.Error != "" || !slices.Equal(tested.Steps, []string{"testSecret"}) {
@@ -308,7 +332,9 @@ func TestAReplacedKeyIsRetired(t *testing.T) {
 	if r.current() != now {
 		t.Error("a changed schedule changed the key")
 	}
+	r.mailed("Credential Rotated", "Old Key Still In Use", "Old Key Retired")
 	remove(t, r.stack)
+	remove(t, "mails")
 	empty(t)
 }
 

@@ -33,17 +33,17 @@ type invocation struct {
 	deadline  time.Time
 }
 
-// Outcome is what the process told the Runtime API about an event.
+// Outcome is what the process sent to the Runtime API for an event.
 type Outcome struct {
 	Failed bool   // "error" and not "response"
 	Body   string // of either
 }
 
-// ErrDied is an event's end when the process ended before it told anything.
+// ErrDied is an event's end when the process ended before it sent anything.
 var ErrDied = errors.New("the bootstrap ended")
 
 // Program is what a function runs: a command, its arguments and what its
-// environment has beside the function's.
+// environment has in addition to the function's.
 type Program struct {
 	Function string // ProviderStack or Rotator: whose environment it has
 	Command  []string

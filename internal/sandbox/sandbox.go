@@ -1,13 +1,13 @@
 // Package sandbox is a local AWS for the demo, the end-to-end tests, and for
 // trying the provider by hand: moto's server plays IAM, STS, S3, Secrets
 // Manager and CloudFormation, Lambda's own runtime emulator runs the bootstrap
-// that `sam build` made, and a server in Python closes the gap between them
+// that `sam build` built, and a server in Python closes the gap between them
 // (server.py says which).
 //
-// No container, no account and no network is needed. It listens on 127.0.0.1,
-// and for `sam local invoke` on Docker's bridge (package bridge), where no other
-// machine gets in. What moto does not keep of AWS's rules, accesstest keeps;
-// what only AWS can show, the sandbox does not claim.
+// It needs no container, no account and no network. It listens on 127.0.0.1, and for
+// `sam local invoke` on Docker's bridge (package bridge), which no other machine can
+// reach. Package accesstest keeps those of AWS's rules that moto does not keep.
+// docs/local.md lists what differs from AWS.
 package sandbox
 
 import (
@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -32,7 +33,8 @@ import (
 	"cloney-s3-credentials/internal/sandbox/bridge"
 )
 
-// Port is the one that events/ and events/env.json name.
+// Port is the one that events/ and events/env.json name, and `make sandbox` uses
+// unless it is given another one.
 const Port = 4599
 
 // Region and Account of the sandbox. The account is moto's default.
@@ -41,7 +43,7 @@ const (
 	Account = "123456789012"
 )
 
-// Boundary is the permissions boundary that users are made with, before the
+// Boundary is the permissions boundary that users are created with, before the
 // provider's stack makes its own. moto limits nobody by it.
 const (
 	Boundary     = "arn:aws:iam::" + Account + ":policy" + boundaryPath + boundaryName
@@ -53,15 +55,17 @@ const (
 type Options struct {
 	Root string // of the checkout
 	Port int    // of the endpoint; 0: any free one
+	// ShellFiles, if any, has the functions' logs.
+	ShellFiles *ShellFiles
 	// TimeoutSeconds of the functions; 0: the template's 300 of the provider's.
 	TimeoutSeconds int
-	// WithoutFunction leaves the runtime emulator away, which only Linux has.
+	// WithoutFunction starts no function: the runtime emulator needs Linux.
 	WithoutFunction bool
 	// OwnFunctions has each Lambda function run in a process of its own, of the
 	// very zip that its stack names, as its own role. FunctionLog has what it
 	// prints; Log, Seen and TimeoutSeconds are for the functions of the others.
 	OwnFunctions bool
-	// Seen, if any, is told every call to AWS that the function of that name makes,
+	// Seen, if any, is called for every call to AWS that the function of that name makes,
 	// and AWS's reply. It may be called from several at once.
 	Seen func(function string, r *http.Request, body []byte, reply *Reply)
 }
@@ -89,7 +93,7 @@ type Sandbox struct {
 // Start starts the sandbox and deploys nothing. Close it.
 //
 // A port that is free when it is chosen may be another program's when it is
-// used: then it starts anew, with others.
+// used. Then Start tries again, with others.
 func Start(ctx context.Context, o Options) (*Sandbox, error) {
 	root, err := filepath.Abs(o.Root)
 	if err != nil {
@@ -112,7 +116,7 @@ func start(ctx context.Context, root string, o Options) (*Sandbox, error) {
 		ports[0] = o.Port
 		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(o.Port)))
 		if err != nil {
-			return nil, fmt.Errorf("port %d is in use, perhaps by another make sandbox; end that first: %w", o.Port, err)
+			return nil, unusable(o.Port, err)
 		}
 		_ = listener.Close()
 	}
@@ -266,7 +270,7 @@ func (s *Sandbox) Close() error {
 }
 
 // LetContainersIn has containers of Docker's default bridge, and no other
-// machine, reach the sandbox until it is closed. Say is told whether they do.
+// machine, reach the sandbox until it is closed. Say is called with whether they do.
 func (s *Sandbox) LetContainersIn(say func(format string, about ...any)) error {
 	_, port, err := net.SplitHostPort(hostOf(s.Endpoint))
 	if err != nil {
@@ -281,6 +285,25 @@ func (s *Sandbox) LetContainersIn(say func(format string, about ...any)) error {
 	relaying.Go(func() { bridge.Relay{Device: bridge.Docker, Port: number, Say: say}.Run(ctx) })
 	s.closing = append(s.closing, func() { cancel(); relaying.Wait() })
 	return nil
+}
+
+// unusable says why a port cannot be used, and names the next one where another
+// program uses it.
+func unusable(port int, err error) error {
+	failed := fmt.Errorf("port %d cannot be used: %w", port, bare(err))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w. Choose another one, such as make sandbox PORT=%d", failed, max(1024, (port+1)%(1<<16)))
+	}
+	return failed
+}
+
+// bare is the cause of an error of the network, without the address.
+func bare(err error) error {
+	var cause syscall.Errno
+	if errors.As(err, &cause) {
+		return cause
+	}
+	return err
 }
 
 func local(port int) string { return "http://127.0.0.1:" + strconv.Itoa(port) }

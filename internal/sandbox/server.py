@@ -1,8 +1,12 @@
-"""Start moto's server with what it lacks: an engine for custom resources (cloudformation.py),
-Lambda through the runtime emulator instead of a container (functions that are there before their
-stack, or each from its stack's zip: functions.py), rotation (rotation.py), stack sets and their organization (stacksets.py, organization.py), and some
-of AWS's own rules (aws_rules.py, other_accounts.py, invocation.py). Listens on 127.0.0.1 only; prints `ready`
-once it does.
+"""Start moto's server with what it lacks:
+
+- an engine for custom resources (cloudformation.py), whose operations go on by themselves (operations.py);
+- Lambda through the runtime emulator, without a container. The functions exist before their stack, or
+  each is run from the zip of its stack (functions.py);
+- rotation (rotation.py), stack sets and their organization (stacksets.py, organization.py);
+- some of AWS's own rules (aws_rules.py, other_accounts.py, invocation.py).
+
+It listens on 127.0.0.1 only, and then prints `ready`.
 """
 
 import argparse
@@ -63,7 +67,7 @@ def invoke_through(emulators, endpoint):
         if name not in emulators:
             if isinstance(event, str) and json.loads(event).get("ResourceType") == cloudformation.GUARD:
                 return cloudformation.answer_guard(json.loads(event)), False, ""
-            raise LambdaClientError("ServiceException", "this sandbox runs no function, because Lambda's runtime emulator needs Linux; run it by make invoke EVENT=...")
+            raise LambdaClientError("ServiceException", "this sandbox does not run the function, because Lambda's runtime emulator needs Linux; run it by make invoke EVENT=...")
         body = event if isinstance(event, str) else json.dumps(event or {})
         body = body.replace(FOR_CONTAINERS, endpoint).encode()
         with one_at_a_time[name], urllib.request.urlopen(urllib.request.Request(emulators[name], data=body)) as response:
@@ -74,8 +78,8 @@ def invoke_through(emulators, endpoint):
 
 
 def hurry():
-    """Have moto not do anew at each request what comes to the same: of the tests' requests that
-    was more than it took to answer them."""
+    """Has moto keep what is the same at each request: to compute it again took longer than to answer
+    the tests' requests."""
     services = frozenset(moto.backends.list_of_moto_modules())
     moto.backends.list_of_moto_modules = lambda: services
     moto.core.responses.method_names_from_class = functools.cache(moto.core.responses.method_names_from_class)
@@ -126,7 +130,7 @@ class Handler(WSGIRequestHandler):
 
 
 def end_with_parent():
-    """Standard input ends when whoever started us does."""
+    """Standard input ends when the process that started us ends."""
     while sys.stdin.buffer.read(1):
         pass
     if os.getpgrp() == os.getpid():  # then whatever we have started is in our group

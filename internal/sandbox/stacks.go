@@ -46,7 +46,7 @@ func (s Stacks) Deploy(ctx context.Context, stack, template string, parameters .
 	} else if _, err := s.client.CreateStack(ctx, &cloudformation.CreateStackInput{StackName: &stack, TemplateBody: text, Parameters: values, Capabilities: capabilities}); err != nil {
 		return fmt.Errorf("creating %s: %w", stack, err)
 	}
-	status, err := s.settled(ctx, stack)
+	status, err := s.atRest(ctx, stack)
 	if err != nil {
 		return err
 	}
@@ -56,8 +56,8 @@ func (s Stacks) Deploy(ctx context.Context, stack, template string, parameters .
 	return nil
 }
 
-// DeleteStack deletes a stack and waits until it is gone. One that does not
-// exist is gone.
+// DeleteStack deletes a stack and waits until it is deleted. One that does not exist
+// is deleted.
 func (s Stacks) DeleteStack(ctx context.Context, stack string) error {
 	found, err := s.describe(ctx, stack)
 	if refused(err, "does not exist") {
@@ -66,12 +66,12 @@ func (s Stacks) DeleteStack(ctx context.Context, stack string) error {
 	if err != nil {
 		return err
 	}
-	// By its id, under which it is found when it is gone.
+	// By its id, under which it is found when it is deleted.
 	id := aws.ToString(found.StackId)
 	if _, err := s.client.DeleteStack(ctx, &cloudformation.DeleteStackInput{StackName: &id}); err != nil {
 		return fmt.Errorf("deleting %s: %w", stack, err)
 	}
-	if _, err := s.settled(ctx, id); err != nil {
+	if _, err := s.atRest(ctx, id); err != nil {
 		return err
 	}
 	if found, err = s.describe(ctx, id); err != nil {
@@ -146,9 +146,9 @@ func (s Stacks) Events(ctx context.Context, stack string) ([]types.StackEvent, e
 	return events, nil
 }
 
-// settled waits until nothing goes on in a stack. The sandbox's CloudFormation
-// answers a request when that is so.
-func (s Stacks) settled(ctx context.Context, stack string) (types.StackStatus, error) {
+// atRest waits until no operation goes on in a stack. The sandbox's CloudFormation
+// answers most requests when that is so (operations.py).
+func (s Stacks) atRest(ctx context.Context, stack string) (types.StackStatus, error) {
 	for {
 		found, err := s.describe(ctx, stack)
 		if err != nil || !strings.HasSuffix(string(found.StackStatus), "_IN_PROGRESS") {

@@ -44,9 +44,9 @@ class StackSets:
             raise refusal(f"1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to {stacksets.MOST_BYTES}")
         return self._get_stack_from_s3_url(url) if url else body
 
-    def _tags(self, former):
+    def _tags(self, previous):
         given = self._get_param("Tags")
-        return former if given is None else named(given, "Key", "Value")
+        return previous if given is None else named(given, "Key", "Value")
 
     def create_stack_set(self):
         owner, name = self._owner(), self._get_param("StackSetName")
@@ -73,7 +73,7 @@ class StackSets:
         return ActionResult({"StackSetId": made.id})
 
     def _describe_anew(self, stack_set):
-        """What Create and UpdateStackSet set beside the definition; what is not given stays."""
+        """What Create and UpdateStackSet set in addition to the definition; what is not given stays."""
         stack_set.description = self._get_param("Description", stack_set.description)
         stack_set.administration_role = self._get_param("AdministrationRoleARN", stack_set.administration_role)
         stack_set.execution_role = self._get_param("ExecutionRoleName", stack_set.execution_role)
@@ -87,11 +87,11 @@ class StackSets:
 
     def update_stack_set(self):
         stack_set = self._stack_set()
-        former = stack_set.definition
-        template = former.template if boolean(self._get_param("UsePreviousTemplate")) else self._template()
+        previous = stack_set.definition
+        template = previous.template if boolean(self._get_param("UsePreviousTemplate")) else self._template()
         if not template:
             raise refusal("Either Template URL or Template Body must be specified.")
-        new = Definition(template, self._parameters(former), self._tags(former.tags))
+        new = Definition(template, self._parameters(previous), self._tags(previous.tags))
         new.check(stack_set.service_managed, self._get_param("Capabilities") or [])
 
         def begin():
@@ -107,13 +107,13 @@ class StackSets:
             raise refusal("AutoDeployment cannot be specified together with DeploymentTargets or Regions")
         return self._operate(stack_set, "UPDATE", targets, begin=begin)
 
-    def _parameters(self, former):
+    def _parameters(self, previous):
         values = {}
         for parameter in self._get_param("Parameters") or []:
             name = parameter["ParameterKey"]
             if boolean(parameter.get("UsePreviousValue")):
-                if name in former.parameters:
-                    values[name] = former.parameters[name]
+                if name in previous.parameters:
+                    values[name] = previous.parameters[name]
             else:
                 values[name] = parameter.get("ParameterValue", "")
         return values
@@ -198,7 +198,7 @@ class StackSets:
         operation.done.wait(PATIENCE)
         return ActionResult({"OperationId": operation.id})
 
-    # ---- what is told ------------------------------------------------------------------------
+    # ---- what is described ------------------------------------------------------------------------
 
     def describe_stack_set(self):
         stack_set = self._stack_set()
@@ -224,9 +224,9 @@ class StackSets:
     def list_stack_instances(self):
         account, region = self._get_param("StackInstanceAccount"), self._get_param("StackInstanceRegion")
         found = [i for i in list(self._stack_set().instances.values()) if account in (None, i.account) and region in (None, i.region)]
-        for wanted in self._get_param("Filters") or []:
-            of = {"DETAILED_STATUS": "detailed_status", "LAST_OPERATION_ID": "operation_id"}[wanted["Name"]]
-            found = [i for i in found if getattr(i, of) == wanted["Values"]]
+        for requested in self._get_param("Filters") or []:
+            of = {"DETAILED_STATUS": "detailed_status", "LAST_OPERATION_ID": "operation_id"}[requested["Name"]]
+            found = [i for i in found if getattr(i, of) == requested["Values"]]
         return self._page([instance(self._stack_set(), i) for i in sorted(found, key=lambda i: (i.account, i.region))])
 
     def describe_stack_instance(self):
@@ -241,11 +241,11 @@ class StackSets:
         return self._page([{"OrganizationalUnitId": unit, "Regions": regions} for unit, regions in units.items() if regions])
 
     def _operation(self):
-        wanted = self._get_param("OperationId")
+        requested = self._get_param("OperationId")
         for operation in self._stack_set().operations:
-            if operation.id == wanted:
+            if operation.id == requested:
                 return operation
-        raise CloudFormationError("OperationNotFoundException", f"Operation {wanted} not found")
+        raise CloudFormationError("OperationNotFoundException", f"Operation {requested} not found")
 
     def describe_stack_set_operation(self):
         operation, stack_set = self._operation(), self._stack_set()
@@ -258,8 +258,8 @@ class StackSets:
 
     def list_stack_set_operation_results(self):
         found = list(self._operation().results.values())
-        for wanted in self._get_param("Filters") or []:
-            found = [result for result in found if result.status == wanted["Values"]]
+        for requested in self._get_param("Filters") or []:
+            found = [result for result in found if result.status == requested["Values"]]
         return self._page([{"Account": r.account, "Region": r.region, "Status": r.status, "StatusReason": r.reason, "OrganizationalUnitId": r.unit,
                             "AccountGateResult": {"Status": "SKIPPED", "StatusReason": f"Function not found: arn:aws:lambda:{r.region}:{r.account}:function:AWSCloudFormationStackSetAccountGate"}}
                            for r in found])

@@ -16,7 +16,7 @@ CANCELLED = "Cancelled since failure tolerance has exceeded"
 LIVE = ("QUEUED", "RUNNING")
 
 # An API call waits so long for the end of what it started: less than the 60 s that the AWS
-# CLI waits for an answer. So whoever looks next finds it settled, where AWS has one poll.
+# CLI waits for an answer. So the next call finds it completed, where on AWS it takes another poll.
 PATIENCE = 45
 
 
@@ -97,7 +97,7 @@ class Operation:
         threading.Thread(target=self.run, args=(before,), daemon=True).start()
 
     def conflicts_with(self, other):
-        # What changes the set's definition is nothing for others to run beside.
+        # What changes the set's definition must not run at the same time as others.
         alone = any(operation.begin or operation.targets is None for operation in (self, other))
         return alone or bool(self.targets.keys() & other.targets.keys())
 

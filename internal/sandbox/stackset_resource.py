@@ -6,7 +6,7 @@ from cloudformation import Failed, own_types
 from moto.cloudformation.utils import get_stack_from_s3_url
 from stackset_api import StackSets
 
-# What a resource has beside what the API's CreateStackSet takes.
+# What a resource has in addition to what the API's CreateStackSet takes.
 OF_OPERATIONS = ("StackInstancesGroup", "OperationPreferences")
 
 

@@ -18,7 +18,7 @@ from moto.cloudformation.models import Stack, cloudformation_backends
 from moto.iam.models import iam_backends
 from organization import refusal
 
-sets = []  # all that were ever made, the first one first
+sets = []  # all that were ever created, the first one first
 
 MOST_BYTES = 51200  # of a TemplateBody; a TemplateURL's may be larger
 
@@ -78,9 +78,9 @@ def check_capabilities(resource, capabilities):
     if resource["Type"] not in IAM_NAMES:
         return
     named = IAM_NAMES[resource["Type"]] in (resource.get("Properties") or {})
-    wanted = "CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"
-    if not {wanted, "CAPABILITY_NAMED_IAM"} & set(capabilities):
-        raise CloudFormationError("InsufficientCapabilitiesException", f"Requires capabilities : [{wanted}]")
+    required = "CAPABILITY_NAMED_IAM" if named else "CAPABILITY_IAM"
+    if not {required, "CAPABILITY_NAMED_IAM"} & set(capabilities):
+        raise CloudFormationError("InsufficientCapabilitiesException", f"Requires capabilities : [{required}]")
 
 
 class StackSet:

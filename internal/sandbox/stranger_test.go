@@ -20,26 +20,25 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of what a stranger gets into SECURITY.md")
 
-// deployments are ways to deploy the provider, in an account each: the columns of the
-// first table.
+// deployments are ways to deploy the provider, each in its own account: the columns of
+// the first table.
 var deployments = []struct {
 	title        string
 	parameters   []string
 	restrictions []string // parameters that are added one at a time when all has been played
 }{
-	{"Former defaults", []string{"AllowedBuckets=*", "AllowedReaders=*", "ClosedBuckets=none", "SecretKmsKeys=arn:aws:kms:*:" + foreigner + ":key/*"}, nil},
+	{"Earlier defaults", []string{"AllowedBuckets=*", "AllowedReaders=*", "ClosedBuckets=none", "SecretKmsKeys=arn:aws:kms:*:" + foreigner + ":key/*"}, nil},
 	{"Defaults, `AllowedBuckets` a list", []string{listed}, restrictions},
 }
 
-// restrictions are parameters that bear on every event alike, whatever it asks for. A few
-// attempts show what they do: the columns of the second table.
+// restrictions are parameters that act on every event in the same way, whatever it asks
+// for. A few attempts show their effect: the columns of the second table.
 var restrictions = []string{"UnboundEvents=Refuse", "Invocation=CloudFormationOnly"}
 
-// listed is a list, in which its owner has also a bucket that deployments read
-// their code from.
+// listed is a list with one bucket from which deployments read their code.
 const listed = "AllowedBuckets=data-*,cdk-*"
 
-// What comes of an attempt.
+// Results of an attempt.
 const (
 	nothing   = "nothing"
 	notLetIn  = "not let in"
@@ -48,41 +47,41 @@ const (
 	deadKey   = "a key that does not reach it"
 )
 
-// attempt is what somebody tries who may invoke the function, and has no other right but
-// those that it names: a row of the tables.
+// attempt is what a stranger tries who may invoke the function and has no other right,
+// except those that the attempt names: a row of the tables.
 type attempt struct {
 	tries string
 	play  func(*scene) string
 }
 
-// repeated are attempts that change nothing for the next one, and are played again under
-// each restriction.
+// repeated are attempts that change nothing for the next one. They are played again
+// under each restriction.
 var repeated = []attempt{makeKey, overhear, learn}
 
 var (
-	makeKey = attempt{"Make a key that reads a bucket of the list", func(c *scene) string {
+	makeKey = attempt{"Create a key that reads a bucket of the list", func(c *scene) string {
 		return c.makeKey(c.own("made-up"), "Source", c.bucket("data"))
 	}}
-	overhear = attempt{"Get the answer at the genuine ResponseURL of a stack of one's own", (*scene).overhear}
-	learn    = attempt{"Learn who uses the provider, by a Delete of its guard", func(c *scene) string {
+	overhear = attempt{"Get the response at the genuine ResponseURL of a stack of one's own", (*scene).overhear}
+	learn    = attempt{"Learn which stacks use the provider, by a Delete of its guard", func(c *scene) string {
 		event := c.signed(event{"RequestType": "Delete", "StackId": c.own(sandbox.ProviderStack), "LogicalResourceId": "ProviderGuard",
 			"ResourceType": guard.Type, "PhysicalResourceId": guard.ID, "ServiceToken": c.token(), "ResourceProperties": event{"ServiceToken": c.token()}})
 		return cond(c.forge(c.stranger, event).users() > 0, "the names of users and their stacks, in that log", nothing)
 	}}
 )
 
-// attempts are all, in the order in which they are played.
+// attempts are all attempts, in the order in which they are played.
 var attempts = []attempt{
 	makeKey,
-	{"Make a key that reads a bucket that is not in the list", func(c *scene) string { return c.makeKey(c.own("made-up"), "Source", c.bucket("other")) }},
-	{"Make a key that writes to `cdk-…`, which is in the list", func(c *scene) string { return c.makeKey(c.own("made-up"), "Destination", c.bucket("cdk")) }},
+	{"Create a key that reads a bucket that is not in the list", func(c *scene) string { return c.makeKey(c.own("made-up"), "Source", c.bucket("other")) }},
+	{"Create a key that writes to `cdk-…`, which is in the list", func(c *scene) string { return c.makeKey(c.own("made-up"), "Destination", c.bucket("cdk")) }},
 	{"Read another stack's secret, by an Update that adds a reader (`SecretReaders`)", func(c *scene) string {
 		return c.takeSecret("Read", c.stranger, "SecretReaders", []string{c.stranger.arn})
 	}},
-	{"The same by another `SecretName`, for somebody who may read `cloney/team-a/*`", func(c *scene) string {
+	{"The same by another `SecretName`, as a principal that may read `cloney/team-a/*`", func(c *scene) string {
 		return c.takeSecret("Renamed", c.byName, "SecretName", "cloney/team-a/taken")
 	}},
-	{"The same by `Tags`, for somebody who may read secrets with the tag `team=a`", func(c *scene) string {
+	{"The same by `Tags`, as a principal that may read secrets with the tag `team=a`", func(c *scene) string {
 		return c.takeSecret("Tagged", c.byTag, "Tags", []map[string]string{{"Key": "team", "Value": "a"}})
 	}},
 	{"The same from another account, by a reader and a KMS key (`SecretKmsKeyId`) of that account", (*scene).export},
@@ -91,14 +90,14 @@ var attempts = []attempt{
 		if c.isUser("victim-Deleted") {
 			return nothing
 		}
-		return "they are gone"
+		return "they are deleted"
 	}},
-	{"Take a bucket away from another stack's credentials", func(c *scene) string {
+	{"Remove a bucket from another stack's credentials", func(c *scene) string {
 		c.forge(c.stranger, c.about("Update", "Narrowed", map[string]any{"Buckets": []string{c.bucket("data-two")}}))
 		if c.reaches("victim-Narrowed", "s3:GetObject", c.bucket("data")) {
 			return nothing
 		}
-		return "it is taken away"
+		return "it is removed"
 	}},
 	{"Add a bucket that is not in the list to another stack's credentials", func(c *scene) string {
 		c.forge(c.stranger, c.about("Update", "Widened", map[string]any{"Buckets": []string{c.bucket("data"), c.bucket("other")}}))
@@ -107,12 +106,12 @@ var attempts = []attempt{
 		}
 		return nothing
 	}},
-	{"Get the answer at a server of one's own", (*scene).listen},
-	{"Get the answer at the other stack's own ResponseURL, with a made-up signature", (*scene).guess},
+	{"Get the response at a server of one's own", (*scene).listen},
+	{"Get the response at the other stack's own ResponseURL, with an invented signature", (*scene).guess},
 	overhear,
 	{"Issue a new key in another stack's name, and read the end of the log (`LogType: Tail`)", (*scene).readTail},
 	learn,
-	{"Make a key in the name of another account's stack", func(c *scene) string {
+	{"Create a key in the name of another account's stack", func(c *scene) string {
 		return c.makeKey(stackOf(foreigner, "theirs"), "Source", c.bucket("data"))
 	}},
 }
@@ -124,12 +123,12 @@ var trusting = []attempt{
 	}},
 }
 
-// column is what came of attempts, by their words.
+// column holds the results of attempts, by their words.
 type column map[string]string
 
-// What a stranger gets is played, not reasoned: somebody whose only right is
-// lambda:InvokeFunction on the function invokes it with events of their own, and then uses
-// what they have got.
+// The attempts of a stranger are played, not reasoned: a principal whose only right is
+// lambda:InvokeFunction on the function invokes it with its own events, and then uses
+// whatever it has got.
 func TestStranger(t *testing.T) {
 	turn(t, true)
 	s, err := sandbox.Start(ctxOf(t), sandbox.Options{Root: "../..", OwnFunctions: true})
@@ -166,8 +165,8 @@ func (c *scene) play(attempts []attempt) column {
 	return cells
 }
 
-// cell is what comes of an attempt. Whoever is not let in gets nothing: that is
-// looked at like all else.
+// cell is the result of an attempt. A stranger that is not let in must get nothing: the
+// attempt is played all the same.
 func (c *scene) cell(a attempt) string {
 	c.refused = false
 	got := a.play(c)
@@ -181,7 +180,7 @@ func (c *scene) cell(a attempt) string {
 }
 
 // takeSecret changes a property of another stack's credentials, and reads their secret.
-// Where that is refused, the stranger says that it was so before.
+// If that is refused, the stranger claims that the property had this value before.
 func (c *scene) takeSecret(victim string, by identity, property string, value any) string {
 	secret := "cloney/victims/" + victim
 	if property == "SecretName" {
@@ -203,8 +202,8 @@ func (c *scene) takeSecret(victim string, by identity, property string, value an
 	return nothing
 }
 
-// makeKey makes credentials in a stack's name, with the stranger as a reader or, where that
-// is refused, without. Then the stranger uses what they can read.
+// makeKey creates credentials in a stack's name, with the stranger as a reader or, if that
+// is refused, without. Then the stranger uses whatever key they can read.
 func (c *scene) makeKey(stack, access, bucket string) string {
 	c.made++
 	user := fmt.Sprintf("stranger-%d", c.made)
@@ -231,7 +230,8 @@ func (c *scene) makeKey(stack, access, bucket string) string {
 	return map[string]string{"Source": "a key that reads it", "Destination": "a key that writes to it"}[access]
 }
 
-// export has a secret encrypted by a key of another account, whose role the event names as a reader.
+// export forges an event that encrypts a secret by a KMS key of another account, and
+// names a role of that account as a reader.
 func (c *scene) export() string {
 	role, kms := "arn:aws:iam::"+foreigner+":role/OrganizationAccountAccessRole", "arn:aws:kms:"+sandbox.Region+":"+foreigner+":key/1234abcd-12ab-34cd-56ef-1234567890ab"
 	c.forge(c.stranger, c.about("Update", "Exported", event{"SecretReaders": []string{role}, "SecretKmsKeyId": kms}))
@@ -242,7 +242,7 @@ func (c *scene) export() string {
 	return cond(c.secret("cloney/victims/Exported").kms == kms, "it is encrypted by that key", nothing)
 }
 
-// listen waits for an answer at a server of the stranger's.
+// listen waits for a response at a server of the stranger.
 func (c *scene) listen() string {
 	var heard atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Add(1) }))
@@ -250,12 +250,12 @@ func (c *scene) listen() string {
 	event := c.about("Update", "Answered", nil)
 	event["ResponseURL"] = server.URL + "/answer"
 	c.forge(c.stranger, event)
-	return cond(heard.Load() > 0, "the answer", nothing)
+	return cond(heard.Load() > 0, "the response", nothing)
 }
 
-// overhear has another stack's event answered to a ResponseURL that CloudFormation gave
-// a stack of the stranger's. CloudFormation takes no answer that names another stack: here it
-// is looked at whether one arrives.
+// overhear forges an event of another stack with a ResponseURL that CloudFormation gave to
+// a stack of the stranger. CloudFormation takes no response that names another stack. This
+// checks whether one arrives.
 func (c *scene) overhear() string {
 	event := c.about("Update", "Answered", nil)
 	event["ResponseURL"] = c.sent("Own").ResponseURL
@@ -269,8 +269,8 @@ func (c *scene) overhear() string {
 	return "it arrives there, in the other stack's name"
 }
 
-// guess has an event answered where CloudFormation waited for an answer about it, by a
-// signature that the stranger has made up.
+// guess forges an event with a ResponseURL at which CloudFormation waited for a response
+// about it, and with a signature that the stranger has invented.
 func (c *scene) guess() string {
 	event := c.about("Update", "Answered", nil)
 	genuine, _, _ := strings.Cut(c.sent("Answered").ResponseURL, "X-Amz-Signature=")
@@ -280,8 +280,8 @@ func (c *scene) guess() string {
 	return cond(arrived, "it arrives there", nothing)
 }
 
-// arrives is the answer to a forged event, if CloudFormation's bucket stores it as one to
-// the request about that logical id.
+// arrives returns the response to a forged event, if CloudFormation's bucket stores it as
+// a response to the request about that logical id.
 func (c *scene) arrives(logical string, forged event) (body string, arrived bool) {
 	before := len(c.request(logical).Answers)
 	c.forge(c.stranger, forged)
@@ -293,7 +293,7 @@ func (c *scene) arrives(logical string, forged event) (body string, arrived bool
 	return "", false
 }
 
-// readTail reads what the function logs of a new key for another stack.
+// readTail reads the log of the function about a new key for another stack.
 func (c *scene) readTail() string {
 	told := c.forge(c.stranger, c.about("Update", "Rotated", event{"Serial": 2}))
 	key, ok := c.reads(c.administrator, "cloney/victims/Rotated")
@@ -314,21 +314,21 @@ func cond(is bool, then, otherwise string) string {
 }
 
 const legend = `
-- Former defaults: ` + "`AllowedBuckets: *`, `AllowedReaders: *`, no closed buckets, and KMS keys of any account" + `.
+- Earlier defaults: ` + "`AllowedBuckets: *`, `AllowedReaders: *`, no closed buckets, and KMS keys of any account" + `.
 - The list: ` + "`data-*,cdk-*`" + `. All other parameters have their defaults there.
 - A user, but not its key: the user exists, and the invoker cannot read its secret.
-- Last row: a rule of today's template refuses the former defaults with ` + "`TrustedAccounts`" + `. The local AWS judges no rules,
-  and so it shows what was possible before.
+- Last row: a rule of today's template refuses the earlier defaults together with ` + "`TrustedAccounts`" + `. The local AWS
+  checks no rules, and so it shows what was possible before that rule.
 `
 
 const legendOfRestricted = `
-` + "`UnboundEvents: Refuse` and `Invocation: CloudFormationOnly`" + ` bear on every event alike. The attempts of the next table were
-played again under each of the two; the others were not. Not let in: Lambda refuses the invocation. What CloudFormation
-sends goes through.
+` + "`UnboundEvents: Refuse` and `Invocation: CloudFormationOnly`" + ` act on every event in the same way. The attempts of the
+next table were played again under each of the two; the others were not. "Not let in" means that Lambda refuses the
+invocation. Lambda accepts the events that CloudFormation sends.
 `
 
-// tables are what SECURITY.md says: all attempts by deployment, and those that are
-// repeated by restriction of the last deployment.
+// tables are the text of SECURITY.md: all attempts by deployment, and then the attempts
+// that are repeated, by restriction of the last deployment.
 func tables(deployed, restricted []column) string {
 	var titles []string
 	for _, d := range deployments {
@@ -356,7 +356,8 @@ func table(titles []string, rows []attempt, columns []column) string {
 	return text.String()
 }
 
-// writeTables compares the tables in SECURITY.md with what was played, or writes them.
+// writeTables compares the tables in SECURITY.md with the result of the attempts, or
+// writes them.
 func writeTables(t *testing.T, tables string) {
 	t.Helper()
 	const file = "../../SECURITY.md"
@@ -374,6 +375,6 @@ func writeTables(t *testing.T, tables string) {
 		return
 	}
 	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Errorf("SECURITY.md is stale; -run Stranger -update writes it anew:\n%s", diff)
+		t.Errorf("SECURITY.md is stale; -run Stranger -update writes it again:\n%s", diff)
 	}
 }

@@ -20,4 +20,6 @@ func TestWithoutFunction(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "run it by make invoke EVENT=") {
 		t.Errorf("the AWS CLI says %v", err)
 	}
+	// Its custom resources wait until somebody answers: here the test does.
+	operationsGoOn(t, s)
 }

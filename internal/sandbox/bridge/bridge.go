@@ -1,4 +1,4 @@
-// Package bridge lets containers, and nobody else, reach a port of 127.0.0.1.
+// Package bridge lets containers reach a port of 127.0.0.1, and nobody else.
 //
 // On Linux a container of Docker's default bridge knows this machine by the
 // bridge's own address, and what listens on 127.0.0.1 is out of its reach. So
@@ -32,7 +32,7 @@ const look = time.Second
 type Relay struct {
 	Device string
 	Port   int                               // there and on 127.0.0.1
-	Say    func(format string, about ...any) // is told what changes
+	Say    func(format string, about ...any) // is called when something changes
 
 	find func(device string) (netip.Prefix, int, error) // nil: as the system says
 }
@@ -48,7 +48,7 @@ func (r Relay) Run(ctx context.Context) {
 		if err == nil {
 			err = r.serve(ctx, at, index)
 		}
-		if err != nil && !errors.Is(err, errGone) && err.Error() != complained && ctx.Err() == nil {
+		if err != nil && !errors.Is(err, errNoDevice) && err.Error() != complained && ctx.Err() == nil {
 			complained = err.Error()
 			r.Say("Containers cannot reach the sandbox: %v", err)
 		}
@@ -56,10 +56,10 @@ func (r Relay) Run(ctx context.Context) {
 	}
 }
 
-// errGone: there is no such device, or it is another one than before.
-var errGone = errors.New("no such device")
+// errNoDevice: there is no such device, or it is another one than before.
+var errNoDevice = errors.New("no such device")
 
-// serve relays on the bridge until that is gone.
+// serve relays on the bridge until the device does not exist any more.
 func (r Relay) serve(ctx context.Context, at netip.Prefix, index int) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -81,7 +81,7 @@ func (r Relay) serve(ctx context.Context, at netip.Prefix, index int) error {
 	for {
 		connection, err := listener.Accept()
 		if ctx.Err() != nil {
-			return errGone
+			return errNoDevice
 		}
 		if err != nil {
 			return err
@@ -118,7 +118,7 @@ func (r Relay) pass(ctx context.Context, from net.Conn) {
 		close(there)
 	}()
 	_, _ = io.Copy(from, to)
-	// Whoever has got all of the answer has nothing more to ask.
+	// A peer that has the whole answer has nothing more to ask.
 	_ = from.Close()
 	<-there
 }
@@ -127,18 +127,18 @@ func (r Relay) pass(ctx context.Context, from net.Conn) {
 func find(device string) (netip.Prefix, int, error) {
 	found, err := net.InterfaceByName(device)
 	if err != nil {
-		return netip.Prefix{}, 0, errGone
+		return netip.Prefix{}, 0, errNoDevice
 	}
 	addresses, err := found.Addrs()
 	if err != nil {
-		return netip.Prefix{}, 0, errGone
+		return netip.Prefix{}, 0, errNoDevice
 	}
 	for _, address := range addresses {
 		if at, err := netip.ParsePrefix(address.String()); err == nil && at.Addr().Is4() {
 			return at, found.Index, nil
 		}
 	}
-	return netip.Prefix{}, 0, errGone
+	return netip.Prefix{}, 0, errNoDevice
 }
 
 func pause(ctx context.Context) {

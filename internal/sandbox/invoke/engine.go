@@ -56,17 +56,18 @@ func (e *engine) image(ctx context.Context, skip bool) error {
 }
 
 // reaches asks for the sandbox from within a container, as the function will.
-func (e *engine) reaches(ctx context.Context) error {
+func (e *engine) reaches(ctx context.Context, aws account) error {
 	directory, err := filepath.Abs(local(e.Arch) + ".reach")
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, hung)
 	defer cancel()
-	if _, err := ask(ctx, "reach", e.Present, directory); err != nil {
-		return fmt.Errorf(`a container does not reach the sandbox, which this machine does reach: %w
+	if _, err := ask(ctx, "reach", e.Present, directory, aws.host()); err != nil {
+		_, port, _ := strings.Cut(aws.host(), ":")
+		return fmt.Errorf(`this machine reaches the sandbox, and a container does not: %w
 The shell of make sandbox says whether it lets containers in. If it does, a firewall of this machine may be in the way:
-with ufw, sudo ufw allow in on docker0 proto tcp to any port 4599`, err)
+with ufw, sudo ufw allow in on docker0 proto tcp to any port %s`, err, port)
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 """Ask the container engine that SAM uses, by SAM's own client, and say what is wrong in one sentence.
 
-look: what it is, and whether it has the image; pull IMAGE ARCH; reach IMAGE DIRECTORY: run the
-program `reach` in the directory, in a container like the function's.
+look: what it is, and whether it has the image; pull IMAGE ARCH; reach IMAGE DIRECTORY
+ADDRESS: run the program `reach` in the directory, in a container like the function's.
 """
 
 import json
@@ -47,9 +47,9 @@ def pull(client, image, arch):
             print(" ", step.get("id", ""), step.get("status", ""), flush=True)
 
 
-def reach(client, image, directory):
+def reach(client, image, directory, address):
     container = client.containers.run(
-        image, entrypoint="/reach/reach", command=["host.docker.internal:4599"], detach=True,
+        image, entrypoint="/reach/reach", command=[address], detach=True,
         volumes={directory: {"bind": "/reach", "mode": "ro"}}, extra_hosts={"host.docker.internal": "host-gateway"},
     )
     try:

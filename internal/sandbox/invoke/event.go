@@ -14,8 +14,11 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// responses is where the sandbox takes answers, as a container knows it.
-var responses = fmt.Sprintf("http://host.docker.internal:%d/%s/", sandbox.Port, sandbox.ResponsesBucket)
+// shippedHost is where events/ say that the sandbox is, as a container knows it.
+var shippedHost = fmt.Sprintf("host.docker.internal:%d", sandbox.Port)
+
+// responses is where the sandbox takes responses.
+func responses(host string) string { return "http://" + host + "/" + sandbox.ResponsesBucket + "/" }
 
 // shippedEnv is what events/ need of the function's environment.
 const shippedEnv = "events/env.json"
@@ -27,12 +30,13 @@ const (
 )
 
 // event is one that CloudFormation sends, or could have; or one of the rotator's,
-// which nobody waits for an answer to.
+// which has no response.
 type event struct {
+	original string // the file that was named
 	path     string // of the file that SAM is given
 	function string // that it is for
 	env      string // of the file of the function's environment
-	key      string // of the answer, in the sandbox's bucket; empty: there is none
+	key      string // of the response, in the sandbox's bucket; empty: there is none
 	stack    name.Stack
 
 	fields map[string]json.RawMessage
@@ -44,7 +48,7 @@ func readEvent(path string) (*event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the event: %w", err)
 	}
-	e := &event{path: path, function: provider, env: shippedEnv}
+	e := &event{original: path, path: path, function: provider, env: shippedEnv}
 	// Not the cause: it could quote the ResponseURL.
 	if json.Unmarshal(text, &e.fields) != nil || e.fields == nil {
 		return nil, fmt.Errorf("%s is not an event: it is not a JSON object", path)
@@ -59,7 +63,7 @@ func readEvent(path string) (*event, error) {
 	}
 	if to, err := url.Parse(e.text("ResponseURL")); err == nil {
 		to.RawQuery, to.ForceQuery = "", false
-		e.key, e.own = strings.CutPrefix(to.String(), responses)
+		e.key, e.own = strings.CutPrefix(to.String(), responses(shippedHost))
 	}
 	if !e.own || e.key == "" {
 		e.own, e.key = false, strings.TrimSuffix(filepath.Base(path), ".json")+".json"
@@ -73,45 +77,55 @@ func (e *event) text(field string) string {
 	return s
 }
 
-// settle makes an event that was copied from a stack one of the sandbox's: a
-// copy of it answers to the sandbox, its account is served, and the buckets
-// that it names exist. The file itself stays as it is.
-func (e *event) settle(ctx context.Context, aws account) error {
-	if err := os.MkdirAll(".aws-sam/invoke", 0o700); err != nil {
+// copies is where what differs from the shipped files is.
+const copies = ".aws-sam/invoke"
+
+// prepare makes the event and the function's environment fit the running sandbox. The
+// shipped files fit a sandbox at the default port. For any other event or port, prepare
+// writes copies, and leaves the files as they are.
+func (e *event) prepare(ctx context.Context, aws account) error {
+	if err := os.MkdirAll(copies, 0o700); err != nil {
 		return err
 	}
-	if e.stack.Account != sandbox.Account {
-		if err := e.serve(); err != nil {
-			return err
-		}
+	if err := e.environment(aws); err != nil {
+		return err
+	}
+	if e.own && (e.key == "" || aws.host() == shippedHost) {
+		return nil
+	}
+	if err := e.redirect(aws); err != nil {
+		return err
 	}
 	if e.own {
 		return nil
 	}
-	say("%s answers to a stack. Its copy .aws-sam/invoke/event.json answers to the sandbox, and is sent instead: the stack hears nothing.", e.path)
-	return e.redirect(ctx, aws)
+	say("%s answers to a stack. Its copy %s answers to the sandbox, and is sent instead: the stack gets no response.", e.original, e.path)
+	return e.needBuckets(ctx, aws)
 }
 
-// redirect writes the copy.
-func (e *event) redirect(ctx context.Context, aws account) error {
-	e.fields["ResponseURL"], _ = json.Marshal(responses + url.PathEscape(e.key) + "?X-Amz-Signature=none")
+// redirect writes a copy of the event that answers to the sandbox.
+func (e *event) redirect(aws account) error {
+	e.fields["ResponseURL"], _ = json.Marshal(responses(aws.host()) + url.PathEscape(e.key) + "?X-Amz-Signature=none")
 	text, err := json.MarshalIndent(e.fields, "", "  ")
 	if err != nil {
 		return err
 	}
-	e.path = ".aws-sam/invoke/event.json"
-	if err := os.WriteFile(e.path, text, 0o600); err != nil {
-		return err
-	}
+	e.path = copies + "/event.json"
+	return os.WriteFile(e.path, text, 0o600)
+}
+
+// needBuckets creates the buckets that a stack's event names and the sandbox does not
+// have.
+func (e *event) needBuckets(ctx context.Context, aws account) error {
 	if e.text("RequestType") == "Delete" {
 		return nil
 	}
 	for _, bucket := range e.buckets() {
-		made, err := aws.bucket(ctx, bucket, e.stack.Region)
+		created, err := aws.bucket(ctx, bucket, e.stack.Region)
 		if err != nil {
-			return fmt.Errorf("making bucket %s in the sandbox: %w", bucket, err)
+			return fmt.Errorf("creating bucket %s in the sandbox: %w", bucket, err)
 		}
-		if made {
+		if created {
 			say("The sandbox had no bucket %s. It has an empty one now.", bucket)
 		}
 	}
@@ -132,21 +146,26 @@ func (e *event) buckets() (names []string) {
 	return names
 }
 
-// serve has the function serve the event's account. Its own account stays the
-// sandbox's: what it makes is there.
-func (e *event) serve() error {
+// environment has the function serve the event's account, and find the sandbox at its
+// port. The function's own account stays the sandbox's: what it creates is there.
+func (e *event) environment(aws account) error {
+	if e.stack.Account == sandbox.Account && aws.host() == shippedHost {
+		return nil
+	}
 	text, err := os.ReadFile(shippedEnv)
 	if err != nil {
 		return err
 	}
 	var env map[string]map[string]string
-	if err := json.Unmarshal(text, &env); err != nil {
+	if err := json.Unmarshal([]byte(strings.ReplaceAll(string(text), shippedHost, aws.host())), &env); err != nil {
 		return fmt.Errorf("%s: %w", shippedEnv, err)
 	}
-	env[provider]["STACK_ACCOUNTS"] = sandbox.Account + "," + e.stack.Account
+	if e.stack.Account != sandbox.Account {
+		env[provider]["STACK_ACCOUNTS"] = sandbox.Account + "," + e.stack.Account
+	}
 	if text, err = json.MarshalIndent(env, "", "  "); err != nil {
 		return err
 	}
-	e.env = ".aws-sam/invoke/env.json"
+	e.env = copies + "/env.json"
 	return os.WriteFile(e.env, text, 0o600)
 }

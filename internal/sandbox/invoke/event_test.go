@@ -2,10 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"cloney-s3-credentials/internal/sandbox"
 )
 
 // Every shipped event answers to the sandbox, under its own name.
@@ -35,10 +38,10 @@ func TestTheRotatorsEvents(t *testing.T) {
 		if err != nil || e.function != rotator || e.key != "" {
 			t.Fatalf("%s: %+v %v", file, e, err)
 		}
-		if err := e.settle(t.Context(), account{}); err != nil || e.path != file || e.env != shippedEnv {
+		if err := e.prepare(t.Context(), at(sandbox.Port)); err != nil || e.path != file || e.env != shippedEnv {
 			t.Errorf("%s: %+v %v", file, e, err)
 		}
-		if line := shell(samLine("arm64", e, nil)); !strings.Contains(line, " local invoke RotatorFunction --template-file .aws-sam/local/arm64/template.yaml ") {
+		if line := shell(samLine("arm64", at(sandbox.Port), e, nil)); !strings.Contains(line, " local invoke RotatorFunction --template-file .aws-sam/local/arm64/template.yaml ") {
 			t.Errorf("it is sent by %s", line)
 		}
 	}
@@ -71,7 +74,7 @@ func TestOthersEventsAreRedirected(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := e.settle(t.Context(), account{}); err != nil {
+		if err := e.prepare(t.Context(), at(sandbox.Port)); err != nil {
 			t.Fatal(err)
 		}
 		sent, err := os.ReadFile(e.path)
@@ -81,6 +84,31 @@ func TestOthersEventsAreRedirected(t *testing.T) {
 		}
 		if env, err := os.ReadFile(e.env); err != nil || !strings.Contains(string(env), `"123456789012,999988887777"`) {
 			t.Errorf("%q: the environment is %s %v", to, env, err)
+		}
+	}
+}
+
+// at is a sandbox at a port of this machine.
+func at(port int) account { return account{endpoint: fmt.Sprintf("http://127.0.0.1:%d", port)} }
+
+// At another port than the shipped files name, copies of them name that port.
+func TestAnotherPort(t *testing.T) {
+	t.Chdir("../../..")
+	defer os.RemoveAll(copies)
+	e, err := readEvent("events/create-source.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := e.prepare(t.Context(), at(4700)); err != nil {
+		t.Fatal(err)
+	}
+	for file, says := range map[string]string{
+		e.path: `"ResponseURL": "http://host.docker.internal:4700/cloney-responses/create-source.json?`,
+		e.env:  `"RESPONSE_HOSTS": "host.docker.internal:4700"`,
+	} {
+		text, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(text), says) || strings.Contains(string(text), "4599") {
+			t.Errorf("%s should say %s: %s %v", file, says, text, err)
 		}
 	}
 }

@@ -2,8 +2,9 @@ package main
 
 import (
 	"os"
-	"regexp"
 	"strings"
+
+	"cloney-s3-credentials/internal/sandbox"
 )
 
 // sam is the SAM CLI that make tools has installed.
@@ -12,10 +13,10 @@ const sam = ".tools/venv/bin/sam"
 // samLine is what runs the event. It says everything itself, so that it means
 // the same in any shell: with --template-file SAM reads no samconfig.toml, and
 // what it finds of a real account it would hand to the function.
-func samLine(arch string, e *event, options []string) []string {
+func samLine(arch string, aws account, e *event, options []string) []string {
 	line := []string{"env", "-u", "AWS_PROFILE", "-u", "AWS_DEFAULT_PROFILE", "-u", "AWS_SESSION_TOKEN",
-		"AWS_ENDPOINT_URL=" + endpoint, // SAM asks STS whose account it is
-		"AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox", "SAM_CLI_TELEMETRY=0"}
+		"AWS_ENDPOINT_URL=" + aws.endpoint, // SAM asks STS whose account it is
+		"AWS_ACCESS_KEY_ID=" + aws.key.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + aws.key.SecretAccessKey, "SAM_CLI_TELEMETRY=0"}
 	if host := os.Getenv("DOCKER_HOST"); host != "" {
 		line = append(line, "DOCKER_HOST="+host)
 	}
@@ -43,18 +44,9 @@ func proxied() bool {
 func shell(line []string) string {
 	words := make([]string, len(line))
 	for i, word := range line {
-		words[i] = quoted(word)
+		words[i] = sandbox.Quoted(word)
 	}
 	return strings.Join(words, " ")
-}
-
-var plain = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
-
-func quoted(word string) string {
-	if plain.MatchString(word) {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
 // failures passes on what SAM prints of the function's answer to Lambda, and

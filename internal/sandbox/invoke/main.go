@@ -5,8 +5,8 @@
 //
 // SAM says little of what it lacks: a function that reaches nothing runs into
 // its timeout, five minutes later, and SAM exits with 0. So what it needs is
-// looked for first, and said. No answer is a failure; an answer that says
-// FAILED is one, and no failure of ours.
+// looked for first, and said. Without a response the command fails. A response that
+// says FAILED is a response, and the command succeeds.
 package main
 
 import (
@@ -30,7 +30,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := invoke(ctx, os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "\ninvoke: NO ANSWER:", err)
+		fmt.Fprintln(os.Stderr, "\ninvoke: NO RESPONSE:", err)
 		stop()
 		os.Exit(1)
 	}
@@ -38,14 +38,17 @@ func main() {
 
 func invoke(ctx context.Context, arguments []string) error {
 	if len(arguments) == 0 || arguments[0] == "" {
-		return errors.New("which event? As in make invoke EVENT=events/create-source.json")
+		return errors.New("name an event, as in make invoke EVENT=events/create-source.json")
 	}
 	event, err := readEvent(arguments[0])
 	if err != nil {
 		return err
 	}
 	options := arguments[1:]
-	aws := account{endpoint}
+	aws, err := running(ctx)
+	if err != nil {
+		return err
+	}
 	if err := aws.there(ctx); err != nil {
 		return err
 	}
@@ -60,19 +63,19 @@ func invoke(ctx context.Context, arguments []string) error {
 	if err := build(ctx, e.Arch); err != nil {
 		return err
 	}
-	if err := e.reaches(ctx); err != nil {
+	if err := e.reaches(ctx, aws); err != nil {
 		return err
 	}
-	if err := event.settle(ctx, aws); err != nil {
+	if err := event.prepare(ctx, aws); err != nil {
 		return err
 	}
-	return play(ctx, aws, event, samLine(e.Arch, event, options), skip)
+	return play(ctx, aws, event, samLine(e.Arch, aws, event, options), skip)
 }
 
-// build makes the bootstrap for the engine's architecture, beside the one that
-// the sandbox was started from.
+// build makes the bootstrap for the engine's architecture. The sandbox runs a copy
+// of its own.
 func build(ctx context.Context, arch string) error {
-	say("Bootstrap for %s: %s, built anew where something has changed.", arch, local(arch))
+	say("Bootstrap for %s: %s, built again if something has changed.", arch, local(arch))
 	command := exec.CommandContext(ctx, "make", "--no-print-directory", "build-container", "ARCH="+arch)
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	if err := command.Run(); err != nil {
@@ -81,7 +84,7 @@ func build(ctx context.Context, arch string) error {
 	return nil
 }
 
-// play runs SAM and shows what the function answered.
+// play runs SAM and shows the function's response.
 func play(ctx context.Context, aws account, event *event, line []string, skipped bool) error {
 	if event.key != "" {
 		if err := aws.forget(ctx, event.key); err != nil {
@@ -92,7 +95,7 @@ func play(ctx context.Context, aws account, event *event, line []string, skipped
 	if err != nil {
 		return err
 	}
-	say("\nThis is run now, and can be pasted into another shell:\n\n  cd %s\n  %s\n", quoted(here), shell(line))
+	say("\nThis is run now, and can be pasted into another shell:\n\n  cd %s\n  %s\n", sandbox.Quoted(here), shell(line))
 	var printed failures
 	command := exec.CommandContext(ctx, line[0], line[1:]...)
 	command.Stdout, command.Stderr = &printed, os.Stderr
@@ -108,17 +111,17 @@ func play(ctx context.Context, aws account, event *event, line []string, skipped
 	case printed.function:
 		return errors.New("the function failed; SAM has printed why")
 	case event.key == "":
-		say("\nThe rotator has done it. It answers nothing; its log is above.")
+		say("\nThe rotator has ended. It sends no response; its log is above.")
 		return nil
 	}
 	answer, err := aws.answer(ctx, event.key)
 	if err != nil {
 		return err
 	}
-	say("\nThe answer, s3://%s/%s:\n", sandbox.ResponsesBucket, event.key)
+	say("\nThe response, s3://%s/%s:\n", sandbox.ResponsesBucket, event.key)
 	fmt.Println(answer)
 	return nil
 }
 
-// say tells what is done, beside the answer.
+// say prints what is done. On standard output is the response alone.
 func say(format string, about ...any) { fmt.Fprintf(os.Stderr, format+"\n", about...) }

@@ -19,7 +19,7 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// These tests run `make invoke` as a reader of README does: the real SAM CLI, a
+// These tests run `make invoke` as a reader of docs/local.md does: the real SAM CLI, a
 // real container engine, the events as they are shipped. They need an engine
 // and the port that events/ name. What keeps another machine out they show
 // where NEIGHBOUR names one, which .ci/engine makes.
@@ -35,8 +35,8 @@ type step struct {
 	key           string // the event whose key it still is; empty: not asked
 }
 
-// readme is its table, in its order.
-var readme = []step{
+// table is that of docs/local.md, in its order.
+var table = []step{
 	{"create-source", "SUCCESS", "local-try-SourceCredentials-b7swqkv4cn5t", ""},
 	{"create-destination", "SUCCESS", "local-try-DestinationCredentials-3hhpoltujgd6", ""},
 	{"update-add-bucket", "SUCCESS", "local-try-SourceCredentials-b7swqkv4cn5t", "create-source"},
@@ -47,9 +47,9 @@ var readme = []step{
 	{"create-bad-input", "FAILED", "not-created:local-try-BadInput-atdr3acrrtwi", ""},
 }
 
-// What is expected here is what README says, event by event.
-func TestREADMEsTable(t *testing.T) {
-	text, err := os.ReadFile(root + "/README.md")
+// What is expected here is what docs/local.md says, event by event.
+func TestThePagesTable(t *testing.T) {
+	text, err := os.ReadFile(root + "/docs/local.md")
 	must(t, err)
 	var events, statuses []string
 	for line := range strings.Lines(string(text)) {
@@ -59,9 +59,9 @@ func TestREADMEsTable(t *testing.T) {
 			}
 		}
 	}
-	for i, step := range readme {
-		if len(events) != len(readme) || events[i] != step.event || statuses[i] != step.status {
-			t.Fatalf("README has %v, answered %v; here it is %v", events, statuses, readme)
+	for i, step := range table {
+		if len(events) != len(table) || events[i] != step.event || statuses[i] != step.status {
+			t.Fatalf("docs/local.md has %v, answered %v; here it is %v", events, statuses, table)
 		}
 	}
 }
@@ -76,14 +76,14 @@ func TestWhatIsMissingIsSaid(t *testing.T) {
 	refuses(t, "no sandbox", nil, "Run make sandbox in another shell")
 	start(t)
 	refuses(t, "no engine", []string{"DOCKER_HOST=unix:///nowhere/docker.sock"}, "no container engine")
-	refuses(t, "no event", []string{"EVENT="}, "which event?")
+	refuses(t, "no event", []string{"EVENT="}, "name an event")
 }
 
 func TestEventsInSAMsContainer(t *testing.T) {
 	s := start(t)
 	keepsItsBuild(t, s)
 	keys := map[string]string{}
-	for _, step := range readme {
+	for _, step := range table {
 		a, _ := plays(t, "events/"+step.event+".json")
 		if a.Status != step.status || a.PhysicalResourceId != step.physical {
 			t.Fatalf("%s was answered %+v", step.event, a)
@@ -132,7 +132,7 @@ func TestThePrintedLine(t *testing.T) {
 func bySAM(arguments ...string) (string, error) {
 	command := exec.Command(sam, arguments...)
 	command.Dir = root
-	command.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_ENDPOINT_URL="+endpoint, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox")
+	command.Env = append(os.Environ(), "SAM_CLI_TELEMETRY=0", "AWS_CONFIG_FILE="+sandbox.ShellDirectory(".")+"/config", "AWS_PROFILE="+sandbox.Profile)
 	text, err := command.CombinedOutput()
 	return string(text), err
 }
@@ -160,7 +160,7 @@ func TestAnEventOfAnotherStack(t *testing.T) {
 		if a.Status != "SUCCESS" || a.PhysicalResourceId == "" {
 			t.Fatalf("%s was answered %+v\n%s", request, a, printed)
 		}
-		if !strings.Contains(printed, "the stack hears nothing") || strings.Contains(printed, "real-signature") || strings.Contains(printed, "amazonaws.com/arn") {
+		if !strings.Contains(printed, "the stack gets no response") || strings.Contains(printed, "real-signature") || strings.Contains(printed, "amazonaws.com/arn") {
 			t.Errorf("%s: it printed\n%s", request, printed)
 		}
 		fields["PhysicalResourceId"] = a.PhysicalResourceId
@@ -227,13 +227,13 @@ func arch() string {
 // start starts the sandbox as make sandbox does.
 func start(t *testing.T) *sandbox.Sandbox {
 	t.Helper()
-	s, err := sandbox.Start(t.Context(), sandbox.Options{Root: root, Port: sandbox.Port})
-	if err != nil {
-		t.Fatalf("is port %d another sandbox's? End that first. %v", sandbox.Port, err)
-	}
+	files, err := sandbox.OpenShellFiles(sandbox.ShellDirectory(root))
+	must(t, err)
+	t.Cleanup(func() { must(t, files.Close()) })
+	s, err := sandbox.Start(t.Context(), sandbox.Options{Root: root, Port: sandbox.Port, ShellFiles: files})
+	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
-	must(t, s.MakeBuckets(t.Context()))
-	must(t, s.DeployProvider(t.Context()))
+	must(t, s.Open(t.Context(), files))
 	said := make(chan string, 16)
 	must(t, s.LetContainersIn(func(format string, _ ...any) { said <- format }))
 	if os.Getenv("NEIGHBOUR") == "" {

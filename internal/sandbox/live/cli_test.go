@@ -26,7 +26,7 @@ func (a *account) cli(t *testing.T, arguments ...string) (string, error) {
 	return string(out), nil
 }
 
-// invoke invokes a function, as whoever may, and decodes what it returns.
+// invoke invokes a function with the caller's rights, and decodes its response.
 func (a *account) invoke(t *testing.T, function string, event, into any, options ...string) error {
 	t.Helper()
 	payload, err := json.Marshal(event)

@@ -1,14 +1,13 @@
-// Package live_test plays the life of a migration's credentials in an account,
-// from the first deployment to the empty account at its end.
+// Package live_test plays the life of a migration's credentials in an account, from the
+// first deployment to the empty account at the end.
 //
-// With CLONEY_LIVE set it is the AWS account and region that the environment
-// names, in which the provider is deployed: what the other tests take from
-// AWS's pages is shown there, or not: the lines that begin with SEEN say which. It
-// costs cents, takes about half an hour, and makes buckets, secrets, an access point,
-// two stacks and some change sets, all called cloney-live-…, which it removes. It puts
-// one event on the default event bus. Without CLONEY_LIVE it
-// is the sandbox, so that this very code is known to work; what moto does not judge
-// is left out there.
+// With CLONEY_LIVE the account and region are those of AWS in the environment, in which the
+// provider is deployed. There AWS shows whether the other tests have read its pages right:
+// the lines that begin with SEEN say so. It costs cents, takes about half an hour, and
+// creates buckets, secrets, an access point, two stacks and some change sets, all called
+// cloney-live-…, which it removes. It puts one event on the default event bus. Without
+// CLONEY_LIVE the account is the sandbox, which shows that this code works. Checks that
+// moto does not make are left out there.
 package live_test
 
 import (
@@ -31,10 +30,11 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// real is whether AWS itself is asked.
+// real says whether the account is AWS itself.
 var real = os.Getenv("CLONEY_LIVE") != ""
 
-// account is where the life is played, and what is made there.
+// account is the account in which the life is played, with everything that it creates
+// there.
 type account struct {
 	sandbox.Stacks
 	config              aws.Config
@@ -45,10 +45,10 @@ type account struct {
 	sandbox             *sandbox.Sandbox // nil: it is AWS
 }
 
-// output is one of the stack's, at one moment.
+// output is one output of the stack at one moment.
 type output struct{ name, value string }
 
-// resources is what the stack declares at one moment.
+// resources are what the stack declares at one moment.
 type resources struct {
 	sourceBuckets, prefix, serial, userName string
 	reader, rotated                         bool
@@ -138,7 +138,7 @@ func TestTheLifeOfCredentials(t *testing.T) {
 	}
 }
 
-// enter finds the account. Options are those of the sandbox.
+// enter opens the account. Options are those of the sandbox.
 func enter(t *testing.T, options sandbox.Options) *account {
 	t.Helper()
 	ctx, a := ctxOf(t), &account{}
@@ -157,11 +157,11 @@ func enter(t *testing.T, options sandbox.Options) *account {
 	return a
 }
 
-// id is part of the names of all that a test makes.
+// id is part of the names of everything that a test creates.
 func id() string { return strings.ToLower(rand.Text()[:10]) }
 
-// suits ends the test where the provider was deployed for others than this life: it
-// asks for new buckets, for readers in the account, and for keys that work from here.
+// suits ends the test if the provider's parameters do not permit this life. It needs new
+// buckets, readers in the account, and keys that work from here.
 func (a *account) suits(t *testing.T) {
 	t.Helper()
 	given, err := a.Parameters(ctxOf(t), sandbox.ProviderStack)
@@ -179,7 +179,7 @@ func (a *account) suits(t *testing.T) {
 	}
 }
 
-// open finds the account, and makes two buckets.
+// open opens the account, and creates two buckets.
 func open(t *testing.T) *account {
 	t.Helper()
 	ctx := ctxOf(t)
@@ -206,7 +206,7 @@ func open(t *testing.T) *account {
 		}
 	}
 	t.Cleanup(func() {
-		// Whatever became of the test: no key outlives it.
+		// No key outlives the test, whatever its result.
 		if err := a.DeleteStack(context.Background(), a.stack); err != nil {
 			t.Errorf("delete stack %s by hand: %v", a.stack, err)
 		}
@@ -238,7 +238,7 @@ func (a *account) s3(of aws.Config) *s3.Client {
 	return s3.NewFromConfig(of, func(o *s3.Options) { o.UsePathStyle = !real })
 }
 
-// template is what a stack owner would write.
+// template returns a template as a stack owner would write it.
 func template(r resources) string {
 	var text strings.Builder
 	text.WriteString("Resources:\n")
@@ -293,7 +293,7 @@ func (a *account) deploy(t *testing.T, r resources) {
 	must(t, a.try(t, r))
 }
 
-// outputs returns those of the stack, and keeps them for the end.
+// outputs returns the outputs of the stack, and keeps them for the end.
 func (a *account) outputs(t *testing.T) map[string]string {
 	t.Helper()
 	outputs, err := a.Outputs(ctxOf(t), a.stack)
@@ -304,7 +304,7 @@ func (a *account) outputs(t *testing.T) map[string]string {
 	return outputs
 }
 
-// same asks for the same keys, users and secrets as before.
+// same checks that keys, users and secrets have not changed.
 func same(t *testing.T, before, after map[string]string) {
 	t.Helper()
 	for name, value := range before {
@@ -314,7 +314,7 @@ func same(t *testing.T, before, after map[string]string) {
 	}
 }
 
-// nothingLeft deletes the stack and looks for everything that it ever had.
+// nothingLeft deletes the stack, and checks that nothing that it ever had is left.
 func (a *account) nothingLeft(t *testing.T) {
 	must(t, a.DeleteStack(ctxOf(t), a.stack))
 	secrets, policies := secretsmanager.NewFromConfig(a.config), iam.NewFromConfig(a.config)
@@ -352,7 +352,7 @@ func (a *account) user(name string) func(context.Context) error {
 	}
 }
 
-// ctxOf ends what hangs, long after AWS or the slowest machine would be done.
+// ctxOf ends a call that hangs, long after the time that AWS or the slowest machine needs.
 func ctxOf(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)

@@ -9,8 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 )
 
-// rotates rotates the source's key as the documented command does. Secrets Manager
-// answers at once and rotates then: with which version AWSCURRENT comes says when.
+// rotates rotates the source's key by the documented command. Secrets Manager answers at
+// once and rotates after that. A new current version shows when the rotation has ended.
 func (a *account) rotates(t *testing.T, outputs map[string]string) {
 	secret := outputs["SourceSecretName"]
 	former, client := a.client(t, secret), secretsmanager.NewFromConfig(a.config)
@@ -23,8 +23,8 @@ func (a *account) rotates(t *testing.T, outputs map[string]string) {
 	}
 	before, err := version(ctxOf(t))
 	must(t, err)
-	// Switched on, Secrets Manager tries the function with a version of its own, which it
-	// takes away afterwards: until then it calls a rotation one too many.
+	// When a schedule is set, Secrets Manager tests the function with a version of its own,
+	// and then deletes that version. Until then it refuses another rotation.
 	done := func(err error) bool { return err == nil }
 	a.rested(t)
 	must(t, a.until(t, done, func(ctx context.Context) error {
@@ -43,8 +43,8 @@ func (a *account) rotates(t *testing.T, outputs map[string]string) {
 	a.may(t, "the former key", former, listing(a.source))
 }
 
-// rested waits until no rotation is under way in the sandbox. On AWS nothing says so,
-// and until looks again.
+// rested waits until no rotation is at work in the sandbox. AWS does not show that, so
+// until tries again there.
 func (a *account) rested(t *testing.T) {
 	t.Helper()
 	if a.sandbox != nil {

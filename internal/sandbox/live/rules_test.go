@@ -16,8 +16,8 @@ import (
 	"cloney-s3-credentials/internal/release/published"
 )
 
-// ruled is template.yaml without its resources, which would not fit into a call. What
-// stands for them costs nothing, and no change set here is ever executed.
+// ruled is template.yaml without its resources, which would not fit into a call. A resource
+// that costs nothing replaces them, and no change set here is ever executed.
 func ruled(t *testing.T) string {
 	t.Helper()
 	text, err := published.Translate(ctxOf(t), root)
@@ -26,7 +26,7 @@ func ruled(t *testing.T) string {
 	must(t, json.Unmarshal(text, &whole))
 	text, err = json.Marshal(tree{
 		"AWSTemplateFormatVersion": "2010-09-09", "Parameters": whole.Parameters, "Rules": whole.Rules,
-		// Most parameters are the resources'.
+		// Most parameters are for the resources.
 		"Metadata":  tree{"cfn-lint": tree{"config": tree{"ignore_checks": []any{"W2001", "W1033"}}}},
 		"Resources": tree{"Nothing": tree{"Type": "AWS::CloudFormation::WaitConditionHandle"}},
 	})
@@ -34,8 +34,8 @@ func ruled(t *testing.T) string {
 	return string(text)
 }
 
-// trusting are parameters that the rule about TrustedAccounts takes, or does not: AWS's
-// page shows Fn::Contains with a list that is written out, and not with a parameter.
+// trusting are parameters that the rule about TrustedAccounts accepts or refuses: AWS's
+// page shows Fn::Contains only with a written list, and not with a parameter.
 var trusting = []map[string]string{
 	{"AllowedBuckets": "data-*"},
 	{"AllowedBuckets": "*"},
@@ -43,8 +43,9 @@ var trusting = []map[string]string{
 	{"AllowedBuckets": "data-*", "AllowedReaders": "*"},
 }
 
-// rules asks CloudFormation for a change set with each, and for the sentences of the rule
-// where it refuses. moto does not judge rules: it is asked for what is not refused.
+// rules creates a change set with each, and checks the sentences of the rule for those that
+// CloudFormation refuses. moto does not check rules, so there only the accepted ones are
+// tried.
 func (w *trial) rules(t *testing.T) {
 	template := ruled(t)
 	for n, given := range trusting {
@@ -71,8 +72,8 @@ func (w *trial) rules(t *testing.T) {
 	w.seen(t, "the template refuses TrustedAccounts where AllowedBuckets or AllowedReaders has *, and not where it does not")
 }
 
-// changeSet makes a change set of a stack that is not there, and takes both away again.
-// The error is CloudFormation's, whether it refuses at once or later.
+// changeSet creates a change set for a stack that does not exist, and deletes both. It
+// returns CloudFormation's error, whether CloudFormation refuses at once or later.
 func (w *trial) changeSet(t *testing.T, stack, template string, given map[string]string) error {
 	t.Helper()
 	t.Cleanup(func() {

@@ -24,7 +24,7 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// readsEncrypted: what S3 asks of KMS in the user's name is not denied.
+// readsEncrypted checks that S3's calls to KMS in the user's name are not denied.
 func (a *account) readsEncrypted(t *testing.T, outputs map[string]string) {
 	const key = "in/encrypted.jpg"
 	_, err := a.s3(a.config).PutObject(ctxOf(t), &s3.PutObjectInput{
@@ -35,7 +35,7 @@ func (a *account) readsEncrypted(t *testing.T, outputs map[string]string) {
 	a.seen(t, "the boundary lets S3 decrypt an object under aws/s3")
 }
 
-// seen says what was found, where it is AWS that was asked.
+// seen logs a finding, if the account is AWS itself.
 func (a *account) seen(t *testing.T, what string) {
 	t.Helper()
 	if real && !t.Failed() {
@@ -43,7 +43,7 @@ func (a *account) seen(t *testing.T, what string) {
 	}
 }
 
-// sessions: NoSessions, so that a key that is deactivated has ended.
+// sessions checks NoSessions: a deactivated key must have ended, with its sessions.
 func (a *account) sessions(t *testing.T, outputs map[string]string) {
 	issued := a.key(t, outputs["SourceSecretName"])
 	made, err := sts.NewFromConfig(issued).GetSessionToken(ctxOf(t), &sts.GetSessionTokenInput{})
@@ -55,7 +55,7 @@ func (a *account) sessions(t *testing.T, outputs map[string]string) {
 	a.seen(t, "aws:TokenIssueTime tells a session from its key: the session may do nothing in S3, the key all that it should")
 }
 
-// customerKeys: NoCustomerKeys, on a bucket that takes such keys.
+// customerKeys checks NoCustomerKeys, on a bucket that accepts such keys.
 func (a *account) customerKeys(t *testing.T, outputs map[string]string) {
 	admin := a.s3(a.config)
 	_, err := admin.PutBucketEncryption(ctxOf(t), &s3.PutBucketEncryptionInput{Bucket: &a.destination, ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{
@@ -83,7 +83,8 @@ func (a *account) customerKeys(t *testing.T, outputs map[string]string) {
 	a.seen(t, "SSE-C by a Destination key is denied, on a bucket that takes it")
 }
 
-// accessPoints: NoAccessPoints, though the access point's own policy lets the user in.
+// accessPoints checks NoAccessPoints, although the access point's own policy lets the user
+// in.
 func (a *account) accessPoints(t *testing.T, outputs map[string]string) {
 	number := strings.Split(outputs["SourcePolicyArns"], ":")[4]
 	in := []string{"--account-id", number, "--name", a.stack}
@@ -108,8 +109,8 @@ func (a *account) accessPoints(t *testing.T, outputs map[string]string) {
 	a.seen(t, "an access point whose policy names the user does not let it in")
 }
 
-// closed asks IAM's own evaluator for the deployed boundary: its ARNs have a * for the
-// partition, and a bucket that deployments read is closed to a user who may do everything.
+// closed asks IAM's own evaluator about the deployed boundary: its ARNs have a * for the
+// partition, and it closes a bucket that deployments read to a user with all rights.
 func (a *account) closed(t *testing.T, _ map[string]string) {
 	ctx, admin := ctxOf(t), iam.NewFromConfig(a.config)
 	provider, err := a.Outputs(ctx, sandbox.ProviderStack)
@@ -152,9 +153,10 @@ func (a *account) closed(t *testing.T, _ map[string]string) {
 	a.seen(t, "the boundary is accepted with arn:*:s3:::, and closes cdk-*")
 }
 
-// quarantined fills the user's places for managed policies: ours are nine at the most,
-// so that AWS's quarantine policy fits. An account may have a higher quota. These policies
-// deny nothing: IAM goes on applying them for a while, and the steps that follow verify keys.
+// quarantined attaches managed policies up to the user's limit: ours are at most nine, so
+// that AWS's quarantine policy fits. An account may have a higher quota. These policies
+// deny nothing, because IAM applies them for a while after they are detached, and the next
+// steps verify keys.
 func (a *account) quarantined(t *testing.T, outputs map[string]string) {
 	admin, user := iam.NewFromConfig(a.config), outputs["SourceUserName"]
 	managed := func(name string) *string {
@@ -174,9 +176,9 @@ func (a *account) quarantined(t *testing.T, outputs map[string]string) {
 	a.seen(t, "a tenth managed policy is attached to a user")
 }
 
-// bound asks CloudWatch how many events since this life began did not name themselves in
-// the path of their ResponseURL: none, and UnboundEvents: Refuse is safe. That Creates were
-// counted shows that the metrics of this time have arrived.
+// bound asks CloudWatch how many events of this life had a ResponseURL whose path names
+// something else. If there are none, UnboundEvents: Refuse is safe. The count of Creates
+// shows that the metrics of this time have arrived.
 func (a *account) bound(t *testing.T) {
 	sum := func(metric string) (float64, error) {
 		out, err := a.cli(t, "cloudwatch", "get-metric-statistics", "--namespace", "CloneyS3Credentials", "--metric-name", metric,

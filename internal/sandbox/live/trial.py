@@ -19,7 +19,7 @@ def handler(event, _context):
 def answer(event):
     same = {field: event[field] for field in ("StackId", "RequestId", "LogicalResourceId")}
     body = json.dumps(same | {"Status": "SUCCESS", "PhysicalResourceId": "trial"}).encode()
-    # The signature is one of an empty content type.
+    # The URL is signed for an empty content type.
     urllib.request.urlopen(urllib.request.Request(event["ResponseURL"], data=body, method="PUT", headers={"Content-Type": ""})).close()
 
 

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// linted has cfn-lint judge the template, which is deployed nowhere here.
+// linted checks the template with cfn-lint, because nothing deploys it here.
 func (w *trial) linted(t *testing.T, template string) {
 	file := filepath.Join(t.TempDir(), "trial.json")
 	must(t, os.WriteFile(file, []byte(template), 0o600))
@@ -40,7 +40,8 @@ func (w *trial) here(t *testing.T, event any, into any) {
 	must(t, json.Unmarshal([]byte(lines[len(lines)-1]), into))
 }
 
-// answersHere: as CloudFormation wants it, at a URL whose signature is of no content type.
+// answersHere checks the response: as CloudFormation requires it, at a URL signed without a
+// content type.
 func (w *trial) answersHere(t *testing.T) {
 	var got map[string]string
 	bucket := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -60,7 +61,7 @@ func (w *trial) answersHere(t *testing.T) {
 	}
 }
 
-// asksHere: of the calls, those that AWS lets through. What it denies nobody here does.
+// asksHere makes the calls that AWS allows. Nothing here would deny the others.
 func (w *trial) asksHere(t *testing.T) {
 	asked := []call{{"sns", "create_topic", map[string]any{"Name": w.stack}, ""}}
 	for _, c := range w.calls() {

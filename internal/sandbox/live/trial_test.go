@@ -29,21 +29,21 @@ import (
 //go:embed trial.py
 var trialCode string
 
-// trial is a stack of its own, so that a wrong reading of AWS's pages stops nobody's
-// stacks: functions under the very statements of template.yaml that Invocation:
-// CloudFormationOnly and RoleUse: OwnFunctionOnly add.
+// trial is a stack of its own, so that an error about AWS's pages stops nobody's stacks.
+// Its functions have the same statements that Invocation: CloudFormationOnly and RoleUse:
+// OwnFunctionOnly add in template.yaml.
 type trial struct {
 	*account
 	place    confinement.Place
 	provider *confinement.Template
 	stack    string
-	// guarded has the policy of Invocation. All three have one role, which is own's.
+	// guarded has the policy of Invocation. All three functions have the role of own.
 	guarded, own, other string
 	tagged, untagged    string // secrets
 	topic               string // ARN
 }
 
-// call is one that a function of the trial makes, and the codes that are right.
+// call is a call of a function of the trial, with the right error codes.
 type call struct {
 	Service    string         `json:"service"`
 	Call       string         `json:"call"`
@@ -51,16 +51,18 @@ type call struct {
 	right      string         // the error's code; empty: none
 }
 
-// allowed reports whether the call is one that AWS lets through in the role's own function.
+// allowed reports whether AWS allows the call in the role's own function.
 func (c call) allowed() bool { return !deniedCode(c.right) }
 
-// deniedCode reports whether AWS answers so to a call that no policy allows, or one denies.
+// deniedCode reports whether AWS gives this code to a call that no policy allows, or one
+// denies.
 func deniedCode(code string) bool {
 	return code == "AccessDenied" || code == "AccessDeniedException" || code == "AuthorizationError"
 }
 
-// What Invocation and RoleUse rest on, which only AWS shows. Without AWS: that the
-// trial's template is one, and that its function answers and asks.
+// This checks what Invocation and RoleUse rely on, which only AWS shows. Without AWS it
+// checks that the trial's template is valid, and that its function answers and makes its
+// calls.
 func TestTheTrial(t *testing.T) {
 	a := enter(t, sandbox.Options{WithoutFunction: true})
 	w := &trial{account: a, stack: "cloney-live-trial-" + id()}
@@ -106,7 +108,7 @@ func (w *trial) findPlace(t *testing.T) {
 	must(t, err)
 }
 
-// hasTheType reports what template.yaml says of the region.
+// hasTheType reports whether the region has the resource type, by template.yaml.
 func (w *trial) hasTheType(t *testing.T) bool {
 	t.Helper()
 	value, err := w.provider.Value(map[string]any{"is": map[string]any{"Condition": "InvokedByCloudFormation"}}, w.place, switchedOn, nil)
@@ -116,15 +118,15 @@ func (w *trial) hasTheType(t *testing.T) bool {
 
 var switchedOn = map[string]string{"AllowedBuckets": "*", "Invocation": "CloudFormationOnly", "RoleUse": "OwnFunctionOnly"}
 
-// trials are the statements that the trial is about, of the roles of both functions. All
-// but the Deny are there because it is to take something away: what the provider may do to
-// a secret depends on the secret's tags, and the rotator also asks other services.
+// trials are the statements of both functions' roles that the trial is about. All except
+// the Deny are there so that the Deny has something to deny: the provider's rights on a
+// secret depend on the secret's tags, and the rotator also calls other services.
 var trials = map[confinement.Function][]string{
 	confinement.Provider: {"OwnSecrets", "NeverDisown", "InThisFunctionAlone"},
 	confinement.Rotator:  {"SeeResourcesOfStacks", "TellOnTheDefaultEventBus", "TellTheTopic", "InThisFunctionAlone"},
 }
 
-// statements are those of a function's role, with the name of the trial's own function.
+// statements returns those of a function's role, with the name of the trial's own function.
 func (w *trial) statements(t *testing.T, of confinement.Function) (found []any) {
 	t.Helper()
 	parameters := maps.Clone(switchedOn)
@@ -151,7 +153,8 @@ func (w *trial) invocation(t *testing.T) any {
 	return w.renamed(t, properties["PolicyDocument"], confinement.Provider, w.guarded)
 }
 
-// renamed is a document in which a function of the trial stands for one of the provider's stack.
+// renamed returns a document in which a function of the trial replaces one of the
+// provider's stack.
 func (w *trial) renamed(t *testing.T, document any, of confinement.Function, function string) any {
 	t.Helper()
 	text, err := json.Marshal(document)
@@ -167,7 +170,7 @@ func (w *trial) renamed(t *testing.T, document any, of confinement.Function, fun
 
 type tree = map[string]any
 
-// template is the trial's stack. Another serial has CloudFormation send an Update.
+// template returns the trial's stack. Another serial makes CloudFormation send an Update.
 func (w *trial) template(t *testing.T, serial string) string {
 	t.Helper()
 	resources := tree{
@@ -220,7 +223,7 @@ func (w *trial) onlyCloudFormation(t *testing.T) {
 	}
 	must(t, w.deploy(t, "2"))
 	t.Log("SEEN: a custom resource's Create and Update came through aws:CalledViaLast, and the policy takes lambda:InvokeAsync")
-	// Whoever runs this may invoke, so what is refused is by the policy.
+	// The caller has the right to invoke, so only the policy can refuse.
 	must(t, w.until(t, func(err error) bool { return err == nil }, func(context.Context) error { return w.invoke(t, w.own, tree{"calls": []any{}}, nil) }))
 	for _, how := range [][]string{
 		{w.guarded},
@@ -238,7 +241,8 @@ func (w *trial) onlyCloudFormation(t *testing.T) {
 	w.seen(t, "nobody else's invocation came through, nor by :$LATEST or InvokeAsync")
 }
 
-// turnedAway asks for AWS's denial. What fails otherwise shows nothing of the policy.
+// turnedAway checks that AWS denies the call. Another failure shows nothing about the
+// policy.
 func (w *trial) turnedAway(t *testing.T, how string, err error) {
 	t.Helper()
 	switch {
@@ -251,8 +255,8 @@ func (w *trial) turnedAway(t *testing.T, how string, err error) {
 
 func denied(err error) bool { return err != nil && strings.Contains(err.Error(), "AccessDenied") }
 
-// versions tells what docs/deploying.md leaves open: a version and an alias have
-// policies of their own, so the policy of the function may not stand before them.
+// versions answers a question of docs/deploying.md: a version and an alias have policies of
+// their own, so the policy of the function may not protect them.
 func (w *trial) versions(t *testing.T) {
 	const alias = "trial"
 	out, err := w.cli(t, "lambda", "publish-version", "--function-name", w.guarded)
@@ -262,7 +266,7 @@ func (w *trial) versions(t *testing.T) {
 	_, err = w.cli(t, "lambda", "create-alias", "--function-name", w.guarded, "--name", alias, "--function-version", "$LATEST")
 	must(t, err)
 	for what, qualifier := range map[string]string{"a published version": published.Version, "an alias": alias} {
-		// What a new version or alias is to be, it is after some seconds.
+		// A new version or alias is ready after some seconds.
 		err := w.until(t, func(err error) bool { return err == nil || denied(err) }, func(context.Context) error {
 			return w.invoke(t, w.guarded+":"+qualifier, tree{"calls": []any{}}, nil)
 		})
@@ -277,7 +281,7 @@ func (w *trial) versions(t *testing.T) {
 	}
 }
 
-// calls are what the role may and may not do in its own function.
+// calls are those that the role may and may not make in its own function.
 func (w *trial) calls() []call {
 	tag := func(secret, key string) map[string]any {
 		return map[string]any{"SecretId": secret, "Tags": []any{tree{"Key": key, "Value": w.stackTag()}}}
@@ -293,7 +297,7 @@ func (w *trial) calls() []call {
 		{"events", "put_events", map[string]any{"Entries": []any{tree{"Source": "cloney.s3-credentials", "DetailType": "Trial", "Detail": "{}"}}}, ""},
 		{"sns", "publish", map[string]any{"TopicArn": w.topic, "Message": "trial"}, ""},
 		{"cloudformation", "describe_stack_resource", map[string]any{"StackName": w.stack + "-gone", "LogicalResourceId": "Resource"}, "ValidationError"},
-		// A stranger's secret under cloney/ does not become the provider's by a tag.
+		// A tag does not make a stranger's secret under cloney/ the provider's.
 		{"secretsmanager", "tag_resource", tag(w.untagged, "cloney:stack-id"), "AccessDeniedException"},
 		// NeverDisown.
 		{"secretsmanager", "untag_resource", untag("cloney:stack-id"), "AccessDeniedException"},
@@ -312,7 +316,7 @@ func (w *trial) ownFunction(t *testing.T) {
 	t.Log("SEEN: IAM, Secrets Manager, EventBridge, SNS and CloudFormation are told lambda:SourceFunctionArn; an untagged secret cannot be tagged into the provider's own; a secret cannot be disowned")
 }
 
-// wrong says which calls came to something else.
+// wrong returns the calls with another result.
 func (w *trial) wrong(codes []string) error {
 	if len(codes) != len(w.calls()) {
 		return fmt.Errorf("%d calls were made", len(codes))
@@ -377,8 +381,9 @@ func (w *trial) makeSecrets(t *testing.T) {
 	}
 }
 
-// end deletes the stack. Where the reading is wrong, CloudFormation cannot invoke the
-// function for the Delete either: the custom resource, which is nothing, is left out then.
+// end deletes the stack. If AWS's pages were read wrong, CloudFormation cannot invoke the
+// function for the Delete either. Then end retains the custom resource, which stands for
+// nothing.
 func (w *trial) end(t *testing.T) {
 	ctx := context.Background()
 	if err := w.DeleteStack(ctx, w.stack); err == nil {

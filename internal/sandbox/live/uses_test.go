@@ -17,10 +17,10 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// object is in every bucket, and beside is next to its prefix.
+// object is in every bucket, and beside is an object outside of its prefix.
 const object, beside = "in/holiday.jpg", "in-other/holiday.jpg"
 
-// key is the configuration of the key that a secret holds.
+// key returns the configuration for the key in a secret.
 func (a *account) key(t *testing.T, secret string) aws.Config {
 	t.Helper()
 	value, err := secretsmanager.NewFromConfig(a.config).GetSecretValue(ctxOf(t), &secretsmanager.GetSecretValueInput{SecretId: &secret})
@@ -37,7 +37,7 @@ func (a *account) client(t *testing.T, secret string) *s3.Client {
 	return a.s3(a.key(t, secret))
 }
 
-// use is one call of S3.
+// use is one call to S3.
 type use struct {
 	what string
 	do   func(context.Context, *s3.Client) error
@@ -107,7 +107,7 @@ func locating(bucket string) use {
 	}}
 }
 
-// may asks for uses to be allowed. IAM takes some time to let everywhere know.
+// may checks that uses are allowed. A change of IAM takes some time to arrive everywhere.
 func (a *account) may(t *testing.T, who string, c *s3.Client, uses ...use) {
 	t.Helper()
 	for _, u := range uses {
@@ -117,7 +117,7 @@ func (a *account) may(t *testing.T, who string, c *s3.Client, uses ...use) {
 	}
 }
 
-// mayNot asks for uses to be denied.
+// mayNot checks that uses are denied.
 func (a *account) mayNot(t *testing.T, who string, c *s3.Client, uses ...use) {
 	t.Helper()
 	for _, u := range uses {
@@ -127,7 +127,7 @@ func (a *account) mayNot(t *testing.T, who string, c *s3.Client, uses ...use) {
 	}
 }
 
-// gone asks for something that is not there, once AWS shows it nowhere.
+// gone checks that something does not exist, as soon as AWS shows that.
 func (a *account) gone(t *testing.T, what string, look func(context.Context) error) {
 	t.Helper()
 	gone := func(err error) bool {
@@ -138,7 +138,7 @@ func (a *account) gone(t *testing.T, what string, look func(context.Context) err
 	}
 }
 
-// until repeats a call, on AWS, until its outcome is as it should be.
+// until repeats a call, on AWS, until its outcome is right.
 func (a *account) until(t *testing.T, right func(error) bool, call func(context.Context) error) error {
 	t.Helper()
 	ctx, started := ctxOf(t), time.Now()
@@ -159,7 +159,7 @@ func code(err error) string {
 	return ""
 }
 
-// uses asks for what the guide says, and nothing else, of both keys.
+// uses checks that both keys can do what the guide says, and nothing else.
 func (a *account) uses(t *testing.T, outputs map[string]string) {
 	t.Helper()
 	source, destination := a.client(t, outputs["SourceSecretName"]), a.client(t, outputs["DestinationSecretName"])
@@ -170,8 +170,8 @@ func (a *account) uses(t *testing.T, outputs map[string]string) {
 		listing(a.source), writing(a.source, "new"), listingBuckets())
 }
 
-// prefixed asks for what is under the prefix, and says what AWS answers to the
-// read of a key that is not there.
+// prefixed uses objects under the prefix, and logs AWS's answer to the read of an object
+// that does not exist.
 func (a *account) prefixed(t *testing.T, outputs map[string]string) {
 	narrow := a.client(t, outputs["NarrowSecretName"])
 	a.may(t, "the narrow key", narrow, listingUnder(a.source, "in/"), listingUnder(a.source, "in/deeper"), reading(a.source, object), locating(a.source))
@@ -179,8 +179,8 @@ func (a *account) prefixed(t *testing.T, outputs map[string]string) {
 	t.Logf("a key under the prefix that is not there: %s", code(reading(a.source, "in/never").do(ctxOf(t), narrow)))
 }
 
-// bounded gives the Source user everything, by hand, and asks for it to be no
-// more than the boundary's.
+// bounded gives the Source user all rights by hand, and checks that the boundary still
+// limits it.
 func (a *account) bounded(t *testing.T, outputs map[string]string) {
 	ctx, admin := ctxOf(t), iam.NewFromConfig(a.config)
 	user := outputs["SourceUserName"]
@@ -193,7 +193,8 @@ func (a *account) bounded(t *testing.T, outputs map[string]string) {
 	}()
 	key := a.key(t, outputs["SourceSecretName"])
 	client := a.s3(key)
-	// What shows that the policy has arrived: the boundary allows it, the user's own policy does not.
+	// This call shows that the policy has arrived: the boundary allows it, and the user's
+	// own policy does not.
 	a.may(t, "the Source key, with AdministratorAccess", client, writing(a.source, "in/by-administrator"))
 	a.mayNot(t, "the Source key, with AdministratorAccess", client, deleting(a.source, object), listingBuckets())
 	if _, err := iam.NewFromConfig(key).ListUsers(ctx, &iam.ListUsersInput{}); code(err) != "AccessDenied" {
@@ -208,7 +209,7 @@ func (a *account) bounded(t *testing.T, outputs map[string]string) {
 	}
 }
 
-// confined asks IAM itself what the provider's role could do.
+// confined asks IAM itself about the rights of the provider's role.
 func (a *account) confined(t *testing.T) {
 	ctx, admin := ctxOf(t), iam.NewFromConfig(a.config)
 	provider, err := a.Outputs(ctx, "cloney-s3-credentials")
@@ -255,7 +256,7 @@ func (a *account) confined(t *testing.T) {
 
 func partition(arn string) string { return strings.Split(arn, ":")[1] }
 
-// readBy asks for the secret's policy to let the stack's role read.
+// readBy checks that the secret's policy lets the stack's role read.
 func (a *account) readBy(t *testing.T, outputs map[string]string) {
 	t.Helper()
 	secret := outputs["SourceSecretName"]

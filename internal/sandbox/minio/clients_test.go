@@ -20,8 +20,8 @@ import (
 	"cloney-s3-credentials/internal/sandbox/minio"
 )
 
-// Every command of docs/clients.md does what the page says of it, with the keys
-// of the two roles alone, or with one that has both.
+// Every command of docs/clients.md does what the page says, with the separate keys of the
+// two roles, or with one key for both.
 func TestThePage(t *testing.T) {
 	both := source(sourceBucket+"/in/", destinationBucket+"/in/")
 	both.Destination = true
@@ -42,7 +42,7 @@ func TestThePage(t *testing.T) {
 	}
 }
 
-// What clients.md recommends, from bucket to bucket with the two keys alone.
+// This is the recommendation of clients.md, from bucket to bucket with only the two keys.
 func TestTwoKeysCopyAPrefix(t *testing.T) {
 	p := readPage(t)
 	d := newDesk(t, p.config, map[string]minio.Key{
@@ -61,7 +61,7 @@ func TestTwoKeysCopyAPrefix(t *testing.T) {
 	inParts(t, requests)
 }
 
-// inParts looks whether a large object went in more than one part.
+// inParts checks that a large object was sent in more than one part.
 func inParts(t *testing.T, requests []minio.Request) {
 	t.Helper()
 	parts := 0
@@ -124,12 +124,12 @@ func (d desk) expect(t *testing.T, line string, exits ...int) {
 	}
 }
 
-// refused looks whether it was S3 that did not let a command do its work.
+// refused checks that S3 has refused the command.
 func (d desk) refused(t *testing.T, r row) {
 	t.Helper()
 	refusals, requests := 0, d.trace.Requests()
 	for _, request := range requests {
-		// To delete many objects at once is answered with 200 and a refusal for each.
+		// S3 answers a deletion of many objects with 200 and a refusal for each.
 		if request.Status == http.StatusForbidden || request.Query.Has("delete") {
 			refusals++
 		}
@@ -158,8 +158,7 @@ func (d desk) loaded(t *testing.T) {
 	}
 }
 
-// sent looks for what arrived, and runs the command again: at once, and after a
-// change.
+// sent checks what has arrived, and runs the command again: at once, and after a change.
 func (d desk) sent(t *testing.T, r row) {
 	t.Helper()
 	want := maps.Clone(inside)
@@ -189,7 +188,7 @@ func (d desk) sent(t *testing.T, r row) {
 	compare(t, stored(t, destinationBucket), want)
 }
 
-// again runs the command once more and returns how many uploads that made.
+// again runs the command once more, and returns the number of uploads.
 func (d desk) again(t *testing.T, r row) (uploads int) {
 	t.Helper()
 	d.expect(t, r.line, 0)
@@ -212,7 +211,7 @@ func compare(t *testing.T, found, want map[string]string) {
 	}
 }
 
-// short leaves of a large object what a reader wants to see.
+// short shortens large objects for a reader.
 func short(objects map[string]string) map[string]string {
 	shown := maps.Clone(objects)
 	for key, text := range shown {
@@ -225,7 +224,7 @@ func short(objects map[string]string) map[string]string {
 	return shown
 }
 
-// desk is where somebody sits who has the keys and the clients.
+// desk is a working directory with the keys and the clients.
 type desk struct {
 	dir   string
 	trace *minio.Trace
@@ -241,7 +240,7 @@ func newDesk(t *testing.T, rclone string, keys map[string]minio.Key) desk {
 	must(t, trace.WriteCertificate(d.dir+"/ca.pem"))
 	var profiles strings.Builder
 	for name, key := range keys {
-		// What the secret holds, as Secrets Manager would print it.
+		// This is the value of the secret, as Secrets Manager would print it.
 		d.write(t, name+".json", fmt.Sprintf(`{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s"}`, key.ID, key.Secret))
 		fmt.Fprintf(&profiles, "[profile %s]\ncredential_process = cat %s/%s.json\n", name, d.dir, name)
 	}
@@ -254,7 +253,8 @@ func newDesk(t *testing.T, rclone string, keys map[string]minio.Key) desk {
 		"AWS_ENDPOINT_URL=" + trace.URL, "AWS_CONFIG_FILE=profiles", "AWS_DEFAULT_REGION=" + minio.Region, "AWS_CA_BUNDLE=ca.pem",
 		"AWS_REGION=" + minio.Region, "S3_ENDPOINT_URL=" + trace.URL, // s5cmd's
 		"RCLONE_CONFIG=rclone.conf", "RCLONE_S3_ENDPOINT=" + trace.URL, "RCLONE_CA_CERT=ca.pem",
-		// Parts as small as S3 takes them, and one try: what is refused stays so.
+		// The parts are as small as S3 permits. There is one attempt, because a refusal
+		// does not change.
 		"RCLONE_S3_UPLOAD_CUTOFF=5Mi", "RCLONE_S3_CHUNK_SIZE=5Mi", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1",
 	}
 	return d
@@ -267,7 +267,7 @@ func (d desk) write(t *testing.T, name, text string) {
 	must(t, os.WriteFile(file, []byte(text), 0o600))
 }
 
-// run has a shell run the line, and returns what it printed and exited with.
+// run runs the line in a shell, and returns its output and exit code.
 func (d desk) run(t *testing.T, line string) (string, int) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "sh", "-c", line)

@@ -13,8 +13,8 @@ import (
 	"cloney-s3-credentials/internal/sandbox/minio"
 )
 
-// What a client asks S3 to list when it is told a prefix with its slash and
-// without: the policies allow s3:prefix in/ and what is longer, not in.
+// This shows which lists a client requests for a prefix with a slash and without: the
+// policies allow s3:prefix in/ and longer ones, but not in.
 func TestWhatClientsList(t *testing.T) {
 	reset(t)
 	p, issued := readPage(t), map[string]minio.Key{
@@ -36,8 +36,8 @@ func TestWhatClientsList(t *testing.T) {
 		"AWS_PROFILE=destination s5cmd sync in/ s3://archive/in/":    {0, []string{"in/ "}},
 		"AWS_PROFILE=destination s5cmd cp in/ s3://archive/in/":      {0, nil},
 
-		// rclone looks first whether in is an object, and is refused: where nothing
-		// is below in/ either, it takes it for one.
+		// rclone first checks whether in is an object, and is refused. If there is nothing
+		// below in/ either, it assumes an object.
 		"rclone lsf source:data-lake/in":                            {0, []string{"in/ ", "in/ /"}},
 		"rclone copy in/ destination:archive/in":                    {1, []string{"in/ "}},
 		"aws s3 ls s3://data-lake/in --profile source":              {255, []string{"in /"}},
@@ -64,10 +64,10 @@ func TestWhatClientsList(t *testing.T) {
 	}
 }
 
-// lists are the different lists that were asked for.
+// lists returns the different lists that were requested.
 func lists(requests []minio.Request) (found []string) {
 	for _, r := range requests {
-		// The bucket alone: neither an object nor a question about the bucket.
+		// This is the bucket alone: neither an object nor a setting of the bucket.
 		if bucket := r.Path == "/"+sourceBucket || r.Path == "/"+destinationBucket; bucket && r.Method == http.MethodGet && r.Query.Has("prefix") {
 			found = append(found, r.Query.Get("prefix")+" "+r.Query.Get("delimiter"))
 		}

@@ -1,6 +1,6 @@
 //go:build s3
 
-// What the issued policies come to on a real S3, run by make test-s3.
+// These tests run the issued policies on a real S3 server, by make test-s3.
 package minio_test
 
 import (
@@ -33,24 +33,24 @@ const (
 // large is so long that every client sends it in parts.
 var large = strings.Repeat("0123456789abcdef", 9<<16)
 
-// inside are the source's keys below in/, with what each holds.
+// inside are the source's objects below in/.
 var inside = map[string]string{
 	"a.txt": "a", "sub/b.txt": "b", "star*.txt": "*", "what?.txt": "?", "$cost.txt": "$", "${*}.txt": "${*}",
 	"with space.txt": " ", "café.txt": "é", "large.bin": large,
 }
 
-// beside are keys that a prefix in/ does not cover.
+// beside are objects that a prefix in/ does not cover.
 var beside = []string{"in-other/x", "inn", "beside.txt"}
 
 var server *minio.Server
 
-// users is how many there are.
+// users is the number of users.
 var users atomic.Int64
 
 func TestMain(m *testing.M) { os.Exit(testMain(m)) }
 
 func testMain(m *testing.M) int {
-	// Shorter than go test's own end, so that MinIO never outlives us.
+	// This is shorter than the timeout of go test, so that MinIO never outlives the tests.
 	ctx, cancel := context.WithTimeout(context.Background(), 45*time.Minute)
 	defer cancel()
 	var err error
@@ -90,13 +90,13 @@ func put(ctx context.Context, client *s3.Client, bucket, key, text string) error
 	return err
 }
 
-// acl is all that is ever taken out of a document before MinIO gets it: it has
-// no such action, and refuses a document that names it. What KmsKeyArns and
-// BucketOwner add it refuses too, so no test here has them; those, and this
-// action, are put to the oracle.
+// acl is the only part that is removed from a document before MinIO gets it: MinIO has no
+// such action, and refuses a document that names it. It also refuses the additions of
+// KmsKeyArns and BucketOwner, so no test here has them. The oracle judges those and this
+// action.
 const acl = `,"s3:PutObjectAcl"`
 
-// issue makes a user with the documents of the scope, and returns its key.
+// issue creates a user with the documents of the scope, and returns its key.
 func issue(t *testing.T, scope access.Scope) minio.Key {
 	t.Helper()
 	text := document(t, scope)
@@ -132,7 +132,7 @@ func destination(places ...access.Place) access.Scope {
 	return access.Scope{Destination: true, Places: places}
 }
 
-// code is what S3 answered: "" for success.
+// code returns the error code of S3, or "" for success.
 func code(err error) string {
 	var api smithy.APIError
 	switch {

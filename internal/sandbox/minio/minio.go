@@ -1,7 +1,6 @@
-// Package minio runs MinIO on 127.0.0.1: an S3 server that is none of AWS's and
-// none of ours, with an engine that enforces IAM policies, conditions included.
-// It shows what the oracle only says of our documents, and how the clients that
-// people use get on with them.
+// Package minio runs MinIO on 127.0.0.1: an independent S3 server that enforces IAM
+// policies with their conditions. It shows in practice what the oracle only says about our
+// documents, and how common clients work with them.
 //
 // MinIO and the clients are processes of the tests, built by `make test-s3` into
 // .tools/bin; nothing of them is linked or shipped.
@@ -45,14 +44,13 @@ type Key struct {
 	ID, Secret string
 }
 
-// User is who has a key, and what its policy says.
+// User is a key with its policy.
 type User struct {
 	Key
 	Document string
 }
 
-// Start starts a server with nothing in it. Root is the directory of the
-// checkout.
+// Start starts an empty server. Root is the directory of the checkout.
 func Start(ctx context.Context, root string) (*Server, error) {
 	tools, err := filepath.Abs(filepath.Join(root, ".tools/bin"))
 	if err != nil {
@@ -82,7 +80,7 @@ func Start(ctx context.Context, root string) (*Server, error) {
 	return s, nil
 }
 
-// freeAddress is one that nobody listens on just now.
+// freeAddress returns an address on which nobody listens now.
 func freeAddress() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,15 +89,15 @@ func freeAddress() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// Tool is the path of a program that make has built.
+// Tool returns the path of a program that make has built.
 func (s *Server) Tool(name string) string { return filepath.Join(s.tools, name) }
 
 func (s *Server) env() []string {
 	return []string{"MINIO_ROOT_USER=" + s.Root.ID, "MINIO_ROOT_PASSWORD=" + s.Root.Secret}
 }
 
-// ready waits until the server takes requests and knows its users: its other
-// health checks say so sooner.
+// ready waits until the server accepts requests and knows its users. The server's other
+// health checks succeed too early.
 func (s *Server) ready(ctx context.Context) error {
 	for {
 		answer, err := http.Get(s.Endpoint + "/minio/health/cluster")
@@ -126,7 +124,7 @@ func (s *Server) Close() error {
 	return os.RemoveAll(s.dir)
 }
 
-// Add makes users, each with its policy alone.
+// Add creates users, each with only its own policy.
 func (s *Server) Add(ctx context.Context, users ...User) error {
 	type entry struct {
 		AccessKeyID     string `json:"AccessKeyId"`

@@ -16,7 +16,7 @@ import (
 
 const denied = "AccessDenied"
 
-// calls are what a key may try: each says what S3 answers.
+// calls are attempts with a key: each returns S3's answer.
 type calls struct {
 	t      *testing.T
 	client *s3.Client
@@ -69,7 +69,7 @@ func (c calls) uploads() string {
 	return code(err)
 }
 
-// outcome is one answer of S3 beside the one that is due.
+// outcome is an answer of S3 with the right answer.
 type outcome struct{ what, got, want string }
 
 func check(t *testing.T, outcomes []outcome) {
@@ -179,10 +179,10 @@ func TestNothingAfterTheEnd(t *testing.T) {
 	}
 }
 
-// To AWS ${*}, ${?} and ${$} stand for the characters themselves. MinIO does
-// not know them and takes the four characters as they come, so that a wildcard
-// stays within ${ and }: nobody gets in who should not, but the prefix's own
-// keys are out of reach too. That those are within reach on AWS, the oracle says.
+// In AWS ${*}, ${?} and ${$} are the characters themselves. MinIO does not know them and
+// reads the four characters as they are, so that a wildcard stays between ${ and }. So
+// nobody gets too much access, but the prefix's own objects are out of reach too. The
+// oracle shows that AWS allows those.
 func TestPrefixesAreNoPatterns(t *testing.T) {
 	for prefix, lookalike := range map[string]string{"all*/": "allow/", "wh?t/": "what/", "$x/": "x/"} {
 		store(t, sourceBucket, prefix+"x", "ours")
@@ -197,7 +197,7 @@ func TestPrefixesAreNoPatterns(t *testing.T) {
 	}
 }
 
-// The day MinIO takes one of these, nothing has to be taken out for it.
+// When MinIO accepts one of these, it need not be removed any more.
 func TestMinIOStillRefuses(t *testing.T) {
 	kms, owner := destination(destinationBucket), source(sourceBucket)
 	kms.KMSKeys = []string{"arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}

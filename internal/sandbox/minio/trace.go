@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// Trace stands before a server and notes what a client asks for. It speaks TLS
-// as AWS does: without it some clients sign, send and refuse otherwise.
+// Trace is a proxy before a server that records the requests of a client. It uses TLS like
+// AWS, because without TLS some clients sign and send requests in another way.
 type Trace struct {
 	URL    string
 	server *httptest.Server
@@ -21,7 +21,7 @@ type Trace struct {
 	requests []Request
 }
 
-// Request is what a client sent, and what it was answered with.
+// Request is a request of a client, with the status of the answer.
 type Request struct {
 	Method string
 	Path   string // bucket and key, decoded
@@ -29,7 +29,7 @@ type Request struct {
 	Status int
 }
 
-// Trace starts one. Close it.
+// Trace starts a trace. Close it.
 func (s *Server) Trace() (*Trace, error) {
 	target, err := url.Parse(s.Endpoint)
 	if err != nil {
@@ -64,11 +64,11 @@ func (t *Trace) Requests() []Request {
 	return requests
 }
 
-// WriteCertificate writes what a client has to trust.
+// WriteCertificate writes the certificate that a client must trust.
 func (t *Trace) WriteCertificate(file string) error {
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: t.server.Certificate().Raw})
 	return os.WriteFile(file, text, 0o600)
 }
 
-// Close ends it.
+// Close ends the trace.
 func (t *Trace) Close() { t.server.Close() }

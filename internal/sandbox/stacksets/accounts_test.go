@@ -13,14 +13,14 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// theJoinerFails: its provider is there; of its credentials nothing is, for it
-// has no bucket.
+// theJoinerFails checks the new account: its provider exists, and its credentials do not,
+// because it has no bucket.
 func theJoinerFails(t *testing.T, l *life) {
 	want := l.everywhere()
 	want[l.joiner] = holding{provider: "StackSet-cloney-provider", providerIn: regions}
 	l.holds(t, want)
 	_, reasons := l.instances(t, "cloney-source")
-	if reason := reasons[l.joiner+" "+regions[0]]; !strings.Contains(reason, bucketOf("data", l.joiner, regions[0])+": there is no such bucket") {
+	if reason := reasons[l.joiner+" "+regions[0]]; !strings.Contains(reason, bucketOf("data", l.joiner, regions[0])+`" cannot be used: there is no such bucket`) {
 		t.Errorf("the reason is %q", reason)
 	}
 	l.unchanged(t)
@@ -37,7 +37,8 @@ func theJoinerIsMended(t *testing.T, l *life) {
 	}
 }
 
-// hasLeft: the key is gone; the provider, which no set has any more, is there.
+// hasLeft checks an account that has left: the key is deleted. The provider exists, and
+// belongs to no set any more.
 func hasLeft(t *testing.T, l *life) {
 	want := l.everywhere()
 	want[l.joiner] = holding{provider: "StackSet-cloney-provider", providerIn: regions}
@@ -51,8 +52,8 @@ func hasLeft(t *testing.T, l *life) {
 	l.deleteByHand(t, l.joiner, "StackSet-cloney-provider")
 }
 
-// leavesTheOtherWay plays a pair of sets whose credentials were made before the
-// provider, so that they are removed before it. In the page it is the other way.
+// leavesTheOtherWay plays a pair of sets whose credentials were created before the
+// provider, so that they are removed before it. In the page the order is the other one.
 func leavesTheOtherWay(t *testing.T, l *life) {
 	ctx := t.Context()
 	unit, err := l.AWS(ctx, "organizations", "create-organizational-unit", "--parent-id", l.root, "--name", "late", "--query", "OrganizationalUnit.Id", "--output", "text")

@@ -19,8 +19,8 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// alone is the account that joins, in an OU of its own, with two sets for that
-// OU, in the first region: so that nobody else's credentials are touched.
+// alone is the account that joins, in an OU of its own, with two sets for that OU in the
+// first region, so that no other credentials change.
 type alone struct {
 	*life
 	region, unit string
@@ -29,9 +29,9 @@ type alone struct {
 
 const aloneProvider, aloneSource = "cloney-live-provider", "cloney-live-source"
 
-// onlyAWSShows plays what a local AWS takes from AWS's pages, or guesses. On AWS
-// it answers; in the sandbox it is known to work. The lines that begin with "SEEN"
-// are what was found.
+// onlyAWSShows plays what a local AWS takes from AWS's pages, or guesses. AWS gives the
+// answers; the sandbox shows that the code works. The lines that begin with "SEEN" are the
+// findings.
 func onlyAWSShows(t *testing.T, l *life) {
 	l.define(t)
 	a := &alone{life: l, region: regions[0]}
@@ -49,7 +49,7 @@ func onlyAWSShows(t *testing.T, l *life) {
 	t.Log("NOT SEEN: a custom execution role, the management account, and Invocation and RoleUse in a set: switch these on in the canary")
 }
 
-// begin makes the OU and the sets. The provider may use the bucket that a stack makes.
+// begin creates the OU and the sets. The provider may use the bucket that a stack creates.
 func (a *alone) begin(t *testing.T) {
 	a.unit = a.sh(t, "aws organizations create-organizational-unit --profile management --parent-id "+a.root+" --name cloney-live --query OrganizationalUnit.Id --output text")
 	a.moves(t, a.root, a.unit)
@@ -73,7 +73,7 @@ func (a *alone) create(t *testing.T, set string, in *cloudformation.CreateStackS
 	if in.AutoDeployment == nil {
 		in.AutoDeployment = &types.AutoDeployment{}
 	}
-	// Both are deleted when the account leaves: otherwise there is no order to see.
+	// Both are deleted when the account leaves. Otherwise no order is visible.
 	in.AutoDeployment.Enabled, in.AutoDeployment.RetainStacksOnAccountRemoval = aws.Bool(true), aws.Bool(false)
 	_, err := a.sets(t).CreateStackSet(t.Context(), in)
 	must(t, err)
@@ -86,7 +86,7 @@ func (a *alone) described(t *testing.T, set string) *types.StackSet {
 	return found.StackSet
 }
 
-// with is the parameters with another value for one.
+// with returns the parameters with another value for one of them.
 func with(parameters []types.Parameter, name, value string) []types.Parameter {
 	others := slices.DeleteFunc(slices.Clone(parameters), func(p types.Parameter) bool { return *p.ParameterKey == name })
 	return append(others, types.Parameter{ParameterKey: &name, ParameterValue: &value})
@@ -105,8 +105,8 @@ func (a *alone) deploy(t *testing.T, set string) {
 	a.succeeded(t, set)
 }
 
-// succeeded ends the test unless the set's last operation did: what would be
-// looked at next is not there.
+// succeeded ends the test unless the set's last operation succeeded, because the next step
+// needs its result.
 func (a *alone) succeeded(t *testing.T, set string) {
 	t.Helper()
 	a.settled(t, set, "SUCCEEDED")
@@ -115,7 +115,7 @@ func (a *alone) succeeded(t *testing.T, set string) {
 	}
 }
 
-// remove takes the instances out of a set, with their stacks or without.
+// remove removes the instances from a set, with their stacks or without.
 func (a *alone) remove(t *testing.T, set string, retain bool, status string) {
 	t.Helper()
 	_, err := a.sets(t).DeleteStackInstances(t.Context(), &cloudformation.DeleteStackInstancesInput{
@@ -130,7 +130,7 @@ func (a *alone) moves(t *testing.T, from, to string) {
 	a.sh(t, "aws organizations move-account --profile management --account-id "+a.joiner+" --source-parent-id "+from+" --destination-parent-id "+to)
 }
 
-// stack is the id of the account's stack of a set.
+// stack returns the id of the account's stack of a set.
 func (a *alone) stack(t *testing.T, set string) string {
 	t.Helper()
 	found, err := a.sets(t).DescribeStackInstance(t.Context(), &cloudformation.DescribeStackInstanceInput{
@@ -140,7 +140,7 @@ func (a *alone) stack(t *testing.T, set string) string {
 	return *found.StackInstance.StackId
 }
 
-// says is what a set says of its instance: its state and the reason.
+// says returns the state of a set's instance and the reason.
 func (a *alone) says(t *testing.T, set string) string {
 	t.Helper()
 	states, reasons := a.instances(t, set)
@@ -151,7 +151,8 @@ func (a *alone) says(t *testing.T, set string) string {
 	return states[where] + " (" + reasons[where] + ")"
 }
 
-// deletedInTheWrongOrder deletes the provider while credentials need it: it stays, and the key too.
+// deletedInTheWrongOrder deletes the provider while credentials need it: the provider and
+// the key stay.
 func (a *alone) deletedInTheWrongOrder(t *testing.T) {
 	stacks, provider, key := sandbox.StacksOf(a.in(t, a.joiner, a.region)), a.stack(t, aloneProvider), a.key(t)
 	a.remove(t, aloneProvider, false, "FAILED")
@@ -166,7 +167,8 @@ func (a *alone) deletedInTheWrongOrder(t *testing.T) {
 	}
 }
 
-// leaves moves the account out: no user is left, and the stacks' events say which of the two went first.
+// leaves moves the account out: no user is left, and the stacks' events show which of the
+// two was deleted first.
 func (a *alone) leaves(t *testing.T) {
 	stacks := sandbox.StacksOf(a.in(t, a.joiner, a.region))
 	ids := map[string]string{aloneProvider: a.stack(t, aloneProvider), aloneSource: a.stack(t, aloneSource)}
@@ -178,13 +180,13 @@ func (a *alone) leaves(t *testing.T) {
 		if status != string(types.StackStatusDeleteComplete) {
 			return "the account has left, and the stack of its credentials is " + status
 		}
-		// It is either gone or has been refused.
+		// It is either deleted or was refused.
 		if says := a.says(t, aloneProvider); strings.HasPrefix(says, "CURRENT") || strings.Contains(says, "RUNNING") || strings.Contains(says, "PENDING") {
 			return "the account has left, and the instance of its provider is " + says
 		}
 		return ""
 	})
-	// What has removed them may still be about to end.
+	// The operation that removed them may not have ended yet.
 	a.sh(t, "settled "+aloneSource)
 	a.sh(t, "settled "+aloneProvider)
 	for set, id := range ids {
@@ -205,7 +207,7 @@ func (a *alone) leaves(t *testing.T) {
 	}
 }
 
-// takeAway removes the credentials, and then the provider, whether or not its set still can.
+// takeAway removes the credentials, and then the provider, with its set or without.
 func (a *alone) takeAway(t *testing.T) {
 	t.Helper()
 	a.remove(t, aloneSource, false, "SUCCEEDED")
@@ -213,7 +215,7 @@ func (a *alone) takeAway(t *testing.T) {
 	a.deleteByHand(t, a.joiner, "StackSet-"+aloneProvider)
 }
 
-// end leaves the organization as it was, however far the test came.
+// end restores the organization, however far the test came.
 func (a *alone) end(t *testing.T) {
 	if t.Failed() {
 		t.Logf("if something is left: the sets %s and %s, the OU cloney-live, and in account %s what begins with StackSet-cloney-live, data-live and /cloney/source-buckets", aloneSource, aloneProvider, a.joiner)
@@ -226,7 +228,7 @@ func (a *alone) end(t *testing.T) {
 		_, err := a.sets(t).DeleteStackSet(t.Context(), &cloudformation.DeleteStackSetInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
 		must(t, err)
 	}
-	// What is retained has to be there, or this fails.
+	// The retained buckets must exist, or this fails.
 	for _, bucket := range a.retained {
 		a.drop(t, bucket)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // bucketsFrom plays BucketsFrom=Parameter, another value of the SSM parameter, and
-// BucketsFrom=SameStack. The key is the same all the time, and opens exactly what is named.
+// BucketsFrom=SameStack. The key stays the same, and reaches exactly the named buckets.
 func (a *alone) bucketsFrom(t *testing.T) {
 	one, two := bucketOf("data-live-one", a.joiner, a.region), bucketOf("data-live-two", a.joiner, a.region)
 	for _, prefix := range []string{"data-live-one", "data-live-two"} {
@@ -57,8 +57,8 @@ func (a *alone) revise(t *testing.T, name, value string) {
 	a.succeeded(t, aloneSource)
 }
 
-// key is the account's, as the reader's role sees it from the hub: nobody else
-// may use the hub's KMS key.
+// key returns the account's key, as the reader's role sees it from the hub: nobody else may
+// use the hub's KMS key.
 func (a *alone) key(t *testing.T) key {
 	t.Helper()
 	line := a.sh(t, "AWS_PROFILE=reader stacksets/read-keys --show-keys "+aloneSource+" "+secretName)
@@ -69,7 +69,7 @@ func (a *alone) key(t *testing.T) key {
 	return decode(t, fields[3])
 }
 
-// dataBucket is the bucket that the account's stack has made.
+// dataBucket is the bucket that the account's stack has created.
 func (a *alone) dataBucket(t *testing.T) string {
 	t.Helper()
 	found, err := cloudformation.NewFromConfig(a.in(t, a.joiner, a.region)).DescribeStackResource(t.Context(), &cloudformation.DescribeStackResourceInput{

@@ -15,9 +15,9 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// codeElsewhere deploys the published template to an account for itself: where a
-// region has no code bucket, and where its name does not follow the region. That
-// region fails with Lambda's sentence, and leaves nothing.
+// codeElsewhere deploys the published template to an account by itself: in a region without
+// a code bucket, and with a bucket whose name does not follow the region. The region fails
+// with Lambda's sentence, and leaves nothing.
 func codeElsewhere(t *testing.T, l *life) {
 	text, err := os.ReadFile(filepath.Join(l.checkout, "dist/provider-1.0.0.yaml"))
 	must(t, err)

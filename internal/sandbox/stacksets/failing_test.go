@@ -13,15 +13,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// oneFails plays a second set of credentials, whose buckets each account names in
-// an SSM parameter. One member has none, so its stack fails before the provider
-// is asked. "An account joins" shows what a failure of the provider leaves.
+// oneFails plays a second set of credentials. Each account names its buckets in an SSM
+// parameter. One member has no such parameter, so its stack fails before the provider gets
+// an event. "An account joins" shows what a failure of the provider leaves.
 func oneFails(t *testing.T, l *life) {
 	const set = "cloney-other"
 	body, err := os.ReadFile(filepath.Join(root, "stacksets/credentials.yaml"))
 	must(t, err)
 	hub := func(name string) string {
-		value, err := l.shell.run("hub " + name)
+		value, err := l.shell.Run("hub " + name)
 		must(t, err)
 		return strings.TrimSpace(value)
 	}
@@ -58,7 +58,8 @@ func oneFails(t *testing.T, l *life) {
 		}
 	}
 
-	// Tolerance 0: the first failure ends it, and what was not tried is not there.
+	// With tolerance 0 the first failure ends the operation, and the other instances do not
+	// exist.
 	deploy(&types.StackSetOperationPreferences{FailureToleranceCount: aws.Int32(0)})
 	l.settled(t, set, "FAILED")
 	const failed, cancelled, done = "OUTDATED FAILED", "OUTDATED CANCELLED", "CURRENT SUCCEEDED"
@@ -84,7 +85,7 @@ func oneFails(t *testing.T, l *life) {
 	}
 	l.heldBy(t, set, states)
 
-	// Soft: all others are done.
+	// With soft failure tolerance all other instances are created.
 	deploy(&types.StackSetOperationPreferences{
 		ConcurrencyMode: types.ConcurrencyModeSoftFailureTolerance, MaxConcurrentPercentage: aws.Int32(100), FailureTolerancePercentage: aws.Int32(100),
 		RegionConcurrencyType: types.RegionConcurrencyTypeParallel,
@@ -94,7 +95,7 @@ func oneFails(t *testing.T, l *life) {
 	states, _ = l.instances(t, set)
 	l.heldBy(t, set, states)
 
-	// Mended: the same again does the failed ones, and nothing else.
+	// After the repair, the same operation creates the failed instances, and nothing else.
 	sent := l.events(t)
 	l.nameBuckets(t, l.app)
 	deploy(nil)
@@ -128,7 +129,7 @@ func (l *life) nameBuckets(t *testing.T, account string) {
 	}
 }
 
-// heldBy fails unless exactly the instances that are done have users of ours.
+// heldBy fails unless exactly the successful instances have users of ours.
 func (l *life) heldBy(t *testing.T, set string, states map[string]string) {
 	t.Helper()
 	for _, account := range l.members() {

@@ -24,6 +24,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"cloney-s3-credentials/internal/guard"
+	"cloney-s3-credentials/internal/pages"
 	"cloney-s3-credentials/internal/sandbox"
 )
 
@@ -33,15 +34,23 @@ const root = "../../.."
 type life struct {
 	*organization
 	checkout string // a copy, of which the page publishes
-	shell    *shell
+	shell    *pages.Shell
 	keys     map[string]key
 	made     map[string]string
 	sent     int               // events to custom resources so far
 	printed  map[string]string // by the last command of a section
 }
 
-// The page, from nothing to credentials in all accounts and back to nothing. In
-// a real organization (make live-stacksets), only what a local AWS cannot show.
+// thePage is docs/stacksets.md.
+func thePage(t *testing.T) []pages.Section {
+	t.Helper()
+	sections, err := pages.Sections(filepath.Join(root, "docs/stacksets.md"))
+	must(t, err)
+	return sections
+}
+
+// This plays the page, from nothing to credentials in all accounts and back to nothing. In
+// a real organization (make live-stacksets) it plays only what a local AWS cannot show.
 func TestThePage(t *testing.T) {
 	if os.Getenv("CLONEY_LIVE_ORGANIZATION") != "" {
 		onlyAWSShows(t, organizationOnAWS(t))
@@ -49,7 +58,7 @@ func TestThePage(t *testing.T) {
 	}
 	o := newOrganization(t, t.Context())
 	l := &life{organization: o, checkout: copyOf(t), printed: map[string]string{}}
-	l.shell = newShell(t, t.Context(), l.checkout, o.environment(t))
+	l.shell = pages.NewShell(t, t.Context(), l.checkout, o.environment(t))
 	values := map[string]string{
 		"ORGANIZATION": "o-a1b2c3d4e5", "HUB": o.hub, "NEW": o.joiner, "ROOT": o.root, "CANARY": o.canaryOU, "WORKLOADS": o.workloads,
 		"ARCHITECTURE": sandbox.Arch(), "PERSON": o.person(),
@@ -76,27 +85,19 @@ func TestThePage(t *testing.T) {
 		"Remove all":                    nothingLeft,
 		"Declared, instead of commands": declaredAndDeleted,
 	}
-	for _, s := range readPage(t, filepath.Join(root, "docs/stacksets.md")) {
+	for _, s := range thePage(t) {
 		run := func(look map[string]look, t *testing.T) {
-			if do := look[s.title]; do != nil && !t.Failed() {
+			if do := look[s.Title]; do != nil && !t.Failed() {
 				do(t, l)
 			}
-			delete(look, s.title)
+			delete(look, s.Title)
 		}
-		if len(s.commands) == 0 {
-			continue
-		}
-		if !t.Run(s.title, func(t *testing.T) {
+		if !t.Run(s.Title, func(t *testing.T) {
 			run(before, t)
-			for _, c := range s.commands {
-				output, err := l.shell.run(c.with(values))
-				if err != nil {
-					t.Fatalf("$ %s%v", c.text, err)
-				}
-				if c.prints != "" && !c.printed(output) {
-					t.Errorf("$ %sprints\n%s\nThe page shows\n%s", c.text, output, c.prints)
-				}
-				l.printed[s.title] = output
+			for _, c := range s.Commands {
+				output, err := l.shell.Follow(c, c.With(values))
+				must(t, err)
+				l.printed[s.Title] = output
 			}
 			run(after, t)
 		}) {
@@ -111,12 +112,12 @@ func TestThePage(t *testing.T) {
 	}
 }
 
-// everywhere are the members with provider and credentials.
+// everywhere returns the members, each with provider and credentials.
 func (l *life) everywhere() map[string]holding {
 	return map[string]holding{l.canary: both("StackSet-cloney-provider-canary"), l.app: both("StackSet-cloney-provider"), l.deep: both("StackSet-cloney-provider")}
 }
 
-// remember notes the keys, the resources and the events so far.
+// remember records the keys, the resources and the events so far.
 func (l *life) remember(t *testing.T) {
 	t.Helper()
 	l.keys, l.made, l.sent = l.organization.keys(t), l.organization.made(t), l.events(t)
@@ -136,9 +137,9 @@ func (l *life) unchanged(t *testing.T) {
 	same(t, "resources", l.made, l.organization.made(t))
 }
 
-// providersBound: in all accounts the hub's role alone may be named as a reader.
+// providersBound checks that in all accounts only the hub's role may be named as a reader.
 func providersBound(t *testing.T, l *life) {
-	reader, err := l.shell.run("hub ReaderRoleArn")
+	reader, err := l.shell.Run("hub ReaderRoleArn")
 	must(t, err)
 	for _, set := range []string{"cloney-provider-canary", "cloney-provider"} {
 		described, err := l.sets(t).DescribeStackSet(t.Context(), &cloudformation.DescribeStackSetInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
@@ -152,8 +153,8 @@ func providersBound(t *testing.T, l *life) {
 	l.allAtOnce(t, "cloney-provider")
 }
 
-// allAtOnce fails unless the last operation of a set took all accounts at once,
-// which it does in this mode alone.
+// allAtOnce fails unless the last operation of a set changed all accounts at once, which
+// only this mode does.
 func (l *life) allAtOnce(t *testing.T, set string) {
 	t.Helper()
 	operations, err := l.sets(t).ListStackSetOperations(t.Context(), &cloudformation.ListStackSetOperationsInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
@@ -182,8 +183,8 @@ func credentialsEverywhere(t *testing.T, l *life) {
 	}
 }
 
-// comesAfterProviders fails unless the set says so itself. Here it was made after
-// them too, and would come after them in any case.
+// comesAfterProviders fails unless the set itself says that it comes after the providers.
+// Here it was also created after them, and would come after them in any case.
 func (l *life) comesAfterProviders(t *testing.T) {
 	t.Helper()
 	described := func(set string) *types.StackSet {
@@ -199,7 +200,7 @@ func (l *life) comesAfterProviders(t *testing.T) {
 	}
 }
 
-// The hub sees each key, and each key opens its own account's bucket alone.
+// The hub sees each key, and each key reaches only the bucket of its own account.
 func theHubReads(t *testing.T, l *life) {
 	l.remember(t)
 	for where, k := range l.keys {
@@ -229,10 +230,10 @@ func theHubReads(t *testing.T, l *life) {
 	}
 }
 
-// settled waits for a set's last operation, and compares how it ended.
+// settled waits for a set's last operation, and compares its final status.
 func (l *life) settled(t *testing.T, set, status string) {
 	t.Helper()
-	if _, err := l.shell.run("settled " + set); err != nil {
+	if _, err := l.shell.Run("settled " + set); err != nil {
 		t.Fatal(err)
 	}
 	operations, err := l.sets(t).ListStackSetOperations(t.Context(), &cloudformation.ListStackSetOperationsInput{StackSetName: &set, CallAs: types.CallAsDelegatedAdmin})
@@ -243,9 +244,9 @@ func (l *life) settled(t *testing.T, set, status string) {
 	}
 }
 
-// wrongOrder deletes the canary's providers while credentials need them: refused,
-// and every key lives on. What a platform team then does: take the instances out
-// of the set, and delete the stacks by hand after the credentials.
+// wrongOrder deletes the canary's providers while credentials need them. That is refused,
+// and every key continues to work. A platform team then removes the instances from the set,
+// and deletes the stacks by hand after the credentials.
 func wrongOrder(t *testing.T, l *life) {
 	l.remember(t)
 	set := "cloney-provider-canary"
@@ -274,8 +275,8 @@ func nothingLeft(t *testing.T, l *life) {
 	l.holds(t, nil)
 }
 
-// declaredAndDeleted: all credentials were made and, before their providers,
-// deleted; else a Delete would not have been answered. Then the hub goes.
+// declaredAndDeleted checks that all credentials were created, and deleted before their
+// providers. Otherwise nobody would have answered a Delete. Then the hub is deleted.
 func declaredAndDeleted(t *testing.T, l *life) {
 	requests, err := l.Requests(t.Context())
 	must(t, err)
@@ -303,8 +304,8 @@ func declaredAndDeleted(t *testing.T, l *life) {
 	}
 }
 
-// copyOf copies what `make publish` needs of the checkout, with its times, so
-// that nothing is installed anew.
+// copyOf copies the part of the checkout that `make publish` needs, with its times, so that
+// nothing is installed again.
 func copyOf(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

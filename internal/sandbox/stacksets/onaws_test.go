@@ -13,11 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"cloney-s3-credentials/internal/pages"
 )
 
-// organizationOnAWS is one in which somebody has followed docs/stacksets.md as
-// far as "Read all keys". The environment names what the page's own variables
-// do; the profiles management and hub are the user's.
+// organizationOnAWS is an organization in which somebody has followed docs/stacksets.md up
+// to "Read all keys". The environment has the page's own variables, and the profiles
+// management and hub are the user's.
 func organizationOnAWS(t *testing.T) *life {
 	t.Helper()
 	named := func(variable string) string {
@@ -46,7 +48,7 @@ func organizationOnAWS(t *testing.T) *life {
 	must(t, err)
 	l := &life{organization: o, checkout: checkout}
 	env := environmentOf(os.Environ(), copyOfConfig(t), filepath.Join(checkout, ".tools/venv/bin"))
-	l.shell = newShell(t, t.Context(), checkout, append(env, "AWS_PROFILE=hub", "AWS_DEFAULT_REGION="+regions[0], "AWS_PAGER="))
+	l.shell = pages.NewShell(t, t.Context(), checkout, append(env, "AWS_PROFILE=hub", "AWS_DEFAULT_REGION="+regions[0], "AWS_PAGER="))
 	return l
 }
 
@@ -66,16 +68,16 @@ func copyOfConfig(t *testing.T) string {
 	return copied
 }
 
-// define gives the shell what the page defines for its commands. Twice does no harm.
+// define gives the shell the page's definitions for its commands. It may run twice.
 func (l *life) define(t *testing.T) {
 	t.Helper()
 	definitions := []string{"sets()", "settled()", "hub()", "READER=", "in_account()", "aws configure set profile.reader"}
 	defined := map[string]bool{}
-	for _, s := range readPage(t, filepath.Join(root, "docs/stacksets.md")) {
-		for _, c := range s.commands {
+	for _, s := range thePage(t) {
+		for _, c := range s.Commands {
 			for _, begin := range definitions {
-				if strings.HasPrefix(c.text, begin) {
-					l.sh(t, c.text)
+				if strings.HasPrefix(c.Text, begin) {
+					l.sh(t, c.Text)
 					defined[begin] = true
 				}
 			}
@@ -89,15 +91,15 @@ func (l *life) define(t *testing.T) {
 // sh runs a command in the shell and returns what it prints.
 func (l *life) sh(t *testing.T, text string) string {
 	t.Helper()
-	output, err := l.shell.run(text)
+	output, err := l.shell.Run(text)
 	if err != nil {
 		t.Fatalf("$ %s: %v", text, err)
 	}
 	return strings.TrimSpace(output)
 }
 
-// await looks until nothing is wrong any more. On AWS a policy, and what follows
-// a move, takes minutes. The sandbox has done it when it answers: one look decides.
+// await looks until nothing is wrong any more. On AWS a policy, or the effect of a move,
+// takes minutes. The sandbox has completed it when it answers: one look decides.
 func (l *life) await(t *testing.T, look func() (wrong string)) {
 	t.Helper()
 	latest := time.Now()

@@ -25,21 +25,22 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// organization is a local AWS with one: in the management account's root the
-// hub and an account that will join; in the OU canary one account; in the OU
-// workloads one, and one more in an OU below.
+// organization is a local AWS with an organization. The root has the management account,
+// the hub and an account that will join. The OU canary has one account. The OU workloads
+// has one, and one more in an OU below it.
 type organization struct {
 	*sandbox.Sandbox
 	hub, canary, app, deep, joiner string // accounts
 	root, canaryOU, workloads      string
-	// onAWS is the way into an account of a real organization; nil in the sandbox.
+	// onAWS returns the configuration for an account of a real organization; nil in the
+	// sandbox.
 	onAWS func(t *testing.T, account, region string) aws.Config
 }
 
-// Regions of the members. The first one is where the sets are.
+// regions are the members' regions. The sets are in the first one.
 var regions = []string{"eu-west-1", "us-east-1"}
 
-// secretName is the one that credentials.yaml gives everywhere.
+// secretName is the name that credentials.yaml gives everywhere.
 const secretName = "cloney/migration/source"
 
 func newOrganization(t *testing.T, ctx context.Context) *organization {
@@ -84,7 +85,7 @@ func newOrganization(t *testing.T, ctx context.Context) *organization {
 	return o
 }
 
-// members are the accounts that the sets deploy to, without the joiner.
+// members are the accounts of the sets, without the joiner.
 func (o *organization) members() []string { return []string{o.canary, o.app, o.deep} }
 
 // all are all accounts.
@@ -92,7 +93,7 @@ func (o *organization) all() []string {
 	return []string{sandbox.Account, o.hub, o.canary, o.app, o.deep, o.joiner}
 }
 
-// in is an administrator of an account, in a region.
+// in returns the configuration of an administrator of an account, in a region.
 func (o *organization) in(t *testing.T, account, region string) aws.Config {
 	t.Helper()
 	if o.onAWS != nil {
@@ -103,10 +104,10 @@ func (o *organization) in(t *testing.T, account, region string) aws.Config {
 	return cfg
 }
 
-// person is the role of the one who pastes the keys into Cloney.
+// person is the role of the person who pastes the keys into Cloney.
 func (o *organization) person() string { return "arn:aws:iam::" + o.hub + ":role/MigrationTeam" }
 
-// log is what the function of an account and region has printed.
+// log returns the log of the function of an account and region.
 func (o *organization) log(t *testing.T, account, region string) string {
 	t.Helper()
 	text, err := o.FunctionLog(account, region)
@@ -129,7 +130,7 @@ func (o *organization) makeBucket(t *testing.T, ctx context.Context, account, re
 	must(t, sandbox.MakeBucket(ctx, o.s3(t, account, region), bucketOf(prefix, account, region)))
 }
 
-// environment is a reader's: the profiles that the page names.
+// environment is that of a reader, with the profiles of the page.
 func (o *organization) environment(t *testing.T) []string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "config")
@@ -148,8 +149,8 @@ func (o *organization) environment(t *testing.T) []string {
 	return environmentOf(o.Env(), file, filepath.Dir(o.CLI()))
 }
 
-// environmentOf is an environment in which only the profiles of a file say who
-// the AWS CLI of a directory is.
+// environmentOf returns an environment in which the AWS CLI of a directory gets its
+// identity only from the profiles of a file.
 func environmentOf(former []string, file, cli string) (env []string) {
 	for _, variable := range former {
 		key, _, _ := strings.Cut(variable, "=")
@@ -162,8 +163,8 @@ func environmentOf(former []string, file, cli string) (env []string) {
 	return append(env, "AWS_CONFIG_FILE="+file, "PATH="+cli+":"+os.Getenv("PATH"))
 }
 
-// holding is what an account has of ours: in which regions a provider, by the
-// name of its stack, and in which regions credentials of the set cloney-source.
+// holding is what an account has of ours: the regions with a provider, the name of the
+// provider's stack, and the regions with credentials of the set cloney-source.
 type holding struct {
 	provider    string
 	providerIn  []string
@@ -186,8 +187,7 @@ func (h holding) entries() (entries []string) {
 	return entries
 }
 
-// inventory is all that an account has of what stacks and the provider make,
-// without the ids that are made up.
+// inventory lists what an account has from stacks and the provider, without generated ids.
 func (o *organization) inventory(t *testing.T, account string) (entries []string) {
 	t.Helper()
 	ctx := t.Context()
@@ -219,7 +219,7 @@ func (o *organization) inventory(t *testing.T, account string) (entries []string
 	policies, err := client.ListPolicies(ctx, &iam.ListPoliciesInput{Scope: iamtypes.PolicyScopeTypeLocal, PathPrefix: aws.String("/cloney")})
 	must(t, err)
 	for _, policy := range policies.Policies {
-		// A provider that is gone leaves its UserBoundary, and nothing else.
+		// A deleted provider leaves its UserBoundary, and nothing else.
 		if arn := aws.ToString(policy.Arn); aws.ToString(policy.Path) == "/cloney-boundary/" && !outputs[arn] {
 			continue
 		}
@@ -234,8 +234,8 @@ func (o *organization) inventory(t *testing.T, account string) (entries []string
 	return entries
 }
 
-// holds compares the inventories of all accounts with what they have to hold;
-// one that is not named has to hold nothing.
+// holds compares the inventories of all accounts with the expected ones. An account that is
+// not named must hold nothing.
 func (o *organization) holds(t *testing.T, want map[string]holding) {
 	t.Helper()
 	for _, account := range o.all() {
@@ -249,7 +249,7 @@ func (o *organization) holds(t *testing.T, want map[string]holding) {
 	}
 }
 
-// stacks are an account's, in a region.
+// stacks returns an account's stacks in a region.
 func (o *organization) stacks(t *testing.T, account, region string) []types.Stack {
 	t.Helper()
 	found, err := cloudformation.NewFromConfig(o.in(t, account, region)).DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{})
@@ -257,7 +257,7 @@ func (o *organization) stacks(t *testing.T, account, region string) []types.Stac
 	return found.Stacks
 }
 
-// setOf is a stack's name without the id that StackSets adds.
+// setOf returns a stack's name without the id that StackSets adds.
 func setOf(stack string) string {
 	if strings.HasPrefix(stack, "StackSet-") && len(stack) > 37 {
 		return stack[:len(stack)-37]
@@ -265,7 +265,7 @@ func setOf(stack string) string {
 	return stack
 }
 
-// made are the physical ids of all that the members' stacks have made, by
+// made returns the physical ids of everything that the members' stacks have created, by
 // account, region and logical id.
 func (o *organization) made(t *testing.T) map[string]string {
 	t.Helper()
@@ -287,7 +287,7 @@ func (o *organization) made(t *testing.T) map[string]string {
 // key is an access key as its secret holds it.
 type key struct{ AccessKeyId, SecretAccessKey string }
 
-// keys are those in the members' secrets, by account and region.
+// keys returns the keys in the members' secrets, by account and region.
 func (o *organization) keys(t *testing.T) map[string]key {
 	t.Helper()
 	keys := map[string]key{}
@@ -306,7 +306,7 @@ func (o *organization) keys(t *testing.T) map[string]key {
 	return keys
 }
 
-// same fails unless nothing of before has changed. It names what has, and no value.
+// same fails if something has changed. It names what has changed, without a value.
 func same[V comparable](t *testing.T, what string, before, after map[string]V) {
 	t.Helper()
 	if len(before) == 0 {
@@ -319,12 +319,13 @@ func same[V comparable](t *testing.T, what string, before, after map[string]V) {
 	}
 }
 
-// sets is StackSets, as the hub asks it.
+// sets returns a client for StackSets, as the hub uses it.
 func (o *organization) sets(t *testing.T) *cloudformation.Client {
 	return cloudformation.NewFromConfig(o.in(t, o.hub, regions[0]))
 }
 
-// instances are a set's, as "ACCOUNT REGION" → "STATUS DETAILED", and the reasons.
+// instances returns a set's instances, as "ACCOUNT REGION" → "STATUS DETAILED", and the
+// reasons.
 func (o *organization) instances(t *testing.T, set string) (states, reasons map[string]string) {
 	t.Helper()
 	states, reasons = map[string]string{}, map[string]string{}

@@ -17,7 +17,7 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// nextRelease makes the copy of the checkout one that logs which release it is.
+// nextRelease changes the copy of the checkout so that it logs its release.
 func nextRelease(t *testing.T, l *life) {
 	l.remember(t)
 	file := filepath.Join(l.checkout, "functions/provider/main.go")
@@ -30,8 +30,8 @@ func nextRelease(t *testing.T, l *life) {
 	must(t, os.WriteFile(file, []byte(strings.Replace(string(text), line, line+`.With("release", "next")`, 1)), 0o600))
 }
 
-// upgraded: nothing was replaced and no resource has heard of it; then the
-// credentials' next update is answered by the new code.
+// upgraded checks that nothing was replaced and no resource got an event. Then the new code
+// answers the next update of the credentials.
 func upgraded(t *testing.T, l *life) {
 	if now := l.events(t); now != l.sent {
 		t.Errorf("%d events were sent to resources", now-l.sent)
@@ -50,7 +50,7 @@ func upgraded(t *testing.T, l *life) {
 	}
 }
 
-// wentBack: the former release reads what the later one has left.
+// wentBack checks that the earlier release reads what the later one has left.
 func wentBack(t *testing.T, l *life) {
 	l.allAtOnce(t, "cloney-provider")
 	l.runs(t, "1.0.0")
@@ -72,7 +72,7 @@ func wentBack(t *testing.T, l *life) {
 	l.holds(t, l.everywhere())
 }
 
-// runs fails unless each provider says that it is of this release.
+// runs fails unless each provider logs this release.
 func (l *life) runs(t *testing.T, version string) {
 	t.Helper()
 	for _, account := range l.members() {
@@ -92,7 +92,7 @@ func (l *life) runs(t *testing.T, version string) {
 	}
 }
 
-// revise updates the credentials of all members, and looks that their keys stay.
+// revise updates the credentials of all members, and checks that their keys stay.
 func (l *life) revise(t *testing.T, revision string) {
 	t.Helper()
 	before := l.organization.keys(t)
@@ -123,7 +123,8 @@ func deployBySAM(t *testing.T, l *life) {
 	l.remember(t)
 }
 
-// adopted: the same resources and keys, and no event; then back to SAM's template.
+// adopted checks that resources and keys are the same, without an event. Then it goes back
+// to SAM's template.
 func adopted(t *testing.T, l *life) {
 	l.mayReadCode(t, "arn:aws:iam::"+l.joiner+":role/OrganizationAccountAccessRole")
 	l.unchanged(t)
@@ -138,8 +139,8 @@ func adopted(t *testing.T, l *life) {
 	l.holds(t, l.everywhere())
 }
 
-// mayReadCode fails unless the code buckets were told to let a role in. The sandbox
-// makes no bucket policy: what it says is judged in internal/confinement.
+// mayReadCode fails unless the code buckets have a parameter that lets a role in. The
+// sandbox creates no bucket policy: package internal/confinement judges its text.
 func (l *life) mayReadCode(t *testing.T, role string) {
 	t.Helper()
 	for _, region := range regions {

@@ -1,10 +1,10 @@
-// Command minioadmin gives a MinIO server users: from standard input it takes
+// Command minioadmin creates users on a MinIO server. It reads from standard input
 //
 //	[{"AccessKeyId": …, "SecretAccessKey": …, "Document": …}, …]
 //
-// and makes each, with that policy and no other. MinIO wants such requests
-// encrypted in a way of its own, which its own client knows. Its arguments are
-// the server's host and port; the environment holds the administrator's key.
+// and creates each user with only that policy. MinIO requires its own encryption of such
+// requests, which its client knows. The arguments are the server's host and port. The
+// environment holds the administrator's key.
 package main
 
 import (

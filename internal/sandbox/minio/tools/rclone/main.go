@@ -1,5 +1,5 @@
-// Command rclone is rclone with the backends and commands that the tests on a
-// real S3 use: all of them would take minutes to compile.
+// Command rclone is rclone with only the backends and commands that the tests on a real S3
+// use, because all of them would take minutes to compile.
 package main
 
 import (
