@@ -1,20 +1,18 @@
 // Package accesstest is an AWS account in memory, for tests of the flow.
 //
-// It implements the ports of package provision with AWS's own rules, the ones
-// that local emulators leave out among them: limits, names that differ in
-// capitals only, deletions that are refused while something is attached to the
-// entity, staging labels, the recovery window. Its switches (Lag) make it as
-// late as IAM is. It holds no expectations of calls: a test acts, then looks
-// at what is left.
+// It implements the interfaces of package provision with AWS's own rules, also those that
+// local emulators leave out: limits, names that differ only in capitals, deletions that AWS
+// refuses while something is attached to the entity, staging labels, the recovery window.
+// Its switches (Lag) make it as slow to show changes as IAM. It does not expect certain
+// calls: a test acts, and then looks at what is left.
 //
-// It also watches over what this product promises, and fails the test with a
-// sentence at the moment a promise breaks: the key that AWSCURRENT names is
-// deleted, AWSCURRENT is made to name a dead key, an entity without our tags
-// is changed, a permission that was to stay is gone for a moment.
+// It also watches the promises of this product, and fails the test with a sentence when a
+// promise breaks: the current key is deleted, AWSCURRENT moves to a key that does not work,
+// an entity without our tags is changed, a permission that must stay is missing for a
+// moment.
 //
-// Faults are injected with Before and After, which see every single call of
-// AWS's API, under the API's own name, also where one method of a port makes
-// several of them.
+// Before and After inject faults. They see every single call of AWS's API with the API's
+// own name, also where one method makes several calls.
 package accesstest
 
 import (
@@ -31,21 +29,21 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Where the account is. In has the others of its regions.
+// This is the place of the account. In returns it in another region.
 const (
 	ID     = "123456789012"
 	Region = "eu-west-1"
-	// Boundary is the ARN of the permissions boundary that the provider puts on
-	// users, and Former that of a provider that was deployed before it.
+	// Boundary is the ARN of the permissions boundary that the provider puts on users, and
+	// Former is that of an earlier provider.
 	Boundary = "arn:aws:iam::" + ID + ":policy/cloney-boundary/provider-UserBoundary-1A2B3C"
 	Former   = "arn:aws:iam::" + ID + ":policy/cloney-boundary/provider-UserBoundary-0F0F0F"
 	// Rotator is the ARN of the provider's function that rotates.
 	Rotator = "arn:aws:lambda:" + Region + ":" + ID + ":function:cloney-s3-credentials-rotator"
 )
 
-// Account is an account as it is seen in one region. It implements
-// provision.Users, Keys, Policies, Secrets and Prober. Set the exported fields
-// before the first call; New makes a usable one.
+// Account is an account as one region shows it. It implements provision.Users, Keys,
+// Policies, Secrets and Prober. Set the exported fields before the first call; New returns
+// a usable account.
 type Account struct {
 	*common
 	region  string
@@ -53,17 +51,17 @@ type Account struct {
 	busy    map[string]int // secret names that a forced deletion still holds
 }
 
-// common is what all regions of an account share: IAM, and what tests set and
-// ask for.
+// common is shared by all regions of an account: IAM, and the settings and records of
+// tests.
 type common struct {
-	// Before is called before each call of the API. An error makes the call
-	// fail without having happened; a panic is a process killed before it.
-	// It may block, until the context ends or for some of synctest's time.
+	// Before is called before each call of the API. An error makes the call fail before it
+	// happens; a panic is a process killed before the call. It may block until the context
+	// ends, or for some of synctest's time.
 	Before func(ctx context.Context, verb string) error
-	// After is called after each call that happened. An error makes the call
-	// fail all the same; a panic is a process killed after it.
+	// After is called after each call that happened. An error makes the call fail although
+	// it happened; a panic is a process killed after the call.
 	After func(ctx context.Context, verb string) error
-	// Lag says how late the account shows what was done.
+	// Lag says how late the account shows changes.
 	Lag Lag
 	// Behind is how far the account's clock is behind its callers'.
 	Behind time.Duration
@@ -79,7 +77,7 @@ type common struct {
 	policies map[string]*policy
 	keys     []*key // in the order they were made
 	buckets  map[string]bool
-	gone     map[string]bool // readers that do not exist
+	absent   map[string]bool // readers that do not exist
 	unknown  map[string]int  // how often a reader is not known yet
 
 	calls     map[string]int
@@ -98,7 +96,7 @@ type common struct {
 	closed    bool                  // CloudFormation says nothing
 }
 
-// Lag says for how many calls that would show a change it is not shown yet.
+// Lag says how many calls do not show a change yet.
 type Lag struct {
 	Users    int // a new user is not found
 	Policies int // a new policy is not found
@@ -110,12 +108,11 @@ type Lag struct {
 	Boundary int // a boundary that was put on a user does not count yet
 }
 
-// New returns an empty account, in which the buckets exist, as it is seen in
-// Region.
+// New returns an empty account with these buckets, as Region shows it.
 func New(t testing.TB, buckets ...string) *Account {
 	c := &common{
 		t: t, regions: map[string]*Account{}, users: map[string]*user{}, policies: map[string]*policy{},
-		buckets: map[string]bool{}, gone: map[string]bool{}, unknown: map[string]int{}, calls: map[string]int{},
+		buckets: map[string]bool{}, absent: map[string]bool{}, unknown: map[string]int{}, calls: map[string]int{},
 		expected: map[string]bool{}, protected: map[string]bool{}, kms: map[string]error{}, resources: map[name.Owner]string{},
 	}
 	for _, bucket := range buckets {
@@ -126,19 +123,19 @@ func New(t testing.TB, buckets ...string) *Account {
 
 type entityKey struct{}
 
-// on notes what a call is about, for Entity.
+// on records the entity of a call, for Entity.
 func on(ctx context.Context, entity string) context.Context {
 	return context.WithValue(ctx, entityKey{}, entity)
 }
 
-// Entity returns what the call is about that Before and After are given the
-// context of: a user, key, policy or secret.
+// Entity returns the entity of a call, by the context that Before and After get: a user,
+// key, policy or secret.
 func Entity(ctx context.Context) string {
 	entity, _ := ctx.Value(entityKey{}).(string)
 	return entity
 }
 
-// call is one call of AWS's API: counted, faulted, carried out alone.
+// call is one call of AWS's API. It is counted, may have a fault, and runs alone.
 func (a *Account) call(ctx context.Context, verb string, f func() error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", verb, err)
@@ -196,7 +193,7 @@ func (a *Account) Forget() {
 	a.proofs = nil
 }
 
-// shout fails the test: a promise of ours is broken.
+// shout fails the test, because a promise of ours is broken.
 func (a *Account) shout(format string, args ...any) {
 	a.t.Helper()
 	a.t.Errorf("the account: "+format, args...)
@@ -215,8 +212,8 @@ func (a *Account) ours(entity string, tags map[string]string) {
 	}
 }
 
-// gone takes "not found" for done, as the edges do when they delete.
-func gone(err error) error {
+// orAbsent treats "not found" as success, like the clients when they delete.
+func orAbsent(err error) error {
 	if errors.Is(err, access.ErrNotFound) {
 		return nil
 	}

@@ -13,7 +13,7 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// recorder is a testing.TB that keeps what is shouted.
+// recorder is a testing.TB that keeps the failures.
 type recorder struct {
 	testing.TB
 	shouts []string
@@ -117,8 +117,8 @@ func TestUsersAreBounded(t *testing.T) {
 	silent(t, heard)
 }
 
-// IAM attaches to users under the provider's boundary alone, and knows late that
-// one is.
+// IAM attaches policies only to users under the provider's boundary, and sees a new
+// boundary late.
 func TestPoliciesAreAttachedUnderTheBoundary(t *testing.T) {
 	a, heard, _ := account(t)
 	a.MakePolicy("u-1", "{}", ours)
@@ -169,7 +169,7 @@ func TestStagingLabels(t *testing.T) {
 	a, heard, credentials := account(t)
 	ctx := t.Context()
 	one, two, three := name.Token("1"), name.Token("2"), name.Token("3")
-	// The first version became AWSCURRENT unasked.
+	// The first version became AWSCURRENT by itself.
 	labels(t, a, map[string][]string{one: {"one", access.Current}})
 	must(t, a.PutVersion(ctx, "s", one, credentials.Encode(), []string{"ignored"}))
 	is(t, a.PutVersion(ctx, "s", one, access.NewSecret("x"), nil), access.ErrExists)
@@ -374,7 +374,7 @@ func TestLag(t *testing.T) {
 	silent(t, heard)
 }
 
-// What Secrets Manager makes of a resource policy.
+// This shows how Secrets Manager treats a resource policy.
 func TestSecretsManagersReaders(t *testing.T) {
 	const reader = "arn:aws:iam::123456789012:role/Reader"
 	policy := func(principals string) string {
@@ -389,7 +389,7 @@ func TestSecretsManagersReaders(t *testing.T) {
 	a.Lag.Readers = 1
 	is(t, a.PutResourcePolicy(t.Context(), "s", policy(`"`+reader+`"`)), access.ErrPrincipal)
 	must(t, a.PutResourcePolicy(t.Context(), "s", policy(`"`+reader+`"`)))
-	// Who is gone stands there by an id, which cannot be put back.
+	// A deleted reader is there as an id, which cannot be put again.
 	a.SetReader(reader, false)
 	if text, err := a.ResourcePolicy(t.Context(), "s"); err != nil || strings.Contains(text, reader) || !strings.Contains(text, "AROA") {
 		t.Errorf("%s, %v", text, err)
@@ -411,7 +411,7 @@ func TestSecretsManagersReaders(t *testing.T) {
 	}
 }
 
-// IAM is one for the account; secrets are the region's own.
+// All regions share IAM; each region has its own secrets.
 func TestRegionsOfAnAccountShareIAMAlone(t *testing.T) {
 	a, heard, credentials := account(t)
 	must(t, a.PutVersion(t.Context(), "s", name.Token("2"), credentials.Encode(), []string{name.KeyLabel(1, credentials.KeyID), access.Current}))
@@ -423,7 +423,7 @@ func TestRegionsOfAnAccountShareIAMAlone(t *testing.T) {
 	_, err = a.CreatePolicy(t.Context(), "u-1", document, ours)
 	must(t, err)
 	must(t, a.AttachPolicy(t.Context(), "u", "u-1"))
-	// There is no policy of that ARN there, but its name is taken.
+	// There is no policy of that ARN there, but its name is in use.
 	_, err = there.Policy(t.Context(), "u-1")
 	is(t, err, access.ErrNotFound)
 	_, err = there.CreatePolicy(t.Context(), "u-1", document, ours)

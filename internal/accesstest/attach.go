@@ -23,7 +23,7 @@ func (a *Account) Attached(ctx context.Context, user string) (names []string, er
 	return names, err
 }
 
-// AttachPolicy attaches, up to ten policies.
+// AttachPolicy attaches a policy. A user can have ten.
 func (a *Account) AttachPolicy(ctx context.Context, user, name string) error {
 	return a.call(on(ctx, name), "AttachUserPolicy", func() error {
 		u, err := a.find(user)
@@ -68,8 +68,8 @@ func (a *Account) DetachPolicy(ctx context.Context, user, name string) error {
 	})
 }
 
-// DeletePolicy deletes the policy; one with old versions version by version. It
-// stays while it is attached to something. All this as package users does it.
+// DeletePolicy deletes the policy, and before that its old versions one by one. It does not
+// delete an attached policy. Package users does the same.
 func (a *Account) DeletePolicy(ctx context.Context, name string) error {
 	err := a.deletePolicy(ctx, name)
 	if !errors.Is(err, access.ErrConflict) {
@@ -87,7 +87,7 @@ func (a *Account) deletePolicy(ctx context.Context, name string) error {
 	return a.call(on(ctx, name), "DeletePolicy", func() error {
 		p, err := a.findPolicy(name)
 		if err != nil {
-			return gone(err)
+			return orAbsent(err)
 		}
 		a.ours("policy "+name, p.tags)
 		if len(p.elsewhere) > 0 || len(p.versions) > 1 || a.attachedTo(name) {

@@ -10,18 +10,19 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// What people do to an account, past the provider: not counted, not faulted,
-// never late. Of an entity that is not there they panic: the test is wrong.
+// These functions change an account by hand, without the provider: they are not counted,
+// have no fault and no lag. If the entity does not exist they panic, because the test is
+// wrong.
 
-// byHand does something while no call is carried out.
+// byHand does something while no call is at work.
 func (a *Account) byHand(f func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	f()
 }
 
-// ExpectRemoval says that the users' keys may be deleted though AWSCURRENT
-// names them, because the whole user is about to go. It holds until it is gone.
+// ExpectRemoval says that the users' current keys may be deleted, because the whole user is
+// about to be deleted. It holds until then.
 func (a *Account) ExpectRemoval(users ...string) {
 	a.byHand(func() {
 		for _, user := range users {
@@ -30,7 +31,7 @@ func (a *Account) ExpectRemoval(users ...string) {
 	})
 }
 
-// ExpectNoRemoval takes ExpectRemoval back.
+// ExpectNoRemoval reverses ExpectRemoval.
 func (a *Account) ExpectNoRemoval(users ...string) {
 	a.byHand(func() {
 		for _, user := range users {
@@ -39,12 +40,12 @@ func (a *Account) ExpectNoRemoval(users ...string) {
 	})
 }
 
-// Racing says that events run at the same moment of which one takes away what
-// the other makes. Which key AWSCURRENT names meanwhile is then nobody's fault:
-// Check asks once they are at rest. All else is watched as ever.
+// Racing says that two events run at the same time, and one deletes what the other creates.
+// In the meantime the current key is not checked. Check does that when both have ended.
+// Everything else is watched as always.
 func (a *Account) Racing(racing bool) { a.byHand(func() { a.racing = racing }) }
 
-// Protect has the account shout when an entity of that name is changed.
+// Protect makes the account shout when an entity of that name changes.
 func (a *Account) Protect(names ...string) {
 	a.byHand(func() {
 		for _, name := range names {
@@ -53,8 +54,8 @@ func (a *Account) Protect(names ...string) {
 	})
 }
 
-// MakeUser makes a user with one active key, and returns the key's id. It is on the
-// provider's path if it carries tags of ours, as a stranger is not.
+// MakeUser creates a user with one active key, and returns the key's id. It is on the
+// provider's path only if it carries tags of ours.
 func (a *Account) MakeUser(called string, tags map[string]string) (keyID string) {
 	path := "/"
 	if tags[name.TagStack] != "" {
@@ -67,15 +68,14 @@ func (a *Account) MakeUser(called string, tags map[string]string) (keyID string)
 	return keyID
 }
 
-// MakePolicy makes a policy under our path.
+// MakePolicy creates a policy under our path.
 func (a *Account) MakePolicy(name, text string, tags map[string]string) {
 	a.byHand(func() {
 		a.policies[strings.ToLower(name)] = &policy{name: name, path: a.path(), versions: []string{text}, tags: maps.Clone(tags)}
 	})
 }
 
-// MakeSecret makes a secret with a value of its own, and with the label of the key
-// in it.
+// MakeSecret creates a secret with that value, and with the label of the key in it.
 func (a *Account) MakeSecret(called, value string, tags map[string]string) {
 	stored := newVersion(strings.Repeat("0", 32), value, access.Current)
 	if stored.key != "" {
@@ -91,7 +91,7 @@ func (a *Account) ScheduleDeletion(secret string) {
 	a.byHand(func() { a.secrets[secret].deleted = time.Now().Add(30 * 24 * time.Hour) })
 }
 
-// AddKey makes one more key for a user, however many it has.
+// AddKey creates another key for a user, however many it has.
 func (a *Account) AddKey(user string) (keyID string) {
 	a.byHand(func() { keyID = a.mint(user).id })
 	return keyID
@@ -100,7 +100,7 @@ func (a *Account) AddKey(user string) (keyID string) {
 // Deactivate makes a key inactive.
 func (a *Account) Deactivate(keyID string) { a.byHand(func() { a.key(keyID).active = false }) }
 
-// Use notes that a key was used.
+// Use records that a key was used.
 func (a *Account) Use(keyID string, use access.LastUse) { a.byHand(func() { a.key(keyID).used = use }) }
 
 // DropKey deletes a key.
@@ -140,8 +140,8 @@ func (a *Account) Detach(userName, policy string) {
 	})
 }
 
-// Bind puts a permissions boundary on a user, by its ARN; empty: none. One that
-// the provider never made limits the user on purpose.
+// Bind puts a permissions boundary on a user, by its ARN; empty: none. A boundary of others
+// limits the user on purpose.
 func (a *Account) Bind(user, boundary string) {
 	a.byHand(func() {
 		u := a.users[strings.ToLower(user)]
@@ -159,7 +159,8 @@ func (a *Account) BoundaryOf(user string) string {
 	return ""
 }
 
-// Untag takes tags off the user, policy or secret of that name; none named: all.
+// Untag removes tags from the user, policy or secret of that name. Without keys it removes
+// all.
 func (a *Account) Untag(entity string, keys ...string) {
 	a.byHand(func() {
 		tags := a.tagsOf(entity)
@@ -185,7 +186,7 @@ func (a *Account) PutIntoGroup(userName, group string) {
 	})
 }
 
-// TakeOutOfGroups takes a user out of all groups.
+// TakeOutOfGroups removes a user from all groups.
 func (a *Account) TakeOutOfGroups(userName string) {
 	a.byHand(func() { a.users[strings.ToLower(userName)].groups = nil })
 }
@@ -195,7 +196,7 @@ func (a *Account) Replicate(secret string, regions ...string) {
 	a.byHand(func() { a.secrets[secret].replicas = regions })
 }
 
-// HangOn hangs something on a user, of one of Kinds.
+// HangOn attaches something of one of Kinds to a user.
 func (a *Account) HangOn(userName, kind string) {
 	a.byHand(func() {
 		if kinds[kind] == "" {
@@ -223,13 +224,14 @@ func (a *Account) SetBucket(bucket string, exists bool) {
 	a.byHand(func() { a.buckets[bucket] = exists })
 }
 
-// CloseKMSKey has Secrets Manager answer so where it has to use the KMS key: it was
-// disabled, or its policy lets the provider in no more. nil: it can be used again.
+// CloseKMSKey makes Secrets Manager give this answer when it needs the KMS key: the key was
+// disabled, or its policy does not admit the provider any more. nil: the key can be used
+// again.
 func (a *Account) CloseKMSKey(key string, answer error) { a.byHand(func() { a.kms[key] = answer }) }
 
-// StuckKMSKeys has a change of KMS keys refused where one of the two cannot be
-// used. AWS documents that it takes such a change, of a key that it is not allowed
-// to use; of one that is disabled it says nothing.
+// StuckKMSKeys makes Secrets Manager refuse a change of KMS keys if one of the two cannot
+// be used. AWS documents that it accepts such a change for a key that it may not use, and
+// says nothing about a disabled key.
 func (a *Account) StuckKMSKeys() { a.byHand(func() { a.stuck = true }) }
 
 // Readable reports whether AWSCURRENT of a secret can be decrypted.
@@ -244,7 +246,7 @@ func (a *Account) Readable(secret string) (readable bool) {
 // Unprotect ends every Protect.
 func (a *Account) Unprotect() { a.byHand(func() { clear(a.protected) }) }
 
-// Unhang takes off what HangOn has hung on a user.
+// Unhang removes what HangOn has attached to a user.
 func (a *Account) Unhang(userName, kind string) {
 	a.byHand(func() { delete(a.users[strings.ToLower(userName)].hung, kind) })
 }

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// measured is how often what has a chance in it is played for a figure. `make test`
+// measured is how often a play with random parts is repeated for a figure. `make test`
 // measures nothing.
 var measured = flag.Int("figures", 0, "print figures for the benchmark, and play so many times what has a chance in it")
 
-// Measured returns how often a test of figures plays what has a chance in it. It
-// skips the test where no figures were asked for.
+// Measured returns how often a test of figures repeats a play with random parts. It skips
+// the test if no figures were requested.
 func Measured(t *testing.T) int {
 	t.Helper()
 	if *measured == 0 {
@@ -29,9 +29,9 @@ type Figure struct {
 	Column string    `json:"column"`
 	Unit   string    `json:"unit"`
 	Values []float64 `json:"values"`
-	// Limit is what was to be reached at the most; 0: nothing was.
+	// Limit is the highest value that is acceptable; 0: there is no limit.
 	Limit float64 `json:"limit,omitempty"`
-	// Note is why that cannot be reached.
+	// Note says why the limit cannot be reached.
 	Note string `json:"note,omitempty"`
 }
 

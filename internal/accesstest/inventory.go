@@ -10,7 +10,7 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Inventory is what an account holds. Its zero value is an empty account.
+// Inventory lists what an account holds. Its zero value is an empty account.
 type Inventory struct {
 	Users    []string
 	Policies []string
@@ -77,8 +77,7 @@ func (a *Account) Labelled(secret, label string) string {
 	return ""
 }
 
-// CurrentVersion returns the id of the version that AWSCURRENT of a secret names;
-// empty: there is none.
+// CurrentVersion returns the id of a secret's current version; empty: there is none.
 func (a *Account) CurrentVersion(secret string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -110,7 +109,7 @@ func (a *Account) tagsOf(entity string) map[string]string {
 	return nil
 }
 
-// KMSKey returns what a secret is encrypted with.
+// KMSKey returns the KMS key that encrypts a secret.
 func (a *Account) KMSKey(secret string) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -132,19 +131,17 @@ func (a *Account) Excess(user string, scope access.Scope) string {
 	return a.excess(user, scope)
 }
 
-// Leaked reports whether a text holds the secret half of any key ever made.
+// Leaked reports whether a text holds the secret access key of any key ever created.
 func (a *Account) Leaked(text string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return slices.ContainsFunc(a.issued, func(half string) bool { return strings.Contains(text, half) })
 }
 
-// Check fails the test unless the account is as it has to be at rest, between
-// any two events: AWSCURRENT of every secret of ours names a live key and has the
-// label that says so, and
-// every live key of a user of ours is one that a version of a secret records,
-// under whatever label. A key that the last list did not show (Lag) nobody could
-// have found: a later event has to.
+// Check fails the test unless the account is as it must be while nothing is at work: the
+// current key of every secret of ours is live, its version has the label that names it, and
+// a version of a secret holds every live key of a user of ours, under any label. A key that
+// the last list did not show (Lag) is permitted: a later event has to find it.
 func (a *Account) Check() {
 	a.t.Helper()
 	for _, problem := range a.problems() {

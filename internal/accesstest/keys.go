@@ -65,7 +65,7 @@ func (a *Account) Keys(ctx context.Context, user string) (listed []access.Key, e
 	return listed, err
 }
 
-// CreateKey makes a key with a secret half that Leaked recognises.
+// CreateKey creates a key with a secret access key that Leaked recognizes.
 func (a *Account) CreateKey(ctx context.Context, user string) (made access.Credentials, err error) {
 	var k *key
 	err = a.call(on(ctx, user), "CreateAccessKey", func() error {
@@ -98,7 +98,7 @@ func (a *Account) mint(user string) *key {
 	return k
 }
 
-// DeleteKey deletes a key. A key that is in use goes only with its user.
+// DeleteKey deletes a key. A key in use may only be deleted with its user.
 func (a *Account) DeleteKey(ctx context.Context, user, keyID string) error {
 	return a.call(on(ctx, keyID), "DeleteAccessKey", func() error {
 		u, err := a.find(user)
@@ -113,10 +113,9 @@ func (a *Account) DeleteKey(ctx context.Context, user, keyID string) error {
 	})
 }
 
-// mayDelete shouts when a live key is deleted that AWSCURRENT names. That is right
-// of a former secret that cannot be read; and on the way to deleting the whole user
-// (ExpectRemoval), but then only when the secret knows no other user's key that
-// could take its place.
+// mayDelete shouts when a live current key is deleted. That is right for an earlier secret
+// that cannot be read, and when the whole user is being deleted (ExpectRemoval). In the
+// second case the secret must not hold another user's key that could replace it.
 func (a *Account) mayDelete(k *key) {
 	if a.racing {
 		return

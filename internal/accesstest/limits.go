@@ -10,7 +10,7 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// AWS's quotas, as an account has them that never asked for more.
+// These are AWS's default quotas.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const (
@@ -32,7 +32,7 @@ var (
 	label      = regexp.MustCompile(`^.{1,256}$`)
 )
 
-// size is a policy's length as AWS counts it: white space is free.
+// size is a policy's length as AWS counts it, without white space.
 func size(document string) int {
 	visible := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
@@ -48,8 +48,8 @@ const (
 	mostTagValue = 256
 )
 
-// taggable reports whether a tag's key or value has only characters that it may
-// have, and at most so many. It is asked too often for a regular expression.
+// taggable reports whether a tag's key or value has only permitted characters, and at most
+// that many. It is called too often for a regular expression.
 func taggable(text string, most int) bool {
 	return utf8.RuneCountInString(text) <= most && !strings.ContainsFunc(text, func(r rune) bool {
 		return !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r)

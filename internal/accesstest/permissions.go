@@ -13,7 +13,7 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// The guide's table, and what the same calls need of a KMS key.
+// This is the guide's table, with the uses of a KMS key that the same calls need.
 var (
 	onBucket = []string{"s3:ListBucket", "s3:GetBucketLocation"}
 	onSource = []string{"s3:GetObject", "s3:GetObjectVersion"}
@@ -35,8 +35,8 @@ func (a *Account) missing(user string, scope access.Scope) string {
 	return answer
 }
 
-// judged keeps what was found of policies and a scope, which is all that it
-// depends on: the same few are asked for in each of many thousand cases.
+// judged caches results by policies and scope, because many thousand cases ask for the same
+// few.
 var judged sync.Map
 
 func judge(texts []string, scope access.Scope) (missing string) {
@@ -86,10 +86,10 @@ func (a *Account) excess(user string, scope access.Scope) string {
 	return answer
 }
 
-// exceeded keeps what excess found, as judged does.
+// exceeded caches the results of excess.
 var exceeded sync.Map
 
-// needed are requests that stand for all that the scope allows.
+// needed returns requests that represent everything that the scope allows.
 func needed(scope access.Scope) (requests []iamtest.Request) {
 	usual := usually(scope)
 	ask := func(resource string, context map[string][]string, actions ...string) {
@@ -120,7 +120,7 @@ func needed(scope access.Scope) (requests []iamtest.Request) {
 	return requests
 }
 
-// usually is what each request carries that the scope is meant for.
+// usually returns the context of each request for which the scope is meant.
 func usually(scope access.Scope) map[string][]string {
 	context := map[string][]string{
 		"aws:CurrentTime": {"2000-01-01T00:00:00Z"}, "aws:SourceIp": {"203.0.113.7"}, "aws:ResourceAccount": {ID},

@@ -41,8 +41,8 @@ func (a *Account) findPolicy(name string) (*policy, error) {
 	return p, nil
 }
 
-// oursPolicy is ours of a policy. One that is attached to a user of ours is ours too
-// when somebody took its tags off.
+// oursPolicy is the check ours for a policy. A policy without its tags is still ours if it
+// is attached to a user of ours.
 func (a *Account) oursPolicy(p *policy) {
 	a.t.Helper()
 	tags := maps.Clone(p.tags)
@@ -73,7 +73,7 @@ func (a *Account) Policy(ctx context.Context, name string) (found access.Policy,
 	return found, nil
 }
 
-// valid says what AWS says about a document.
+// valid returns AWS's answer to a document.
 func valid(text string) error {
 	if !json.Valid([]byte(text)) {
 		return access.ErrInvalid
@@ -84,7 +84,7 @@ func valid(text string) error {
 	return nil
 }
 
-// CreatePolicy makes a policy, unless its name is taken, whatever the capitals.
+// CreatePolicy creates a policy, unless a policy has that name in any capitals.
 func (a *Account) CreatePolicy(ctx context.Context, name, text string, tags map[string]string) (made access.Policy, err error) {
 	err = a.call(on(ctx, name), "CreatePolicy", func() error {
 		if a.policies[strings.ToLower(name)] != nil {
@@ -109,8 +109,8 @@ func (a *Account) CreatePolicy(ctx context.Context, name, text string, tags map[
 	return made, nil
 }
 
-// UpdatePolicy makes a new version the one in force. At five versions the
-// oldest is deleted first, as package users does it.
+// UpdatePolicy makes a new version the default. If there are five versions, it deletes the
+// oldest one first, like package users.
 func (a *Account) UpdatePolicy(ctx context.Context, name, text string) error {
 	err := a.newVersion(ctx, name, text)
 	if !errors.Is(err, access.ErrLimit) {
@@ -141,12 +141,12 @@ func (a *Account) newVersion(ctx context.Context, name, text string) error {
 	})
 }
 
-// dropVersion deletes the oldest version that is not in force.
+// dropVersion deletes the oldest version that is not the default.
 func (a *Account) dropVersion(ctx context.Context, name string) error {
 	return a.call(on(ctx, name), "DeletePolicyVersion", func() error {
 		p, err := a.findPolicy(name)
 		if err != nil {
-			return gone(err)
+			return orAbsent(err)
 		}
 		a.oursPolicy(p)
 		if len(p.versions) > 1 {

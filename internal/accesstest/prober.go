@@ -10,14 +10,14 @@ import (
 	"cloney-s3-credentials/internal/access"
 )
 
-// Proof is one time that credentials were proven.
+// Proof is one proof of credentials.
 type Proof struct {
 	KeyID   string
 	Scope   access.Scope
 	Subject access.Subject
 }
 
-// Proofs returns what was proven since the last Forget.
+// Proofs returns the proofs since the last Forget.
 func (a *Account) Proofs() []Proof {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -29,9 +29,9 @@ const patience = 90 * time.Second
 
 var errNotYet = errors.New("the key does not authenticate")
 
-// Prove tries once a second until the key authenticates, for 90 seconds, then
-// asks whether each bucket exists and the user's policies permit the roles;
-// that not, where the scope has buckets deny the function itself.
+// Prove tries once a second until the key authenticates, for 90 seconds, then asks whether
+// each bucket exists and the user's policies permit the roles; The second check is left out
+// where the scope has buckets deny the function itself.
 func (a *Account) Prove(ctx context.Context, credentials access.Credentials, scope access.Scope, subject access.Subject) error {
 	for started := time.Now(); ; {
 		err := a.call(on(ctx, credentials.KeyID), "Prove", func() error { return a.prove(credentials, scope, subject) })
@@ -82,8 +82,8 @@ type kept struct {
 	scope access.Scope
 }
 
-// Keep has the account shout as soon as the user may not do what the scope
-// says, if only between two calls. It holds until Release.
+// Keep makes the account shout as soon as the user may not do what the scope says, even
+// between two calls. It holds until Release.
 func (a *Account) Keep(user string, scope access.Scope) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

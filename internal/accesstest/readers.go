@@ -14,13 +14,12 @@ import (
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const mostPolicy = 20480
 
-// deadReader is what AWS shows in the place of a user or role that is gone.
+// deadReader is the id that AWS shows in place of a deleted user or role.
 const deadReader = "AROAEXAMPLEEXAMPLEEXA"
 
 var reader = regexp.MustCompile(`^arn:aws:iam::[0-9]{12}:(root|(user|role)/[^*?]+)$`)
 
-// ResourcePolicy returns the resource policy, with the ids of readers that are
-// gone.
+// ResourcePolicy returns the resource policy, with the ids of deleted readers.
 func (a *Account) ResourcePolicy(ctx context.Context, name string) (text string, err error) {
 	err = a.call(on(ctx, name), "GetResourcePolicy", func() error {
 		s, err := a.open(name)
@@ -34,8 +33,8 @@ func (a *Account) ResourcePolicy(ctx context.Context, name string) (text string,
 
 func (a *Account) shown(s *secret) string {
 	text := s.policy
-	for arn, gone := range a.gone {
-		if !gone {
+	for arn, absent := range a.absent {
+		if !absent {
 			continue
 		}
 		text = strings.ReplaceAll(text, `"`+arn+`"`, `"`+deadReader+`"`)
@@ -43,8 +42,8 @@ func (a *Account) shown(s *secret) string {
 	return text
 }
 
-// PutResourcePolicy replaces the resource policy. It is asked not to let the
-// public in, as the edge always does.
+// PutResourcePolicy replaces the resource policy. The call blocks public access, as the
+// client always does.
 func (a *Account) PutResourcePolicy(ctx context.Context, name, policy string) error {
 	return a.call(on(ctx, name), "PutResourcePolicy", func() error {
 		s, err := a.open(name)
@@ -66,14 +65,14 @@ func (a *Account) PutResourcePolicy(ctx context.Context, name, policy string) er
 	})
 }
 
-// known reports whether the readers are there, and are seen yet (Lag).
+// known reports whether the readers exist and are visible yet (Lag).
 func (a *Account) known(readers []string) bool {
 	known := true
 	for _, r := range readers {
 		if _, seen := a.unknown[r]; !seen {
 			a.unknown[r] = a.Lag.Readers
 		}
-		if !reader.MatchString(r) || a.gone[r] || a.unknown[r] > 0 {
+		if !reader.MatchString(r) || a.absent[r] || a.unknown[r] > 0 {
 			known = false
 		}
 		a.unknown[r] = max(0, a.unknown[r]-1)
@@ -86,7 +85,7 @@ func (a *Account) DeleteResourcePolicy(ctx context.Context, name string) error {
 	return a.call(on(ctx, name), "DeleteResourcePolicy", func() error {
 		s, err := a.open(name)
 		if err != nil {
-			return gone(err)
+			return orAbsent(err)
 		}
 		a.ours("secret "+name, s.tags)
 		s.policy = ""
@@ -94,7 +93,7 @@ func (a *Account) DeleteResourcePolicy(ctx context.Context, name string) error {
 	})
 }
 
-// principals are those whom a policy lets read the secret that it is attached to.
+// principals returns the principals that may read the secret by its policy.
 func principals(policy string) (readers []string, ok bool) {
 	var document struct {
 		Version   string
@@ -120,7 +119,7 @@ func principals(policy string) (readers []string, ok bool) {
 	return readers, len(readers) > 0
 }
 
-// Readers returns whom a secret's resource policy lets read it, sorted.
+// Readers returns the readers in a secret's resource policy, sorted.
 func (a *Account) Readers(secret string) (readers []string) {
 	a.byHand(func() {
 		if s := a.secrets[secret]; s != nil {
@@ -132,7 +131,7 @@ func (a *Account) Readers(secret string) (readers []string) {
 }
 
 // SetReader says whether a user, role or account that reads exists.
-func (a *Account) SetReader(arn string, exists bool) { a.byHand(func() { a.gone[arn] = !exists }) }
+func (a *Account) SetReader(arn string, exists bool) { a.byHand(func() { a.absent[arn] = !exists }) }
 
 // AttachResourcePolicy attaches a resource policy of someone else.
 func (a *Account) AttachResourcePolicy(secret, policy string) {

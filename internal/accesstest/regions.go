@@ -6,9 +6,8 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// In returns the same account as it is seen in a region. Users, policies and
-// keys are the same in all of them; secrets are the region's own. What is made
-// in a region has its path.
+// In returns the same account as a region shows it. Users, policies and keys are the same
+// in all of them; secrets are the region's own. Entities of a region have its path.
 func (c *common) In(region string) *Account {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -21,7 +20,7 @@ func (c *common) In(region string) *Account {
 // path is what ARNs of IAM have between their type and the name.
 func (a *Account) path() string { return name.Path(a.region) }
 
-// everySecret is the secrets of all regions, each with its region.
+// everySecret returns the secrets of all regions, each with its region.
 func (c *common) everySecret() iter.Seq2[string, *secret] {
 	return func(yield func(string, *secret) bool) {
 		for region, a := range c.regions {

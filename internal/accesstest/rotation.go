@@ -8,8 +8,8 @@ import (
 	naming "cloney-s3-credentials/internal/name"
 )
 
-// Schedule has a secret rotated by a schedule. What Secrets Manager tests then, in its
-// own time, leaves nothing.
+// Schedule gives a secret a rotation schedule. Secrets Manager then tests the function in
+// its own time, and that leaves nothing.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
 func (a *Account) Schedule(ctx context.Context, name, schedule string) error {
 	return a.call(on(ctx, name), "RotateSecret", func() error {
@@ -33,7 +33,7 @@ func (a *Account) Schedule(ctx context.Context, name, schedule string) error {
 	})
 }
 
-// CancelRotation has a secret rotated no more. AWSPENDING stays where it is.
+// CancelRotation ends the rotation of a secret. AWSPENDING stays where it is.
 func (a *Account) CancelRotation(ctx context.Context, name string) error {
 	return a.call(on(ctx, name), "CancelRotateSecret", func() error {
 		s, err := a.open(name)
@@ -56,13 +56,13 @@ func (a *Account) Rotation(secret string) (is access.Rotation) {
 	return is
 }
 
-// CloseRotator has Secrets Manager answer so where it is to rotate: the function is
-// gone, or does not let itself be invoked. nil: it rotates again.
+// CloseRotator makes Secrets Manager give this answer when it should rotate: the function
+// does not exist, or may not be invoked. nil: it rotates again.
 func (a *Account) CloseRotator(answer error) { a.byHand(func() { a.rotator = answer }) }
 
-// BeginRotation is what Secrets Manager does before it invokes the rotator: it registers
-// the version that the token names, empty, as AWSPENDING. A rotation that has not ended
-// is to be taken up again instead: the error says so, and token is that one's.
+// BeginRotation does what Secrets Manager does before it invokes the rotator: it creates
+// the version of the token, without a value, as AWSPENDING. If an earlier rotation has not
+// ended, that one must continue: the error says so, with its token.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
 func (a *Account) BeginRotation(secret, token string) (goesOn string, err error) {
 	a.byHand(func() {
@@ -86,8 +86,8 @@ func (a *Account) BeginRotation(secret, token string) (goesOn string, err error)
 	return goesOn, err
 }
 
-// EndTest is what Secrets Manager does once testSecret, which it asked for alone, has
-// ended: it takes away the version that it made for that.
+// EndTest does what Secrets Manager does after a testSecret that it sent alone: it deletes
+// the version that it created for that.
 func (a *Account) EndTest(secret, token string) {
 	a.byHand(func() {
 		if s := a.secrets[secret]; s != nil && s.version(token) != nil {
@@ -96,7 +96,7 @@ func (a *Account) EndTest(secret, token string) {
 	})
 }
 
-// promotes shouts when a rotation makes a key current that was never proven.
+// promotes shouts when a rotation makes a key current that was not proven.
 func (a *Account) promotes(s *secret, v *version) {
 	if k := a.key(v.key); v.has(access.Pending) && (k == nil || !k.proven) && !a.expected[s.tags[naming.TagPhysical]] {
 		a.shout("a rotation makes key %s current in %s, which was never proven", v.key, s.name)
@@ -108,5 +108,5 @@ func (a *Account) Reschedule(secret, schedule string) {
 	a.byHand(func() { a.secrets[secret].rotation = access.Rotation{On: true, Schedule: schedule, Function: Rotator} })
 }
 
-// TakeForProven takes a key for proven: a test plays a rotation by hand.
+// TakeForProven marks a key as proven, for a test that plays a rotation by hand.
 func (a *Account) TakeForProven(keyID string) { a.byHand(func() { a.key(keyID).proven = true }) }

@@ -9,14 +9,14 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// Secrets Manager takes a schedule, and none while a rotation has not ended. What it is
-// told not to do any more it remembers.
+// Secrets Manager accepts a schedule, but not while a rotation has not ended. It remembers
+// the rules of a cancelled rotation.
 func TestRotationOnSchedule(t *testing.T) {
 	a, heard, credentials := account(t)
 	ctx := t.Context()
 	rotates := func(want access.Rotation) {
 		t.Helper()
-		want.Wanted = accesstest.Rotator
+		want.Ours = accesstest.Rotator
 		if got := a.Rotation("s"); got != want {
 			t.Errorf("%+v", got)
 		}
@@ -37,7 +37,7 @@ func TestRotationOnSchedule(t *testing.T) {
 	if len(heard.shouts) > 0 {
 		t.Errorf("%v", heard.shouts)
 	}
-	// What has no key yet has nothing to rotate.
+	// A secret without a key has nothing to rotate.
 	_, err := a.CreateSecret(ctx, "empty", "", "", ours)
 	must(t, err)
 	_ = a.Schedule(ctx, "empty", "rate(1 day)")

@@ -24,7 +24,7 @@ func (a *Account) public(s *secret) access.SecretInfo {
 		Name: s.name, ARN: "arn:aws:secretsmanager:" + a.region + ":" + ID + ":secret:" + s.name + "-AbCdEf",
 		Tags: maps.Clone(s.tags), Deleted: s.deleted, Replicas: slices.Clone(s.replicas), Rotation: s.rotation,
 	}
-	info.Rotation.Wanted = Rotator
+	info.Rotation.Ours = Rotator
 	for _, v := range s.versions {
 		// DescribeSecret shows labelled versions only.
 		if len(v.labels) > 0 {
@@ -40,7 +40,7 @@ func (a *Account) public(s *secret) access.SecretInfo {
 	return info
 }
 
-// open returns a secret that can be written to and read from.
+// open returns a secret that can be read and written.
 func (a *Account) open(name string) (*secret, error) {
 	s := a.secrets[name]
 	if s == nil {
@@ -52,7 +52,7 @@ func (a *Account) open(name string) (*secret, error) {
 	return s, nil
 }
 
-// Secret describes a secret, one in its recovery window too.
+// Secret describes a secret, also in its recovery window.
 func (a *Account) Secret(ctx context.Context, name string) (found access.SecretInfo, err error) {
 	err = a.call(on(ctx, name), "DescribeSecret", func() error {
 		s := a.secrets[name]
@@ -65,8 +65,8 @@ func (a *Account) Secret(ctx context.Context, name string) (found access.SecretI
 	return found, err
 }
 
-// CreateSecret makes a secret, with a placeholder if a token is given. Without one
-// it asks nothing of the KMS key.
+// CreateSecret creates a secret, with a placeholder if there is a token. Without a token it
+// does not use the KMS key.
 func (a *Account) CreateSecret(ctx context.Context, name, kmsKey, token string, tags map[string]string) (made access.SecretInfo, err error) {
 	err = a.call(on(ctx, name), "CreateSecret", func() error {
 		after, err := tagged(nil, tags, nil)
@@ -116,8 +116,8 @@ func (a *Account) RestoreSecret(ctx context.Context, name string) error {
 	})
 }
 
-// RekeySecret sets the KMS key, and encrypts anew what it can decrypt: a key that
-// cannot be used changes nothing about the versions, says AWS.
+// RekeySecret sets the KMS key, and encrypts again what it can decrypt. AWS says that a key
+// that cannot be used does not change the versions.
 func (a *Account) RekeySecret(ctx context.Context, name, kmsKey string) error {
 	return a.call(on(ctx, name), "UpdateSecret", func() error {
 		s, err := a.open(name)
@@ -166,7 +166,7 @@ func (a *Account) TagSecret(ctx context.Context, name string, set map[string]str
 	})
 }
 
-// DeleteSecret deletes at once, also what is in its recovery window.
+// DeleteSecret deletes a secret at once, also in its recovery window.
 func (a *Account) DeleteSecret(ctx context.Context, name string) error {
 	return a.call(on(ctx, name), "DeleteSecret", func() error {
 		s := a.secrets[name]

@@ -11,10 +11,10 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// What the sweep asks of an account: lists, and what retires a key.
+// These are the calls of the sweep: lists, and the calls that retire a key.
 
-// perPage is how many entities a page of IAM's lists holds at the most, and pageOfSecrets
-// how many one of Secrets Manager's.
+// perPage is the most entities on one page of IAM's lists, and pageOfSecrets the most on
+// one of Secrets Manager's.
 const (
 	perPage       = 1000
 	pageOfSecrets = 100
@@ -48,7 +48,7 @@ func (a *Account) ListUsers(ctx context.Context) (listed []access.ListedUser, er
 	return listed, err
 }
 
-// ListPolicies lists the policies under the path, and which version of each is in force.
+// ListPolicies lists the policies under the path, with the default version of each.
 func (a *Account) ListPolicies(ctx context.Context) (listed map[string]string, err error) {
 	err = a.pages(ctx, "ListPolicies", perPage, func() int {
 		listed = map[string]string{}
@@ -62,7 +62,7 @@ func (a *Account) ListPolicies(ctx context.Context) (listed map[string]string, e
 	return listed, err
 }
 
-// versionID stands for the version of a policy that has the text.
+// versionID returns the id of the version with that text.
 func versionID(text string) string { return name.Token(text) }
 
 // PolicyText returns the text of one version.
@@ -82,8 +82,8 @@ func (a *Account) PolicyText(ctx context.Context, called, version string) (text 
 	return text, err
 }
 
-// ForeignPolicy is the ARN of what HangOn attaches as a "foreign policy", and
-// InlinePolicy the name of what it attaches as an "inline policy".
+// ForeignPolicy is the ARN of the policy that HangOn attaches as a "foreign policy", and
+// InlinePolicy is the name of its "inline policy".
 const (
 	ForeignPolicy = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 	InlinePolicy  = "by-hand"
@@ -109,7 +109,7 @@ func (a *Account) Inline(ctx context.Context, user string) (names []string, err 
 	return names, err
 }
 
-// ListSecrets lists the secrets. Those in their recovery window are not among them.
+// ListSecrets lists the secrets, without those in their recovery window.
 func (a *Account) ListSecrets(ctx context.Context) (listed []access.SecretInfo, err error) {
 	err = a.pages(ctx, "ListSecrets", pageOfSecrets, func() int {
 		listed = nil
@@ -142,9 +142,8 @@ func (a *Account) DeactivateKey(ctx context.Context, user, keyID string) error {
 	})
 }
 
-// mayDeactivate shouts when a key is deactivated that a secret gives out, that a
-// rotation is about to, or that was replaced or used within the grace, whatever IAM
-// says of its use by now.
+// mayDeactivate shouts when a current or pending key is deactivated, or a key that was
+// replaced or used within the grace, whatever IAM shows about its use.
 func (a *Account) mayDeactivate(k *key) {
 	for _, s := range a.everySecret() {
 		grace := name.Grace(s.tags)
@@ -164,8 +163,8 @@ func (a *Account) mayDeactivate(k *key) {
 	}
 }
 
-// Call is what a consumer does with a key that it has: a call of S3. It reports whether
-// AWS took the key. The record of the key's last use shows it RecordsLate later.
+// Call is a consumer's call to S3 with its key. It reports whether AWS accepted the key.
+// IAM shows that use after RecordsLate.
 func (a *Account) Call(keyID string) (taken bool) {
 	a.byHand(func() {
 		k := a.key(keyID)
@@ -177,7 +176,7 @@ func (a *Account) Call(keyID string) (taken bool) {
 	return taken
 }
 
-// notice has the record show what it shows by now.
+// notice updates the record of the last use.
 func (a *Account) notice(k *key) {
 	for len(k.unnoticed) > 0 && time.Since(k.unnoticed[0].Time) >= a.RecordsLate {
 		if k.unnoticed[0].Time.After(k.used.Time) {
@@ -219,15 +218,15 @@ func (a *Account) Resource(ctx context.Context, owner name.Owner) (physicalID st
 	return physicalID, err
 }
 
-// SetResource says which user a stack's resource is; empty: there is no such resource.
+// SetResource says which user a stack's resource has; empty: there is no such resource.
 func (a *Account) SetResource(owner name.Owner, physicalID string) {
 	a.byHand(func() { a.resources[owner] = physicalID })
 }
 
-// CloseStacks says whether CloudFormation denies to say anything.
+// CloseStacks says whether CloudFormation denies every question.
 func (a *Account) CloseStacks(closed bool) { a.byHand(func() { a.closed = closed }) }
 
-// onlyTold reports whether a change of tags is of nothing but what was told.
+// onlyTold reports whether a change of tags is only about announced notices.
 func onlyTold(set map[string]string, unset []string) bool {
 	keys := slices.AppendSeq(slices.Clone(unset), maps.Keys(set))
 	return !slices.ContainsFunc(keys, func(key string) bool { return key != name.TagTold })

@@ -29,10 +29,10 @@ type user struct {
 }
 
 func (u *user) public() access.User {
-	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + u.path + u.name, Tags: maps.Clone(u.tags), Boundary: access.Boundary{ARN: u.boundary, Wanted: Boundary}}
+	return access.User{ID: u.id, Name: u.name, ARN: "arn:aws:iam::" + ID + ":user" + u.path + u.name, Tags: maps.Clone(u.tags), Boundary: access.Boundary{ARN: u.boundary, Ours: Boundary}}
 }
 
-// add puts a user into the account, with an id that no other one ever has.
+// add adds a user to the account, with a unique id.
 func (a *Account) add(u *user) *user {
 	a.born++
 	u.created = time.Now().Add(-a.Behind)
@@ -67,7 +67,7 @@ func (a *Account) User(ctx context.Context, name string) (found access.User, err
 	return found, err
 }
 
-// CreateUser makes a user, unless its name is taken, whatever the capitals.
+// CreateUser creates a user, unless a user has that name in any capitals.
 func (a *Account) CreateUser(ctx context.Context, name string, tags map[string]string) (made access.User, err error) {
 	var created access.User
 	err = a.call(on(ctx, name), "CreateUser", func() error {
@@ -125,8 +125,8 @@ func (a *Account) PutBoundary(ctx context.Context, name string) error {
 	})
 }
 
-// bounded answers as IAM does to what the provider's role may only do to users
-// under the provider's boundary.
+// bounded answers like IAM to calls that the provider's role may only make for users under
+// the provider's boundary.
 func (u *user) bounded() error {
 	if u.boundary != Boundary {
 		return access.ErrDenied
@@ -138,7 +138,7 @@ func (u *user) bounded() error {
 	return nil
 }
 
-// tag makes up to two calls, as AWS has them: one that removes, one that sets.
+// tag makes up to two calls, like AWS: one removes tags, one sets tags.
 func (a *Account) tag(ctx context.Context, what string, set map[string]string, unset []string, change func(map[string]string, []string) error) error {
 	if len(unset) > 0 {
 		if err := a.call(ctx, "Untag"+what, func() error { return change(nil, unset) }); err != nil {
@@ -151,8 +151,8 @@ func (a *Account) tag(ctx context.Context, what string, set map[string]string, u
 	return a.call(ctx, "Tag"+what, func() error { return change(set, nil) })
 }
 
-// DeleteUser deletes the user; what is attached to it is taken away before, call by
-// call, and a user that is gone is no error. All this as package users does it.
+// DeleteUser deletes the user. Before that it removes everything attached to it, call by
+// call. It is not an error if the user does not exist. Package users does the same.
 func (a *Account) DeleteUser(ctx context.Context, name string) error {
 	err := a.deleteUser(ctx, name)
 	if !errors.Is(err, access.ErrConflict) {
@@ -165,7 +165,7 @@ func (a *Account) DeleteUser(ctx context.Context, name string) error {
 		return err
 	}
 	return a.call(on(ctx, name), "ListGroupsForUser", func() error {
-		if u, gone := a.find(name); gone == nil && len(u.groups) > 0 {
+		if u, notFound := a.find(name); notFound == nil && len(u.groups) > 0 {
 			return access.InGroups{Groups: slices.Clone(u.groups)}
 		}
 		return err
@@ -176,7 +176,7 @@ func (a *Account) deleteUser(ctx context.Context, name string) error {
 	return a.call(on(ctx, name), "DeleteUser", func() error {
 		u, err := a.find(name)
 		if err != nil {
-			return gone(err)
+			return orAbsent(err)
 		}
 		a.ours("user "+name, u.tags)
 		if len(a.keysOf(name))+len(u.attached)+len(u.hung)+len(u.groups) > 0 {
@@ -192,8 +192,8 @@ func (a *Account) deleteUser(ctx context.Context, name string) error {
 	})
 }
 
-// Kinds of things that keep IAM from deleting a user, beside access keys, policies
-// under our path, and groups, each with the call that takes it away.
+// kinds are the things that prevent IAM from deleting a user, in addition to access keys,
+// policies under our path, and groups. Each has the call that removes it.
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
 var kinds = map[string]string{
 	"login profile":      "DeleteLoginProfile",
@@ -211,7 +211,7 @@ func Kinds() []string { return slices.Sorted(maps.Keys(kinds)) }
 func (a *Account) strip(ctx context.Context, name string) error {
 	listed, err := a.Keys(ctx, name)
 	if err != nil {
-		return gone(err)
+		return orAbsent(err)
 	}
 	for _, key := range listed {
 		if err := a.DeleteKey(ctx, name, key.ID); err != nil {

@@ -22,7 +22,7 @@ func newVersion(id, value string, labels ...string) *version {
 	return &version{id: id, value: value, key: keyIn(value), labels: labels}
 }
 
-// encrypted is a version as the secret's KMS key has encrypted it.
+// encrypted returns a version as encrypted by the secret's KMS key.
 func (a *Account) encrypted(s *secret, v *version) *version {
 	v.kmsKey = s.kmsKey
 	return v
@@ -54,8 +54,8 @@ func (s *secret) labelled(label string) (*version, bool) {
 	return s.versions[i], true
 }
 
-// move puts a label on one version and takes it from the one that had it. A
-// label is on one version at most, and AWSPREVIOUS follows AWSCURRENT.
+// move moves a label to a version. A label is on at most one version, and AWSPREVIOUS
+// follows AWSCURRENT.
 // https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
 func (s *secret) move(label string, to *version) {
 	former, had := s.labelled(label)
@@ -107,7 +107,7 @@ func (a *Account) PutVersion(ctx context.Context, name, id string, value access.
 			labels = append(slices.Clone(labels), access.Current)
 		}
 		if slices.Contains(labels, access.Current) {
-			// An inactive key may move along from another secret.
+			// An inactive key may move here from another secret.
 			if a.key(v.key) == nil {
 				a.becomesCurrent(s, v)
 			}
@@ -126,8 +126,8 @@ func (a *Account) PutVersion(ctx context.Context, name, id string, value access.
 	})
 }
 
-// replacedBefore notes that a version is the copy of one that AWSCURRENT has left in
-// another secret. It passes over the copies too, one after the other.
+// replacedBefore records that a version is a copy of a version that is not current any more
+// in another secret. AWSCURRENT also passes over such copies one after the other.
 func (a *Account) replacedBefore(s *secret, v *version) {
 	for _, other := range a.everySecret() {
 		for _, original := range other.versions {
@@ -138,9 +138,8 @@ func (a *Account) replacedBefore(s *secret, v *version) {
 	}
 }
 
-// becomesCurrent shouts when AWSCURRENT is made to name a dead key: one that
-// is deleted or inactive. Only a copy of what another secret calls AWSCURRENT
-// already makes nothing worse.
+// becomesCurrent shouts when AWSCURRENT moves to a key that is deleted or inactive. A copy
+// of the current version of another secret is permitted, because it makes nothing worse.
 func (a *Account) becomesCurrent(s *secret, v *version) {
 	if a.alive(v.key) || a.racing || a.expected[s.tags[naming.TagPhysical]] {
 		return // a Delete takes keys away at once, whoever is at work
@@ -173,8 +172,8 @@ func (a *Account) Value(ctx context.Context, name, id string) (value access.Secr
 	return value, err
 }
 
-// Promote moves AWSCURRENT. As with package secrets, AWSCURRENT being there
-// already is no error: an attempt whose answer was lost may have moved it.
+// Promote moves AWSCURRENT. Like in package secrets, it is not an error if AWSCURRENT is
+// there already: an attempt with a lost answer may have moved it.
 func (a *Account) Promote(ctx context.Context, name, id, from string) error {
 	return a.call(on(ctx, name), "UpdateSecretVersionStage", func() error {
 		s, err := a.open(name)
@@ -203,12 +202,12 @@ func (a *Account) Promote(ctx context.Context, name, id, from string) error {
 	})
 }
 
-// Unlabel takes a label from a version. AWSCURRENT can only be moved.
+// Unlabel removes a label from a version. AWSCURRENT can only be moved.
 func (a *Account) Unlabel(ctx context.Context, name, id, label string) error {
 	return a.call(on(ctx, name), "UpdateSecretVersionStage", func() error {
 		s, err := a.open(name)
 		if err != nil {
-			return gone(err)
+			return orAbsent(err)
 		}
 		a.ours("secret "+name, s.tags)
 		if label == access.Current {

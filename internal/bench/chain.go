@@ -11,14 +11,14 @@ type span struct {
 	began, ended time.Time
 }
 
-// chain is how many of the calls, at the most, had to wait for each other: the
-// longest sequence in which each call began when the one before it had ended.
+// chain is the length of the longest sequence of calls in which each call began after
+// the one before it had ended: as many calls may have waited for each other.
 //
-// Of calls that overlap none waited for the other. Two that follow each other may
-// do so by chance, where the program or the machine was slow: so it is counted
-// where every call lasts long. Chance makes it longer, never shorter.
+// Calls that overlap did not wait for each other. Two calls can follow each other by
+// chance, where the program or the machine was slow. So the chain is counted where
+// every call lasts long. Chance makes it longer, never shorter.
 func chain(spans []span) int {
-	// Who ends first leaves most room for those that follow.
+	// The call that ends first leaves the most room for those that follow.
 	byEnd := slices.SortedFunc(slices.Values(spans), func(a, b span) int { return a.ended.Compare(b.ended) })
 	length := 0
 	var last time.Time

@@ -12,16 +12,16 @@ import (
 
 const rotator = "our rotator"
 
-// cold is what a process takes from its start, in milliseconds, a value for each run.
+// cold is the time from the start of a process, in milliseconds, with a value for each run.
 type cold struct{ poll, answer, verified map[string]report.Sample }
 
-// coldStarts starts each program anew, in turn.
+// coldStarts starts a new process of each program, in turn.
 func (b *bench) coldStarts(ctx context.Context) (cold, error) {
 	found := cold{map[string]report.Sample{}, map[string]report.Sample{}, map[string]report.Sample{}}
 	programs := b.programs()
 	for run := range b.runs {
 		b.say("cold starts: run %d of %d", run+1, b.runs)
-		// Who comes behind another is another one each time.
+		// Each run has another order of the programs.
 		order := []string{empty, ours, idle, rotator, python}
 		first := run % len(order)
 		for _, name := range append(order[first:], order[:first]...) {
@@ -57,7 +57,8 @@ func (b *bench) firstPoll(ctx context.Context, program sandbox.Program) (float64
 	return milliseconds(took), err
 }
 
-// firstAnswer starts a program for which a Create waits already: when it had answered.
+// firstAnswer starts a program for which a Create waits already, and returns when it
+// had answered.
 func (b *bench) firstAnswer(ctx context.Context, program sandbox.Program, verify string) (float64, error) {
 	e, err := b.start(program)
 	if err != nil {
@@ -75,7 +76,7 @@ func (b *bench) firstAnswer(ctx context.Context, program sandbox.Program, verify
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// ratios are those of each pair of values that were measured beside each other.
+// ratios are those of each pair of values that were measured one after the other.
 func ratios(of, by report.Sample) (found report.Sample) {
 	for i := range min(len(of), len(by)) {
 		found = append(found, of[i]/by[i])

@@ -10,9 +10,9 @@ import (
 // count is how often an event asks AWS.
 type count struct{ calls, writes, chain int }
 
-// counts are what each kind of event costs in an account where all goes well. Fewer
-// are an error too: then this table is to say so. The report's limits are by these
-// chains.
+// counts are what each kind of event costs in an account where nothing fails. Fewer
+// calls are an error too: then this table has to change. The report's limits are
+// computed from these chains.
 var counts = map[string]count{
 	create:        {9, 7, 5},
 	verified:      {17, 7, 11},
@@ -27,21 +27,22 @@ var counts = map[string]count{
 	remove:        {13, 6, 5},
 }
 
-// proofs are the kinds with proofs of a key. These lie apart in time, so their chain is
-// that of calls of 80 ms, and is checked in made-up time alone: by package probe.
+// proofs are the kinds of events that prove a key. Calls of a proof pause between each
+// other, so their chain is that of calls of 80 ms. The tests of package probe check it,
+// in simulated time.
 var proofs = map[string]bool{verified: true, testSecret: true}
 
 // apart is how much longer each call lasts where the chain is counted: so long that
 // two calls that do not wait for each other overlap.
 const apart = 30 * time.Millisecond
 
-// tries is how often the events are played before what is too much is believed. A slow
-// machine makes a chain longer. And a look at the user holds for a second in a local
-// AWS, so that an event that takes longer looks again. Neither is ever less: so the
-// least is the true one.
+// tries is how often the events are played before a count that is too high is an error.
+// A slow machine makes a chain longer. And a look at the user counts for one second in a
+// local AWS, so an event that takes longer looks again. Neither makes a count smaller:
+// so the smallest count is the true one.
 const tries = 5
 
-// checkCounts plays every kind of event, and returns what costs otherwise than it shall.
+// checkCounts plays every kind of event, and returns those whose counts are not in the table.
 func (b *bench) checkCounts(ctx context.Context) error {
 	provider, rotates, err := b.pair(ctx)
 	if err != nil {
@@ -64,8 +65,8 @@ func (b *bench) checkCounts(ctx context.Context) error {
 			if proofs[kind] {
 				got.chain = counts[kind].chain
 			}
-			if former, known := least[kind]; known {
-				got = former.least(got)
+			if before, known := least[kind]; known {
+				got = before.least(got)
 			}
 			least[kind] = got
 		}

@@ -9,7 +9,7 @@ import (
 	"cloney-s3-credentials/internal/bench/report"
 )
 
-// What costs otherwise is an error, also what costs less.
+// A count that differs is an error, also one that is smaller.
 func TestCompare(t *testing.T) {
 	found := map[string]count{}
 	for kind, want := range counts {

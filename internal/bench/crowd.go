@@ -12,7 +12,7 @@ import (
 	"cloney-s3-credentials/internal/sandbox"
 )
 
-// What IAM takes of each API: so many calls a second, and so many at once.
+// What IAM allows for each API: calls a second, and calls at once.
 const (
 	rate  = 10
 	burst = 10
@@ -55,8 +55,8 @@ func (t *throttle) fault(call sandbox.Call, r *http.Request, do func() *sandbox.
 	return do()
 }
 
-// ideal is the least time in which so many events can be done that make these calls
-// each: what the API that is asked most takes, and then one event by itself.
+// ideal is the least time in which so many events can be carried out, each with these
+// calls: the time that the most used API needs for all calls, and that of one event.
 func ideal(events int, one measured) time.Duration {
 	asked, most := map[string]int{}, 0
 	for _, s := range one.spans {
@@ -69,13 +69,13 @@ func ideal(events int, one measured) time.Duration {
 	return time.Duration(seconds*float64(time.Second)) + one.wall
 }
 
-// crowded is what came of a crowd.
+// crowded is the result of a crowd.
 type crowded struct {
 	events      int
 	took, ideal time.Duration
 }
 
-// crowdOf has as many processes create a resource each, all at once, under the
+// crowdOf has that many processes create a resource each, all at once, under the
 // throttle.
 func (b *bench) crowdOf(ctx context.Context, one measured) (crowded, error) {
 	b.say("%d processes at once", b.crowd)

@@ -16,19 +16,19 @@ import (
 	"cloney-s3-credentials/internal/bench/report"
 )
 
-// Packages whose tests print figures, in made-up time, and whose benchmarks measure
+// Packages whose tests print figures, in simulated time, and whose benchmarks measure
 // our own time.
 var (
 	figurePackages    = []string{"./internal/provision", "./internal/sweep"}
 	benchmarkPackages = []string{"./internal/resource", "./internal/plan", "./internal/policy", "./internal/reply"}
 )
 
-// figure is what a test tells in a line that begins with figureMark.
+// figure is what a test prints in a line that begins with figureMark.
 type figure struct {
 	Table, Name, Column, Unit string
 	Values                    report.Sample
 	Limit                     float64 // 0: it is not a target
-	Note                      string  // why it cannot be reached
+	Note                      string  // why the limit cannot be reached
 }
 
 const figureMark = "figure: "
@@ -50,7 +50,7 @@ func (b *bench) figures(ctx context.Context) ([]figure, error) {
 
 func readFigures(printed []byte) (found []figure, err error) {
 	for line := range strings.Lines(string(printed)) {
-		// The log of a test sets "file.go:12: " before it.
+		// The log of a test begins each line with "file.go:12: ".
 		_, text, marked := strings.Cut(line, figureMark)
 		if !marked {
 			continue
@@ -67,15 +67,15 @@ func readFigures(printed []byte) (found []figure, err error) {
 	return found, nil
 }
 
-// abouts say of the tests' tables what is measured.
+// abouts say what the tests' tables measure.
 var abouts = map[string]string{
-	"Stacks at once":      "Stacks that are carried out at the same time, in made-up time, where each API of IAM takes so many calls a second and so many at once. The ideal is what the API that is asked most takes, and one event by itself.",
-	"Growth of a Create":  "How calls, chain, policies and time of a Create grow with its buckets, and with the stacks of the account: calls and chain as counted in made-up time; the time is 20 ms for each link of the chain, without our own time, which is in the table above.",
-	"Growth of the sweep": "How the daily sweep grows with the users of the account, in made-up time.",
-	ownTime:               "Go benchmarks of what a Create does by itself, by the number of its buckets: decode the event, plan the calls (Converge), write the policies (Documents), answer (Encode). Handle is decode, log and answer together. Create is all of it with an account in memory in place of the SDK and the network; the time of that account counts too.",
+	"Stacks at once":      "Stacks that are deployed at the same time, in simulated time. Each API of IAM takes the named number of calls a second, and the named burst at once. The ideal is the time that the most used API needs for all calls, and that of one event.",
+	"Growth of a Create":  "How the calls, the chain, the policies and the time of a Create grow with its buckets, and with the stacks of the account. Calls and chain are counted in simulated time. The time is 20 ms for each link of the chain. Our own time is not included: the table “Our own time” has it.",
+	"Growth of the sweep": "How the daily sweep grows with the users of the account, in simulated time.",
+	ownTime:               "Go benchmarks of the parts of a Create, by the number of its buckets. Decode reads the event, Converge plans the calls, Documents writes the policies, and Encode writes the response. Handle is decode, log and response together. Create is all of it, with an account in memory in place of the SDK and the network. The time of that account is included.",
 }
 
-// tables are the figures as tables, in the order in which they were told.
+// tables are the figures as tables, in the order in which they were printed.
 func tables(figures []figure) (found []report.Table) {
 	for _, f := range figures {
 		t := slices.IndexFunc(found, func(t report.Table) bool { return t.Title == f.Table })
@@ -158,7 +158,7 @@ func readBenchmarks(printed []byte) (found []figure) {
 func add(figures []figure, f figure, number string, divisor float64) []figure {
 	value, err := strconv.ParseFloat(number, 64)
 	if err != nil {
-		return figures // the expression takes numbers alone
+		return figures // the expression matches nothing but numbers
 	}
 	at := slices.IndexFunc(figures, func(g figure) bool { return g.Table == f.Table && g.Name == f.Name && g.Column == f.Column })
 	if at < 0 {

@@ -8,7 +8,7 @@ import (
 	"cloney-s3-credentials/internal/bench/report"
 )
 
-// latencies are added to each call of AWS's.
+// latencies are added to each call to AWS.
 var latencies = []time.Duration{0, 20 * time.Millisecond, far}
 
 // far is the latency for which there is a target.
@@ -74,13 +74,13 @@ func (w waits) count(program, kind string) (least count, known bool) {
 }
 
 // looksAgain are the kinds that still write more than a second after they have looked at
-// the user: for so long a look holds in a local AWS, and for four seconds on AWS.
+// the user. A look counts for one second in a local AWS, and for four seconds on AWS.
 var looksAgain = map[string]bool{testSecret: true, finishSecret: true}
 
-// allowed is how many milliseconds an event may take: 1.1 times what its chain asks
-// for, and 50 ms. The chain is that of our table, which does not grow with the code;
-// of the Python version, for which there is no table, that which was counted. What looks
-// again has a call more.
+// allowed is how many milliseconds an event may take: 1.1 times the time of its chain,
+// and 50 ms. The chain is the one in our table, which does not grow with the code. The
+// Python version has no table: its chain is the one that was counted. A kind that looks
+// again has one call more.
 func (w waits) allowed(program, kind string) float64 {
 	length := counts[kind].chain
 	if looksAgain[kind] {
@@ -93,7 +93,7 @@ func (w waits) allowed(program, kind string) float64 {
 	return 1.1*float64(length)*milliseconds(far) + 50
 }
 
-// overTarget is how the time of each run compares with what is allowed.
+// overTarget is the ratio of each run's time to the time that is allowed.
 func (w waits) overTarget(program, kind string) (found report.Sample) {
 	for _, took := range w.wall(program, far, kind) {
 		found = append(found, took/w.allowed(program, kind))
@@ -101,7 +101,7 @@ func (w waits) overTarget(program, kind string) (found report.Sample) {
 	return found
 }
 
-// worst is, of each run, the kind that is furthest over its target.
+// worst is, for each run, the kind that is furthest over its target.
 func (w waits) worst(program string) (found report.Sample) {
 	for _, kind := range kinds {
 		for i, ratio := range w.overTarget(program, kind) {

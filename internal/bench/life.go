@@ -14,7 +14,7 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// The kinds of events, in the order in which they are told.
+// The kinds of events, in the order in which the report has them.
 const (
 	create         = "Create"
 	verified       = "Create, verified"
@@ -50,8 +50,8 @@ type resource struct {
 // longLife is how many events a resource may have.
 const longLife = 400
 
-// newResource is one that no other run has. It begins in the past, because an event's
-// time is told in seconds and the next event has to have a later one.
+// newResource is one that no other run has. It begins in the past, because an event has
+// its time in seconds, and the next event has to have a later one.
 func (b *bench) newResource(more traces.Properties) *resource {
 	n := b.numbers.Add(1)
 	return &resource{
@@ -123,8 +123,8 @@ func (e *environment) playBy(ctx context.Context, r *resource, s step, w *watch)
 // costs are what events cost, by their kind.
 type costs map[string]measured
 
-// after are the events that follow a Create, each of a resource of its own: what one
-// leaves, the next one would have to look at.
+// after are the events that follow a Create. Each has a resource of its own: otherwise
+// an event would also look at what the one before it has left.
 func after(program string) []step {
 	if program == python {
 		return []step{asIs, widened, renewed, removal}
@@ -179,8 +179,8 @@ func (b *bench) changed(ctx context.Context, e *environment, s step, latency tim
 	return err
 }
 
-// keepFromTesting has Secrets Manager not test the function behind the next event
-// that declares a schedule: it would do so beside what is measured next.
+// keepFromTesting keeps Secrets Manager from testing the function after the next event
+// that declares a schedule: the test would run at the same time as the next measurement.
 func (b *bench) keepFromTesting(ctx context.Context) error {
 	return b.sandbox.Interrupt(ctx, "testSecret")
 }

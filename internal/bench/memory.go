@@ -17,8 +17,8 @@ var lookAt = []int{1, 10, 200}
 // not matter here.
 const atOnce = 4
 
-// memory is the most that a process had after so many events, in MiB, a value for
-// each process.
+// memory is the most memory that a process had after so many events, in MiB, with a
+// value for each process.
 type memory map[int]report.Sample
 
 // peaks has so many processes of a program live through events, one after the other.

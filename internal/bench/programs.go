@@ -24,13 +24,13 @@ const (
 
 // programs are what is started as the provider's function, by their names.
 func (b *bench) programs() map[string]sandbox.Program {
-	beside := func(command ...string) sandbox.Program {
+	compared := func(command ...string) sandbox.Program {
 		return sandbox.Program{Function: sandbox.ProviderStack, Command: command}
 	}
 	return map[string]sandbox.Program{
 		ours:    b.sandbox.Bootstrap(sandbox.ProviderStack),
-		empty:   beside(filepath.Join(b.root, ".tools/bench/empty")),
-		idle:    beside(filepath.Join(b.root, ".tools/bench/idle")),
+		empty:   compared(filepath.Join(b.root, ".tools/bench/empty")),
+		idle:    compared(filepath.Join(b.root, ".tools/bench/idle")),
 		python:  pythonProgram(b.root),
 		rotator: b.sandbox.Bootstrap(sandbox.Rotator),
 	}
@@ -48,8 +48,8 @@ func pythonProgram(root string) sandbox.Program {
 // pythonPath is the Python that runs it.
 const pythonPath = ".tools/bench-venv/bin/python"
 
-// environment is a process of a function, and the proxy through which alone it
-// reaches AWS and CloudFormation.
+// environment is a process of a function, and its proxy: the process reaches AWS and
+// CloudFormation only through it.
 type environment struct {
 	*sandbox.Bootstrap
 	proxy *sandbox.Proxy
@@ -66,7 +66,7 @@ func (b *bench) start(program sandbox.Program) (*environment, error) {
 	return &environment{started, proxy}, nil
 }
 
-// end ends the process, and waits for what it has asked of AWS.
+// end ends the process, and waits for its calls to AWS.
 func (e *environment) end() {
 	_ = e.Stop()
 	e.proxy.Begin(nil)
@@ -96,7 +96,7 @@ func (m measured) writes() (n int) {
 // answer to CloudFormation does not.
 type watch struct {
 	latency time.Duration
-	every   sandbox.Fault // what each call of AWS's meets besides; nil: nothing
+	every   sandbox.Fault // what also happens to each call to AWS; nil: nothing
 
 	mu       sync.Mutex
 	spans    []span
@@ -127,8 +127,8 @@ func (w *watch) fault(call sandbox.Call, r *http.Request, do func() *sandbox.Rep
 // enough is the time of an event: the most that Lambda gives.
 const enough = 15 * time.Minute
 
-// hung is when a process is given up that says nothing: far more than any event needs,
-// in a crowd too.
+// hung is how long a process may be silent before the run fails: far more than any event
+// needs, in a crowd too.
 const hung = 3 * time.Minute
 
 // ask has the process carry out an event of CloudFormation's, which has to succeed.
@@ -149,12 +149,12 @@ func (e *environment) ask(ctx context.Context, r *resource, event string, w *wat
 		return measured{}, fmt.Errorf("it was answered %s: %s; the function printed:\n%s", answer.Status, answer.Reason, e.Log())
 	}
 	r.physical = answer.PhysicalResourceID
-	// What the process does behind its answer keeps nobody waiting.
+	// Nothing waits for what the process does after its answer.
 	got.wall = got.answered.Sub(got.began)
 	return got, nil
 }
 
-// invoke has the process carry out an event. Its end is when the process says so.
+// invoke has the process carry out an event, and returns when the process reports its end.
 func (e *environment) invoke(ctx context.Context, id, event string, w *watch) (measured, error) {
 	e.proxy.Begin(w.fault)
 	ctx, cancel := context.WithTimeout(ctx, hung)

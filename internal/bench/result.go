@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,13 +20,13 @@ type results struct {
 	waits           waits
 	memory, memory2 memory // ours, and Python's
 	sizes           []size
-	beside          size // Go with idle clients
+	idle            size // Go with idle clients
 	own, figures    []figure
 	crowd           crowded
 }
 
-// measure measures everything, what depends on the machine least at the end. The
-// waits come first: they warm the local AWS up.
+// measure measures everything. What depends least on the machine comes last. The waits
+// come first: they warm the local AWS up.
 func (b *bench) measure(ctx context.Context) (r results, err error) {
 	programs := b.programs()
 	for _, part := range []func() error{
@@ -37,7 +36,7 @@ func (b *bench) measure(ctx context.Context) (r results, err error) {
 		func() (err error) { r.memory, err = b.peaks(ctx, ours, programs[ours], b.runs); return err },
 		func() (err error) { r.memory2, err = b.peaks(ctx, python, programs[python], pythonLives); return err },
 		func() (err error) { r.sizes, err = b.sizes(ctx); return err },
-		func() (err error) { r.beside, err = b.size(ctx, idle, ".tools/bench/idle"); return err },
+		func() (err error) { r.idle, err = b.size(ctx, idle, ".tools/bench/idle"); return err },
 		func() (err error) { r.own, err = b.ownTimes(ctx); return err },
 		func() (err error) { r.figures, err = b.figures(ctx); return err },
 	} {
@@ -52,14 +51,14 @@ func (b *bench) measure(ctx context.Context) (r results, err error) {
 // and one of them takes as long as several of ours.
 const pythonLives = 2
 
-// coldFile and latencyFile are the pictures, beside docs/benchmark.md.
+// coldFile and latencyFile are the pictures, in the directory of docs/benchmark.md.
 const (
 	page        = "docs/benchmark.md"
 	coldFile    = "cold-start.svg"
 	latencyFile = "latency.svg"
 )
 
-// report is what is told of the results.
+// report lays the results out.
 func (b *bench) report(ctx context.Context, r results) report.Report {
 	all := append(append([]report.Table{r.coldTable(), r.waitsTable(), r.memoryTable(), r.sizeTable(), r.crowdTable()}, tables(r.own)...), tables(r.figures)...)
 	return report.Report{
@@ -100,8 +99,8 @@ func (r results) targets() []report.Target {
 	}
 }
 
-// flat is how much the peak may grow between event 10 and event 200: what the
-// garbage collector's timing alone makes of it.
+// flat is how much the peak may grow between event 10 and event 200. The timing of the
+// garbage collector alone makes it grow that much.
 const flat = 1.05
 
 func (r results) ownTime(benchmark string) report.Sample {
@@ -132,7 +131,7 @@ func seconds(s report.Sample) (found report.Sample) {
 func (r results) coldTable() report.Table {
 	t := report.Table{
 		Title:   "Cold start",
-		About:   "From the moment before the process is started. Where an answer is measured, the event waits already, and the answer is the PUT to the ResponseURL: of a Create with Verify: false, and of one that is verified. AWS and the Runtime API are on the same machine, add no latency, and speak HTTP without TLS; what Lambda itself needs before it starts the process is not in it. Each program makes its clients before it asks for an event.",
+		About:   "The clock starts just before the process does. Where an answer is measured, the event waits already, and the answer is the PUT to the ResponseURL. It is measured for a Create with Verify: false, and for a verified one. AWS and the Runtime API run on the same machine, add no latency, and speak HTTP without TLS. The time that Lambda itself needs before it starts the process is not included. Each program makes its clients before it asks for an event.",
 		Columns: []string{"first poll", "against empty Go", "Create answered", "sooner than Python", "verified Create answered", "sooner than Python, verified"},
 	}
 	for _, name := range []string{empty, idle, ours, rotator, python} {
@@ -160,7 +159,7 @@ func optional(s report.Sample, unit string) report.Cell {
 func (r results) waitsTable() report.Table {
 	t := report.Table{
 		Title:   "Each kind of event",
-		About:   "In a warm process. Calls of AWS, those of them that write, and the longest chain of calls that wait for each other: the least of all runs, counted where each call lasts 80 ms longer. Then the time from the event until its answer with 0, 20 and 80 ms added to every call but the answer; of a rotation's step, until the function is done. The last column is the time at 80 ms against 1.1 × chain × 80 ms + 50 ms, by the chains that `make bench-counts` holds us to: a look at the user holds for one second in this local AWS and for four on AWS, so testSecret and finishSecret look once more here, which is allowed for. What TLS adds is not in it: each proof of a key opens a connection of its own, which takes two round trips more. The Python version makes fewer calls because it does less: its docstring says what.",
+		About:   "In a warm process. The first three columns count the calls to AWS, those of them that write, and the longest chain of calls that wait for each other. They are the least of all runs, counted where each call lasts 80 ms longer. The next three are the time from the event to its answer, with 0, 20 and 80 ms added to every call but the answer. For a step of a rotation it is the time until the function ends. The last column compares the time at 80 ms with 1.1 × chain × 80 ms + 50 ms. It uses the chains that `make bench-counts` checks. This local AWS lets a look at the user count for one second, and AWS for four. So testSecret and finishSecret look once more here, and the chains allow for that. The time that TLS adds is not included: each proof of a key opens a connection of its own, which takes two more round trips. The Python version makes fewer calls because it does less. Its docstring says what it leaves out.",
 		Columns: []string{"calls", "writes", "chain", "at 0 ms", "at 20 ms", "at 80 ms", "against the chain"},
 	}
 	for _, program := range []string{ours, python} {
@@ -183,7 +182,7 @@ func (r results) waitsTable() report.Table {
 func (r results) memoryTable() report.Table {
 	t := report.Table{
 		Title: "Memory",
-		About: fmt.Sprintf("The most that the process had so far (VmHWM of /proc/PID/status), after so many events in one warm process: Create (every second one is verified), an Update that changes nothing, another bucket, a new Serial, Delete, and so on. TLS, which needs root certificates, is not in it, for neither. Of Python there are %d processes.", pythonLives),
+		About: fmt.Sprintf("The most memory that the process has had (VmHWM in /proc/PID/status), after 1, 10 and 200 events in one warm process. The events are a Create (every second one is verified), an Update that changes nothing, an Update with another bucket, an Update with a new Serial, a Delete, and then the same again. TLS, which needs root certificates, is included for neither program. %d processes of Python were measured.", pythonLives),
 	}
 	for _, after := range lookAt {
 		t.Columns = append(t.Columns, fmt.Sprintf("after %d", after))
@@ -204,10 +203,10 @@ func (r results) memoryTable() report.Table {
 func (r results) sizeTable() report.Table {
 	t := report.Table{
 		Title:   "Size",
-		About:   "Of the functions as they are released. The zip for stack sets is ours; `sam deploy` of what `make build` has made packs the same file, as its Python does it. A plain `sam build` compiles with SAM's own settings, and its file is larger.",
+		About:   "The size of the functions as they are released. Our own code packs the zip for stack sets. `sam deploy` packs the same file with Python's zipfile, after `make build`. A plain `sam build` compiles with SAM's own settings, and its file is larger.",
 		Columns: []string{"bootstrap", "zip for stack sets", "the same, packed as SAM does"},
 	}
-	for _, s := range append(r.sizes, r.beside) {
+	for _, s := range append(r.sizes, r.idle) {
 		t.Rows = append(t.Rows, report.Row{Name: s.name, Cells: []report.Cell{megabytes(s.bootstrap), megabytes(s.zip), megabytes(s.samZip)}})
 	}
 	return t
@@ -220,7 +219,7 @@ func megabytes(n int) report.Cell {
 func (r results) crowdTable() report.Table {
 	return report.Table{
 		Title:   "Real processes at once",
-		About:   fmt.Sprintf("Creates, each in a process of its own, all begun together. Each API of IAM takes %d calls a second, and %d at once. This is one run; the tables of made-up time have more.", rate, burst),
+		About:   fmt.Sprintf("All Creates begin together, each in a process of its own. Each API of IAM takes %d calls a second, and %d at once. This is one run. The tables in simulated time have more runs.", rate, burst),
 		Columns: []string{"until the last answer", "ideal", "ratio"},
 		Rows: []report.Row{{Name: fmt.Sprintf("%d Creates", r.crowd.events), Cells: []report.Cell{
 			{Values: report.Sample{r.crowd.took.Seconds()}, Unit: "s"}, {Values: report.Sample{r.crowd.ideal.Seconds()}, Unit: "s"}, {Values: report.Sample{r.crowd.ratio()}, Unit: "x"},
@@ -251,14 +250,13 @@ func (r results) pictures() []report.Picture {
 	return []report.Picture{starts, waiting}
 }
 
-// fewest runs are what the pages tell of.
+// fewest is how many runs the page needs.
 const fewest = 20
 
-// write writes the page, its pictures, and README's block. A crash in between leaves
-// pages of two runs, which `make bench-counts` finds, and git has the former ones.
+// write writes the page and its pictures.
 func (b *bench) write(r report.Report) error {
 	if b.runs < fewest {
-		b.say("%d runs are fewer than %d: %s and README.md stay as they are", b.runs, fewest, page)
+		b.say("%d runs are fewer than %d: %s stays as it is", b.runs, fewest, page)
 		return nil
 	}
 	if err := b.file(page, r.Markdown); err != nil {
@@ -269,16 +267,7 @@ func (b *bench) write(r report.Report) error {
 			return err
 		}
 	}
-	readme := filepath.Join(b.root, "README.md")
-	text, err := os.ReadFile(readme)
-	if err != nil {
-		return err
-	}
-	changed, err := report.ReplaceBlock(string(text), r.ReadmeBlock())
-	if err != nil {
-		return fmt.Errorf("README.md: %w", err)
-	}
-	return os.WriteFile(readme, []byte(changed), 0o644)
+	return nil
 }
 
 func (b *bench) file(name string, write func(io.Writer) error) error {
@@ -287,24 +276,4 @@ func (b *bench) file(name string, write func(io.Writer) error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return os.WriteFile(filepath.Join(b.root, name), text.Bytes(), 0o644)
-}
-
-// sameBlock says whether README shows the figures of the page.
-func (b *bench) sameBlock() error {
-	var blocks []string
-	for _, name := range []string{"README.md", page} {
-		text, err := os.ReadFile(filepath.Join(b.root, name))
-		if err != nil {
-			return err
-		}
-		block, err := report.Block(string(text))
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		blocks = append(blocks, block)
-	}
-	if blocks[0] != blocks[1] {
-		return errors.New("README.md has other figures than " + page + ": make bench writes both")
-	}
-	return nil
 }

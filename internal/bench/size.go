@@ -75,8 +75,8 @@ func (b *bench) samZip(ctx context.Context, file string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(printed)))
 }
 
-// tooLarge says which zips of ours are larger than they may be; empty: none is. How
-// SAM packs is a matter of the machine's Python.
+// tooLarge reports which of our zips are too large. It does not judge the zips that SAM
+// packs, because their size depends on the machine's Python.
 func tooLarge(sizes []size) (wrong []error) {
 	for _, s := range sizes {
 		if s.zip > zipLimit {

@@ -8,8 +8,8 @@ import (
 	"cloney-s3-credentials/internal/edge/edgetest"
 )
 
-// answers is an AWS that holds what the steps ask for, with something of each
-// kind attached to the user by hand. The secret is encrypted by that KMS key.
+// answers is an AWS that holds what the steps read, with something of each kind attached to
+// the user by hand. That KMS key encrypts the secret.
 func answers(p confinement.Place, secretsKey string) func(edgetest.Call, int) edgetest.Answer {
 	return func(call edgetest.Call, n int) edgetest.Answer {
 		if call.Form == nil || call.Operation == "" {
@@ -69,7 +69,7 @@ func iamAnswer(p confinement.Place, call edgetest.Call, n int) edgetest.Answer {
 	return success(byHand[call.Operation])
 }
 
-// byHand is what someone hung on the user.
+// byHand is what somebody attached to the user by hand.
 var byHand = map[string]string{
 	"ListAccessKeys":                 "<AccessKeyMetadata><member><AccessKeyId>AKIAISSUED</AccessKeyId><Status>Active</Status><CreateDate>2026-01-01T00:00:00Z</CreateDate></member></AccessKeyMetadata>",
 	"GetAccessKeyLastUsed":           "<AccessKeyLastUsed><ServiceName>N/A</ServiceName><Region>N/A</Region></AccessKeyLastUsed>",
@@ -115,7 +115,7 @@ func secretAnswer(p confinement.Place, secretsKey string, call edgetest.Call, n 
 	case "GetSecretValue":
 		described["SecretString"] = "x"
 	case "UpdateSecretVersionStage":
-		// An attempt whose answer was lost has moved the label.
+		// An attempt with a lost answer has moved the label.
 		if n == 1 {
 			return edgetest.JSONError(400, "InvalidParameterException", "x")
 		}
@@ -127,7 +127,7 @@ func secretAnswer(p confinement.Place, secretsKey string, call edgetest.Call, n 
 	return edgetest.JSON(string(text))
 }
 
-// secretARN is the ARN that Secrets Manager gives.
+// secretARN is the ARN that Secrets Manager gives to a secret.
 func secretARN(p confinement.Place, name string) string {
 	return p.RegionalARN("secretsmanager", fmt.Sprintf("secret:%s-a1B2c3", name))
 }

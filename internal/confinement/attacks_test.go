@@ -9,38 +9,38 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// attacker is whose credentials an attack is made with.
+// attacker says with which credentials an attack is made.
 type attacker int
 
 const (
 	function         attacker = iota // the provider's role: its code is the attacker's
-	overlooked                       // the same, and someone has given the role AdministratorAccess
+	overlooked                       // the same, after somebody has given the role AdministratorAccess
 	rotating                         // the rotator's role: its code is the attacker's
 	issued                           // an issued key, after the user's policy was edited to allow everything
 	elsewhereRun                     // the provider's role, passed to another function, or its credentials outside of any
 	elsewhereRotates                 // the rotator's, in the same way
-	direct                           // an administrator, who invokes the provider himself
+	direct                           // an administrator who invokes the provider directly
 )
 
-// function is whose role the attacker has; of an issued key, none.
+// function is the function whose role the attacker has; for an issued key there is none.
 func (a attacker) function() confinement.Function {
 	return map[attacker]confinement.Function{function: confinement.Provider, overlooked: confinement.Provider, elsewhereRun: confinement.Provider, rotating: confinement.Rotator, elsewhereRotates: confinement.Rotator}[a]
 }
 
-// attack is one thing that must not be possible, by any of these requests.
+// attack is one thing that must be impossible by any of these requests.
 type attack struct {
 	by       attacker
 	what     string
 	requests []iamtest.Request
-	// outright: by an explicit Deny, because a policy of the resource, which
-	// names the user, could allow it over the head of a boundary.
+	// outright: only an explicit Deny is enough, because the resource's own policy could
+	// name the user, and a boundary does not limit that.
 	outright bool
 	resource string // such a policy, where the evaluator takes one
 	// oursAlone: the other evaluator does not know such a resource.
 	oursAlone bool
 }
 
-// attacks are what is tried at a stack.
+// attacks are all attacks on a stack.
 func attacks(s setup) []attack {
 	var all []attack
 	for _, of := range []func(setup) []attack{onUsers, onTags, onPolicies, onEscalation, onSecrets, onKeys, onTheRest, onRotation, withIssuedKey, fromElsewhere, directly} {
@@ -54,7 +54,7 @@ func attacks(s setup) []attack {
 	return all
 }
 
-// inside are the requests of an attack by the function's own code.
+// inside returns the requests of an attack as the function's own code sends them.
 func inside(s setup, a attack) (requests []iamtest.Request) {
 	for _, r := range a.requests {
 		if !strings.HasPrefix(r.Action, "kms:") && r.Action != "lambda:InvokeFunction" {
@@ -65,7 +65,7 @@ func inside(s setup, a attack) (requests []iamtest.Request) {
 	return requests
 }
 
-// each makes a request of every action.
+// each returns a request for every action.
 func each(resource string, context map[string][]string, actions ...string) (requests []iamtest.Request) {
 	for _, action := range actions {
 		requests = append(requests, request(action, resource, context))
@@ -73,7 +73,7 @@ func each(resource string, context map[string][]string, actions ...string) (requ
 	return requests
 }
 
-// on makes a request of one action on every resource.
+// on returns a request for one action on every resource.
 func on(action string, context map[string][]string, resources ...string) (requests []iamtest.Request) {
 	for _, resource := range resources {
 		requests = append(requests, request(action, resource, context))
@@ -81,7 +81,7 @@ func on(action string, context map[string][]string, resources ...string) (reques
 	return requests
 }
 
-// people are the users that are none of ours.
+// These are users: ours, and others.
 func (s setup) ours() string    { return s.ARN("user/cloney/" + s.Region + "/" + user) }
 func (s setup) admin() string   { return s.ARN("user/" + foreignUser) }
 func (s setup) theirs() string  { return s.ARN("user/cloney/" + elsewhere(s.Place).Region + "/" + user) }
@@ -96,7 +96,8 @@ func merged(contexts ...map[string][]string) map[string][]string {
 	return out
 }
 
-// on a user: what keeps it within the boundary from its first moment.
+// onUsers are attacks on users, and on the boundary that limits them from their first
+// moment.
 func onUsers(s setup) []attack {
 	bounded := key("iam:PermissionsBoundary", s.bound())
 	tagged := tags("aws:RequestTag", owned(s.Place))
@@ -109,15 +110,15 @@ func onUsers(s setup) []attack {
 		"iam:DeleteSigningCertificate", "iam:DeleteSSHPublicKey", "iam:DeleteUser", "iam:DeleteUserPolicy", "iam:DetachUserPolicy",
 	}
 	return []attack{
-		{what: "Make a user without a boundary", requests: on(create, tagged, s.ours())},
-		{what: "Make a user with another boundary", requests: on(create, merged(tagged, unbounded), s.ours())},
-		{what: "Make a user outside of the path, or on the path of another region", requests: on(create, merged(tagged, bounded), strangers...)},
-		{what: "Make a user that says of no stack, or of another region's, that it is its own", requests: append(
+		{what: "Create a user without a boundary", requests: on(create, tagged, s.ours())},
+		{what: "Create a user with another boundary", requests: on(create, merged(tagged, unbounded), s.ours())},
+		{what: "Create a user outside of the path, or on the path of another region", requests: on(create, merged(tagged, bounded), strangers...)},
+		{what: "Create a user without a stack's tag, or with the tag of a stack of another region", requests: append(
 			on(create, bounded, s.ours()),
 			on(create, merged(bounded, tags("aws:RequestTag", owned(elsewhere(s.Place)))), s.ours())...)},
-		{what: "Make a key for an administrator, or for a user of another region's provider", requests: on("iam:CreateAccessKey", nil, strangers...)},
+		{what: "Create a key for an administrator, or for a user of another region's provider", requests: on("iam:CreateAccessKey", nil, strangers...)},
 		{what: "List the keys and policies of such a user", requests: append(on("iam:ListAccessKeys", nil, strangers...), on("iam:ListUserPolicies", nil, strangers...)...)},
-		{what: "Take keys, policies, MFA devices or the like from such a user, or delete it", requests: append(each(s.admin(), nil, taking...), each(s.theirs(), nil, taking...)...)},
+		{what: "Delete such a user, or its keys, MFA devices and the like, or detach its policies", requests: append(each(s.admin(), nil, taking...), each(s.theirs(), nil, taking...)...)},
 		{what: "Attach AdministratorAccess, or any policy outside of the path, to a user", requests: []iamtest.Request{
 			request("iam:AttachUserPolicy", s.ours(), bounded, key("iam:PolicyARN", s.managed())),
 			request("iam:AttachUserPolicy", s.ours(), bounded, key("iam:PolicyARN", s.ARN("policy/cloney/"+elsewhere(s.Place).Region+"/x-1"))),
@@ -126,27 +127,27 @@ func onUsers(s setup) []attack {
 		{what: "Attach a policy to a user that has no boundary, or another one", requests: append(
 			on("iam:AttachUserPolicy", own, s.ours()), on("iam:AttachUserPolicy", merged(own, unbounded), s.ours())...)},
 		{what: "Put the boundary on an administrator, or on a user of another region's provider", requests: on("iam:PutUserPermissionsBoundary", bounded, strangers...)},
-		{by: overlooked, what: "Take a user's boundary off, or write an inline policy",
+		{by: overlooked, what: "Remove a user's boundary, or write an inline policy",
 			requests: each(s.ours(), bounded, "iam:DeleteUserPermissionsBoundary", "iam:PutUserPolicy")},
 		{by: overlooked, what: "Put another boundary on a user, its own or not", requests: append(
 			on("iam:PutUserPermissionsBoundary", unbounded, s.ours(), s.admin()), on("iam:PutUserPermissionsBoundary", nil, s.ours())...)},
 	}
 }
 
-// with tags: nothing becomes ours by being called so.
+// onTags are attacks by tags: a tag must not make an entity ours.
 func onTags(s setup) []attack {
 	as := tags("aws:RequestTag", owned(s.Place))
 	away := tags("aws:RequestTag", owned(elsewhere(s.Place)))
 	have := tags("aws:ResourceTag", owned(s.Place))
 	return []attack{
-		{what: "Tag an administrator, a role or a foreign policy so that they seem to be the provider's own", requests: append(
+		{what: "Tag an administrator, a role or somebody else's policy so that it seems to be the provider's own", requests: append(
 			on("iam:TagUser", as, s.admin(), s.theirs()),
 			request("iam:TagRole", s.ARN("role/admin"), as),
 			request("iam:TagPolicy", s.ARN("policy/admins"), as))},
-		{what: "Take tags from a user or policy that is not the provider's", requests: append(
+		{what: "Remove tags from a user or policy that is not the provider's", requests: append(
 			on("iam:UntagUser", key("aws:TagKeys", "team"), s.admin(), s.theirs()),
 			request("iam:UntagPolicy", s.ARN("policy/admins"), key("aws:TagKeys", "team")))},
-		{what: "Take off what says whose a user, a policy or a secret is, so that no Delete finds it", requests: slices.Concat(
+		{what: "Remove the tags that name the stack of a user, a policy or a secret, so that no Delete finds it", requests: slices.Concat(
 			on("iam:UntagUser", key("aws:TagKeys", "cloney:stack-id"), s.ours()), on("iam:UntagUser", key("aws:TagKeys", "team", "cloney:logical-id"), s.ours()),
 			on("iam:UntagPolicy", key("aws:TagKeys", "cloney:physical-id"), s.policy()),
 			on("secretsmanager:UntagResource", merged(have, key("aws:TagKeys", "cloney:stack-id")), secretARN(s.Place, secret)))},
@@ -156,7 +157,7 @@ func onTags(s setup) []attack {
 	}
 }
 
-// on policies: only our own can be written, and never the boundary.
+// onPolicies are attacks on policies: only our own can be written, and never the boundary.
 func onPolicies(s setup) []attack {
 	strangers := []string{s.ARN("policy/admins"), s.ARN("policy/cloney/" + elsewhere(s.Place).Region + "/" + user + "-1")}
 	as := tags("aws:RequestTag", owned(s.Place))
@@ -170,32 +171,32 @@ func onPolicies(s setup) []attack {
 			requests: append(each(s.bound(), nil, edit...), each(s.BoundaryARN(), nil, edit...)...)},
 		{what: "Edit or read the boundary, the role's own rights untouched", requests: each(s.BoundaryARN(), nil, "iam:CreatePolicyVersion", "iam:DeletePolicy", "iam:GetPolicyVersion")},
 		{what: "Edit, delete or read a policy outside of the path, or on the path of another region", requests: write},
-		{what: "Bring an older version of a policy back", requests: each(s.policy(), nil, "iam:SetDefaultPolicyVersion")},
-		{what: "Make a policy outside of the path, or on the path of another region", requests: on("iam:CreatePolicy", as, strangers...)},
-		{what: "Make a policy that says of no stack, or of another region's, that it is its own", requests: append(
+		{what: "Make an older version of a policy the default again", requests: each(s.policy(), nil, "iam:SetDefaultPolicyVersion")},
+		{what: "Create a policy outside of the path, or on the path of another region", requests: on("iam:CreatePolicy", as, strangers...)},
+		{what: "Create a policy without a stack's tag, or with the tag of a stack of another region", requests: append(
 			on("iam:CreatePolicy", nil, s.policy()),
 			on("iam:CreatePolicy", tags("aws:RequestTag", owned(elsewhere(s.Place))), s.policy())...)},
 	}
 }
 
-// to get rights otherwise.
+// onEscalation are other ways to get rights.
 func onEscalation(s setup) []attack {
 	role := s.ARN("role/admin")
 	return []attack{
-		{what: "Make or change a role, or write who may assume it", requests: append(
+		{what: "Create or change a role, or its trust policy", requests: append(
 			each(role, nil, "iam:CreateRole", "iam:AttachRolePolicy", "iam:PutRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:DeleteRolePermissionsBoundary"),
 			each(s.ARN("role/cloney-provider/x"), nil, "iam:PutRolePolicy", "iam:AttachRolePolicy")...)},
 		{what: "Pass a role to a service, or assume one", requests: []iamtest.Request{
 			request("iam:PassRole", role, key("iam:PassedToService", "lambda.amazonaws.com")), request("sts:AssumeRole", role)}},
-		{what: "Give a user a password or another way in", requests: each(s.ours(), nil,
+		{what: "Give a user a password or another kind of credential", requests: each(s.ours(), nil,
 			"iam:CreateLoginProfile", "iam:UpdateLoginProfile", "iam:UploadSSHPublicKey", "iam:UploadSigningCertificate", "iam:CreateServiceSpecificCredential", "iam:EnableMFADevice")},
 		{what: "Rename a user, or move it to another path", requests: each(s.ours(), nil, "iam:UpdateUser")},
-		{what: "Make a deactivated key work again", requests: each(s.ours(), nil, "iam:UpdateAccessKey")},
-		{what: "Put a user into a group, take one out of it, or write its policies", requests: each(s.ARN("group/admins"), nil, "iam:AddUserToGroup", "iam:RemoveUserFromGroup", "iam:AttachGroupPolicy", "iam:PutGroupPolicy", "iam:CreateGroup")},
+		{what: "Activate a deactivated key", requests: each(s.ours(), nil, "iam:UpdateAccessKey")},
+		{what: "Add a user to a group, remove one, or write a group's policies", requests: each(s.ARN("group/admins"), nil, "iam:AddUserToGroup", "iam:RemoveUserFromGroup", "iam:AttachGroupPolicy", "iam:PutGroupPolicy", "iam:CreateGroup")},
 	}
 }
 
-// on secrets: those of this region's stacks, and no others.
+// onSecrets are attacks on secrets: only those of this region's stacks can be used.
 func onSecrets(s setup) []attack {
 	theirs, outside := secretARN(s.Place, foreignSecret), secretARN(s.Place, "database")
 	far := secretARN(elsewhere(s.Place), secret)
@@ -210,9 +211,9 @@ func onSecrets(s setup) []attack {
 	ours := secretARN(s.Place, secret)
 	return []attack{
 		{what: "Read a secret that is not under cloney/, whatever its tags", requests: on("secretsmanager:GetSecretValue", have, outside)},
-		{what: "Read a secret under cloney/ that is of no stack, or of another region's", requests: append(
+		{what: "Read a secret under cloney/ without a stack's tag, or of a stack of another region", requests: append(
 			on("secretsmanager:GetSecretValue", nil, theirs), on("secretsmanager:GetSecretValue", away, theirs)...)},
-		{what: "Overwrite, encrypt anew, relabel, restore or delete such a secret", requests: append(
+		{what: "Overwrite, encrypt again, relabel, restore or delete such a secret", requests: append(
 			append(each(theirs, nil, use...), each(theirs, away, use...)...), each(outside, have, use...)...)},
 		{what: "Tag such a secret so that it seems to be the provider's own", requests: on("secretsmanager:TagResource", as, theirs, outside)},
 		{what: "Read, write or delete a secret in another region", requests: append(
@@ -220,29 +221,30 @@ func onSecrets(s setup) []attack {
 			on("secretsmanager:DescribeSecret", have, far)...)},
 		{what: "Look at a secret that is not under cloney/, or list them", requests: []iamtest.Request{
 			request("secretsmanager:DescribeSecret", outside), request("secretsmanager:ListSecrets", "*"), request("secretsmanager:BatchGetSecretValue", "*")}},
-		{what: "Make a secret that is not under cloney/", requests: on("secretsmanager:CreateSecret", merged(have, as), s.RegionalARN("secretsmanager", "secret:database"))},
-		{what: "Make a secret that says of no stack, or of another region's, that it is its own", requests: append(
+		{what: "Create a secret that is not under cloney/", requests: on("secretsmanager:CreateSecret", merged(have, as), s.RegionalARN("secretsmanager", "secret:database"))},
+		{what: "Create a secret without a stack's tag, or with the tag of a stack of another region", requests: append(
 			on("secretsmanager:CreateSecret", nil, s.RegionalARN("secretsmanager", "secret:"+secret)),
 			on("secretsmanager:CreateSecret", merged(away, tags("aws:RequestTag", owned(elsewhere(s.Place)))), s.RegionalARN("secretsmanager", "secret:"+secret))...)},
 		{what: "Let the world read a secret", requests: append(
 			on("secretsmanager:PutResourcePolicy", merged(have, key("secretsmanager:BlockPublicPolicy", "false")), ours),
 			on("secretsmanager:PutResourcePolicy", have, ours)...)},
-		{what: "Let anyone read a secret that is not the provider's, or take its policy away", requests: slices.Concat(
+		{what: "Let anyone read a secret that is not the provider's, or delete its policy", requests: slices.Concat(
 			on("secretsmanager:PutResourcePolicy", private, theirs, outside),
 			on("secretsmanager:PutResourcePolicy", merged(have, private), outside),
 			on("secretsmanager:DeleteResourcePolicy", nil, theirs, outside))},
 		{what: "Copy a secret to another region", requests: each(ours, have, "secretsmanager:ReplicateSecretToRegions")},
-		{what: "Have another function than the rotator rotate a secret, or no function", requests: append(
+		{what: "Let another function than the rotator rotate a secret, or no function", requests: append(
 			on("secretsmanager:RotateSecret", merged(have, key("secretsmanager:RotationLambdaARN", s.RegionalARN("lambda", "function:mine"))), ours),
 			on("secretsmanager:RotateSecret", have, ours)...)},
-		{what: "Have the rotator rotate a secret that is not the provider's, or stop the rotation of such a one", requests: slices.Concat(
+		{what: "Let the rotator rotate a secret that is not the provider's, or stop the rotation of such a secret", requests: slices.Concat(
 			on("secretsmanager:RotateSecret", rotator, theirs), on("secretsmanager:RotateSecret", merged(have, rotator), outside),
 			on("secretsmanager:CancelRotateSecret", nil, theirs, outside))},
 		{what: "Invoke another function than the rotator", requests: on("lambda:InvokeFunction", nil, s.RegionalARN("lambda", "function:mine"), elsewhere(s.Place).Lambda(confinement.Rotator))},
 	}
 }
 
-// on KMS keys: only through Secrets Manager, and only in this region.
+// onKeys are attacks on KMS keys: they can be used only through Secrets Manager, and only
+// in this region.
 func onKeys(s setup) []attack {
 	uses := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 	otherAccounts := s
@@ -252,15 +254,15 @@ func onKeys(s setup) []attack {
 		foreign = append(foreign, s.hubsKey())
 	}
 	return []attack{
-		{what: "Encrypt or read a secret by a KMS key of another account, but those in `SecretKmsKeys`", requests: on("kms:GenerateDataKey", confinement.ViaService("secretsmanager", s.Place), foreign...)},
+		{what: "Encrypt or read a secret by a KMS key of another account that is not in `SecretKmsKeys`", requests: on("kms:GenerateDataKey", confinement.ViaService("secretsmanager", s.Place), foreign...)},
 		{what: "Use a KMS key directly", requests: each(s.KeyARN(), nil, uses...)},
 		{what: "Use a KMS key through another service than Secrets Manager", requests: each(s.KeyARN(), confinement.ViaService("s3", s.Place), uses...)},
 		{what: "Use a KMS key of another region", requests: each(elsewhere(s.Place).KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...)},
-		{what: "Change who may use a KMS key, or delete it", requests: each(s.KeyARN(), nil, "kms:CreateGrant", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")},
+		{what: "Change the policy of a KMS key, or delete the key", requests: each(s.KeyARN(), nil, "kms:CreateGrant", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion")},
 	}
 }
 
-// on all else that the function lies next to.
+// onTheRest are attacks on everything else near the function.
 func onTheRest(s setup) []attack {
 	self := s.Lambda(confinement.Provider)
 	log := confinement.Provider.LogGroup()
@@ -268,8 +270,8 @@ func onTheRest(s setup) []attack {
 	other := s.RegionalARN("logs", "log-group:/aws/lambda/other:log-stream:x")
 	return []attack{
 		{what: "Read or write objects with the function's own rights", requests: each(object, nil, "s3:GetObject", "s3:PutObject", "s3:DeleteObject")},
-		{what: "Change the function's code, settings or who may invoke it", requests: each(self, nil, "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "lambda:AddPermission")},
-		{what: "Make, see or delete network interfaces from within the function, by the rights that connect it to a VPC (`SubnetIds`)", requests: append(
+		{what: "Change the function's code, its settings or its policy", requests: each(self, nil, "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration", "lambda:AddPermission")},
+		{what: "Create, see or delete network interfaces from within the function, by the rights that connect it to a VPC (`SubnetIds`)", requests: append(
 			each(s.RegionalARN("ec2", "network-interface/eni-1"), nil, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
 			each("*", nil, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
 		{what: "Change the provider's own stack", requests: each(s.RegionalARN("cloudformation", "stack/cloney-s3-credentials/1"), nil, "cloudformation:UpdateStack", "cloudformation:SetStackPolicy")},
@@ -279,8 +281,8 @@ func onTheRest(s setup) []attack {
 	}
 }
 
-// fromElsewhere is what a role would be worth to whoever may pass it to another function, or
-// has carried its credentials out of its own (RoleUse).
+// fromElsewhere are attacks by somebody who has passed a role to another function, or has
+// copied its credentials out of its own function (RoleUse).
 func fromElsewhere(s setup) (all []attack) {
 	if !s.ownFunction {
 		return nil
@@ -304,10 +306,10 @@ func fromElsewhere(s setup) (all []attack) {
 	return all
 }
 
-// directly is what an administrator of the account could have the provider believe
+// directly are events that an administrator of the account could send to the provider
 // (Invocation).
 func directly(s setup) []attack {
-	if !s.direct || s.Partition == "aws-cn" || s.Partition == "aws-us-gov" { // where the type is not
+	if !s.direct || s.Partition == "aws-cn" || s.Partition == "aws-us-gov" { // these have no such resource type
 		return nil
 	}
 	self := s.Lambda(confinement.Provider)

@@ -1,18 +1,17 @@
-// Package confinement is a model of what the provider's two functions and the keys
-// that they issue may do, for tests: the policies of the published template, as
-// CloudFormation makes them, and what the code asks of AWS, as it crosses the
-// wire. Only tests import it.
+// Package confinement is a model of the rights of the provider's two functions and of the
+// keys that they issue. It has the policies of the published template, as CloudFormation
+// creates them, and the code's calls to AWS, as they are sent. Only tests import it.
 //
-// It refuses to guess: a function or an operation that it does not know is an
-// error, so that nothing new goes unjudged. What it takes of AWS it takes from
-// the service authorization reference; AWS itself it cannot replace.
+// It refuses to guess: an unknown function or operation is an error, so that nothing new
+// stays unjudged. Its knowledge of AWS comes from the service authorization reference. It
+// cannot replace AWS itself.
 //
 // https://docs.aws.amazon.com/service-authorization/latest/reference/
 //
-// Its tests also hold tables of who may do what by the policies in stacksets/.
+// Its tests also have tables of the rights that the policies in stacksets/ give.
 package confinement
 
-// Place is where a stack of the provider is.
+// Place is the place of a stack of the provider.
 type Place struct{ Partition, Region, Account string }
 
 // Suffix is the partition's AWS::URLSuffix.
@@ -38,8 +37,8 @@ func (p Place) RegionalARN(service, resource string) string {
 	return "arn:" + p.Partition + ":" + service + ":" + p.Region + ":" + p.Account + ":" + resource
 }
 
-// BoundaryARN is the ARN that UserBoundary gets. The name is one of those that
-// CloudFormation makes up.
+// BoundaryARN is the ARN of UserBoundary, with a name like those that CloudFormation
+// generates.
 func (p Place) BoundaryARN() string {
 	return p.ARN("policy/cloney-boundary/cloney-s3-credentials-UserBoundary-1A2B3C4D5E6F")
 }
@@ -53,7 +52,7 @@ const (
 	Rotator  Function = "cloney-s3-credentials-rotator"
 )
 
-// Functions are all of them.
+// Functions are all functions of the stack.
 var Functions = []Function{Provider, Rotator}
 
 // roles are the logical ids of their roles.
@@ -70,7 +69,7 @@ func (p Place) Lambda(f Function) string {
 	return p.RegionalARN("lambda", "function:"+string(f))
 }
 
-// Principal is what the calls of a function come from.
+// Principal is the principal of a function's calls.
 func (p Place) Principal(f Function) string {
 	return "arn:" + p.Partition + ":sts::" + p.Account + ":assumed-role/cloney-s3-credentials-" + f.Role() + "-1A2B3C4D5E6F/" + string(f)
 }

@@ -29,7 +29,7 @@ import (
 	"cloney-s3-credentials/internal/users"
 )
 
-// What the edges are asked about: a user and a secret of ours, and strangers.
+// These are what the calls are about: a user and a secret of ours, and those of others.
 const (
 	user, foreignUser     = "shop-Source-abcdefghijkl", "alice"
 	secret, foreignSecret = "cloney/" + user, "cloney/of-someone-else"
@@ -41,17 +41,17 @@ func stack(p confinement.Place) string {
 	return p.RegionalARN("cloudformation", "stack/shop/6f1d2c3b-4a59-4868-9776-a5b4c3d2e1f0")
 }
 
-// owned are the tags of what belongs to that stack.
+// owned returns the tags of that stack's entities.
 func owned(p confinement.Place) map[string]string {
 	return map[string]string{"cloney:stack-id": stack(p), "cloney:logical-id": "Source", "cloney:physical-id": user, "team": "shop"}
 }
 
-// scope is all that a credential can be for, but what only narrows it.
+// scope is everything that a credential can be for, without options that only narrow it.
 func scope(p confinement.Place) access.Scope {
 	return access.Scope{Source: true, Destination: true, Places: []access.Place{"archive", bucket}, KMSKeys: []string{p.KeyARN()}}
 }
 
-// tee is the HTTP client of a function's SDK: an AWS in memory, and what it is asked.
+// tee is the HTTP client of a function's SDK: an AWS in memory that records its requests.
 type tee struct {
 	by       confinement.Function
 	aws      *edgetest.AWS
@@ -85,8 +85,8 @@ func (t tee) answer(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: answer.Status, Request: r, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer.Body))}, nil
 }
 
-// recorded drives every method of the edges that a function uses, in each of its
-// branches that asks AWS something else, and returns what IAM has to decide for it.
+// recorded calls every method that a function uses, in each branch with different calls to
+// AWS, and returns the decisions that IAM has to make for them.
 func recorded(t *testing.T, s setup) []confinement.Call {
 	t.Helper()
 	asked := setup{Place: s.Place, options: options{ownBoundary: s.ownBoundary, notifies: s.notifies, otherKeys: s.otherKeys}}
@@ -106,12 +106,12 @@ func recorded(t *testing.T, s setup) []confinement.Call {
 	return append(all, asks...)
 }
 
-// drivenWith is what the functions ask where a secret is encrypted by that key.
+// drivenWith returns the calls of the functions for a secret that is encrypted by that key.
 func drivenWith(t *testing.T, s setup, secretsKey string) (asks []confinement.Call) {
 	t.Helper()
 	for f, drive := range map[confinement.Function]func(*testing.T, aws.Config, setup, string){confinement.Provider: drive, confinement.Rotator: driveRotator} {
 		recorder := confinement.NewRecorder(s.Place)
-		// In made-up time: the prober waits, and so does the SDK.
+		// The prober and the SDK wait, so this runs in synctest's time.
 		synctest.Test(t, func(t *testing.T) {
 			fake := &edgetest.AWS{Answer: answers(s.Place, secretsKey)}
 			cfg := fake.Config(t)
@@ -127,10 +127,10 @@ func drivenWith(t *testing.T, s setup, secretsKey string) (asks []confinement.Ca
 	return asks
 }
 
-// driven are the calls that were recorded in each place.
+// driven are the recorded calls of each setup.
 var driven = map[setup][]confinement.Call{}
 
-// lambda is what Lambda does in the name of the function's role.
+// lambda returns the calls of Lambda in the name of the function's role.
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
 func lambda(f confinement.Function, s setup) []confinement.Call {
 	stream := s.RegionalARN("logs", "log-group:"+f.LogGroup()+":log-stream:2026/11/25/[$LATEST]1")
@@ -138,7 +138,7 @@ func lambda(f confinement.Function, s setup) []confinement.Call {
 	for _, operation := range []string{"CreateLogStream", "PutLogEvents"} {
 		calls = append(calls, confinement.Call{Operation: operation, Request: request("logs:"+operation, stream)})
 	}
-	// Also where a version of the function is invoked.
+	// This is also so if a version of the function is invoked.
 	calls = append(calls, confinement.Call{Operation: "GetUser", Request: request("iam:GetUser", s.ours(), key("lambda:SourceFunctionArn", s.Lambda(f)+":1"))})
 	if s.inVPC {
 		calls = append(calls, network(s.Place)...)
@@ -149,7 +149,7 @@ func lambda(f confinement.Function, s setup) []confinement.Call {
 	return calls
 }
 
-// network is what it does to connect a function to a VPC.
+// network returns the calls of Lambda to connect a function to a VPC.
 // https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
 func network(p confinement.Place) (calls []confinement.Call) {
 	interfaces := p.RegionalARN("ec2", "network-interface/eni-1")
@@ -167,7 +167,7 @@ type step struct {
 	call   func(context.Context) error
 }
 
-// edgeOfUsers is the edge to IAM.
+// edgeOfUsers is the client for IAM.
 func edgeOfUsers(cfg aws.Config, at setup) *users.Client {
 	return users.New(cfg, users.Options{
 		Path: "/cloney/" + at.Region + "/", Boundary: at.bound(),
@@ -175,8 +175,8 @@ func edgeOfUsers(cfg aws.Config, at setup) *users.Client {
 	})
 }
 
-// drive calls what the provider's function uses, in the order of a life. The secret is
-// encrypted by that KMS key.
+// drive calls the methods that the provider's function uses, in the order of a life. That
+// KMS key encrypts the secret.
 func drive(t *testing.T, cfg aws.Config, at setup, secretsKey string) {
 	t.Helper()
 	p, asks := at.Place, methodsOf(reflect.TypeFor[provision.Provisioner](), reflect.TypeFor[guard.Guard]())
@@ -195,7 +195,7 @@ func drive(t *testing.T, cfg aws.Config, at setup, secretsKey string) {
 	play(t, step{last, func(ctx context.Context) error { return s.DeleteSecret(ctx, secret) }})
 }
 
-// What the stack's owner changed about the tags.
+// These are changes of the tags by the stack's owner.
 var set, unset = map[string]string{"cloney:completed": "verified", "team": "web"}, []string{"team"}
 
 func userSteps(u *users.Client, cfg aws.Config, p confinement.Place, text string) []step {
@@ -263,8 +263,8 @@ func play(t *testing.T, steps ...step) (played []string) {
 	return played
 }
 
-// methodsOf are the methods that a function asks of its edges: those of the ports of
-// what it puts together. A field may also be a function that returns a port.
+// methodsOf returns the methods that a function needs: those of all interfaces in the
+// fields of these structs. A field may also be a function that returns an interface.
 func methodsOf(structs ...reflect.Type) map[string]bool {
 	asks := map[string]bool{}
 	for _, s := range structs {
@@ -284,8 +284,8 @@ func methodsOf(structs ...reflect.Type) map[string]bool {
 	return asks
 }
 
-// complete calls the methods of an edge that a function asks for and that are not
-// played, if they take names alone: what is new is judged without anybody's doing.
+// complete calls the other methods that a function needs, if they take only names: so a new
+// method is judged by itself.
 func complete(t *testing.T, asks map[string]bool, edge reflect.Value, played []string, name string) {
 	t.Helper()
 	for i := range edge.NumMethod() {

@@ -18,13 +18,13 @@ var ofUsers = map[string]bool{
 	"ListUserPolicies": true, "TagUser": true, "UntagUser": true, "UpdateAccessKey": true,
 }
 
-// ofPolicies are those on a policy.
+// ofPolicies are such operations on a policy.
 var ofPolicies = map[string]bool{
 	"CreatePolicyVersion": true, "DeletePolicy": true, "DeletePolicyVersion": true, "GetPolicy": true,
 	"GetPolicyVersion": true, "ListPolicyVersions": true, "TagPolicy": true, "UntagPolicy": true,
 }
 
-// withBoundary are the operations that tell the boundary of their user.
+// withBoundary are the operations whose requests carry the boundary of their user.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 var withBoundary = map[string]bool{"AttachUserPolicy": true, "DetachUserPolicy": true, "DeleteUserPolicy": true}
 
@@ -36,7 +36,7 @@ func (w *wire) iam() {
 	switch {
 	case w.operation == "CreateUser":
 		w.createUser(user)
-	case w.isGone(user):
+	case w.isDeleted(user):
 	case w.operation == "CreatePolicy":
 		w.createPolicy()
 	case w.operation == "ListUsers", w.operation == "ListPolicies":
@@ -60,7 +60,7 @@ func (w *wire) iam() {
 	}
 }
 
-// createUser needs the right to tag as well, on a user that has no tags yet.
+// createUser also needs the right to tag a user without tags.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_tags_users.html
 func (w *wire) createUser(user string) {
 	arn, tags := w.Place.ARN("user"+w.form.Get("Path")+user), w.formTags()
@@ -79,8 +79,8 @@ func (w *wire) createPolicy() {
 	}
 }
 
-// userARN is what IAM decides on: for a user that it does not find, an ARN
-// without a path.
+// userARN is the ARN on which IAM decides: for a user that does not exist, an ARN without a
+// path.
 func (w *wire) userARN(name string) string {
 	if u := w.users[name]; u != nil {
 		return u.arn
@@ -118,7 +118,7 @@ func (w *wire) tagKeys() []string {
 	}
 }
 
-// answers are the parts of IAM's answers that policies ask about.
+// answers are the parts of IAM's answers that policies depend on.
 type answers struct {
 	User struct {
 		UserName, Arn       string
@@ -150,7 +150,7 @@ func (l tagList) tags() map[string]string {
 	return tags
 }
 
-// learn takes what an operation that AWS accepted tells and changes.
+// learn records what an accepted operation shows and changes.
 func (w *wire) learn(user string) {
 	var a answers
 	if err := xml.Unmarshal(w.answer, &a); err != nil {
@@ -159,7 +159,7 @@ func (w *wire) learn(user string) {
 	policy := w.form.Get("PolicyArn")
 	switch w.operation {
 	case "CreateUser":
-		delete(w.gone, user)
+		delete(w.deleted, user)
 		w.users[user] = &entity{
 			arn: w.Place.ARN("user" + w.form.Get("Path") + user), tags: w.formTags(),
 			boundary: w.form.Get("PermissionsBoundary"), attached: map[string]bool{},
@@ -168,7 +168,7 @@ func (w *wire) learn(user string) {
 		w.sawUser(a)
 	case "DeleteUser":
 		delete(w.users, user)
-		w.gone[user] = true
+		w.deleted[user] = true
 	case "CreatePolicy":
 		w.policies[a.Made] = &entity{arn: a.Made, tags: w.formTags(), document: w.form.Get("PolicyDocument")}
 	case "GetPolicy":
@@ -201,7 +201,7 @@ func (w *wire) learn(user string) {
 
 func (w *wire) sawUser(a answers) {
 	u := w.users[a.User.UserName]
-	delete(w.gone, a.User.UserName)
+	delete(w.deleted, a.User.UserName)
 	if u == nil {
 		u = &entity{attached: map[string]bool{}}
 		w.users[a.User.UserName] = u

@@ -9,8 +9,8 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// withIssuedKey is what an issued key could do after its user's policy was
-// edited to allow everything.
+// withIssuedKey are attacks with an issued key after its user's policy was edited to allow
+// everything.
 func withIssuedKey(s setup) []attack {
 	s3 := func(resource string) string { return "arn:" + s.Partition + ":s3:::" + resource }
 	bucketOf := confinement.Bucket(s.Place)
@@ -89,7 +89,7 @@ func closedByDefault() []string {
 	return strings.Split(template.Parameters["ClosedBuckets"].Default.(string), ",")
 }
 
-// without is a context that lacks a key.
+// without returns the context without a key.
 func without(context map[string][]string, name string) map[string][]string {
 	context = maps.Clone(context)
 	delete(context, name)

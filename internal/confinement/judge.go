@@ -15,7 +15,7 @@ type Judge struct {
 	boundary *iamtest.Policy
 }
 
-// NewJudge reads the policies. It panics at what the evaluator does not know.
+// NewJudge reads the policies. It panics if the evaluator does not know something in them.
 func NewJudge(d Documents) Judge {
 	roles := map[Function]*iamtest.Policy{}
 	for f, document := range d.Roles {
@@ -24,8 +24,8 @@ func NewJudge(d Documents) Judge {
 	return Judge{d, roles, iamtest.MustParse(Text(d.Boundary))}
 }
 
-// Replaced is the judge with another document: a function's role, or of no function the
-// users' boundary. The others are not read again.
+// Replaced returns the judge with another document: the policy of a function's role, or
+// without a function the users' boundary. It does not read the other documents again.
 func (j Judge) Replaced(of Function, document map[string]any) Judge {
 	if of == "" {
 		j.Boundary, j.boundary = document, iamtest.MustParse(Text(document))
@@ -36,18 +36,18 @@ func (j Judge) Replaced(of Function, document map[string]any) Judge {
 	return j
 }
 
-// Function is all that decides on what a function asks. More are policies
-// that someone has attached to its role.
+// Function returns everything that decides on a function's calls. More are policies that
+// somebody has attached to its role.
 func (j Judge) Function(f Function, more ...*iamtest.Policy) iamtest.Account {
 	return iamtest.Account{Identity: append([]*iamtest.Policy{j.roles[f]}, more...)}
 }
 
-// User is all that decides on what a user with these policies asks.
+// User returns everything that decides on the calls of a user with these policies.
 func (j Judge) User(policies ...*iamtest.Policy) iamtest.Account {
 	return iamtest.Account{Identity: policies, Boundary: j.boundary}
 }
 
-// Account is all that decides on a call.
+// Account returns everything that decides on a call.
 func (j Judge) Account(c Call) iamtest.Account {
 	if c.User == "" {
 		return j.Function(c.Function)
@@ -59,7 +59,7 @@ func (j Judge) Account(c Call) iamtest.Account {
 	return j.User(policies...)
 }
 
-// parsed are policies that many calls share.
+// parsed caches policies that many calls share.
 var parsed sync.Map
 
 func parse(text string) *iamtest.Policy {
@@ -81,7 +81,7 @@ func (j Judge) Refused(calls []Call) (Call, iamtest.Decision, bool) {
 	return Call{}, iamtest.Decision{}, false
 }
 
-// Question puts a call to the other evaluator.
+// Question returns a call as a question for the other evaluator.
 func (j Judge) Question(p Place, c Call) Question {
 	q := Question{Principal: p.Principal(c.Function), Identity: []json.RawMessage{json.RawMessage(Text(j.Roles[c.Function]))}}
 	if c.User != "" {

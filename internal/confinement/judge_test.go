@@ -9,12 +9,12 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// everything is what an attacker writes into a policy, and AdministratorAccess.
+// everything is the policy that an attacker writes, and AdministratorAccess.
 const everythingText = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
 
 var everything = iamtest.MustParse(everythingText)
 
-// attacked is all that decides on an attack.
+// attacked returns everything that decides on an attack.
 func (m *model) attacked(a attack) iamtest.Account {
 	var account iamtest.Account
 	switch a.by {
@@ -33,8 +33,7 @@ func (m *model) attacked(a attack) iamtest.Account {
 	return account
 }
 
-// succeeds returns the first request of an attack that is not denied as it has
-// to be.
+// succeeds returns the first request of an attack that is not denied as it must be.
 func (m *model) succeeds(a attack) (iamtest.Request, iamtest.Decision, bool) {
 	account := m.attacked(a)
 	for _, r := range a.requests {
@@ -70,8 +69,8 @@ func TestAttacksAreDenied(t *testing.T) {
 	}
 }
 
-// stops says what stops an attack: the statements that deny it; where none
-// does, what of the statements that allow the action stands against it.
+// stops says what stops an attack: the statements that deny it. If there are none, it names
+// the parts of the statements with that action that do not allow the attack.
 func (m *model) stops(a attack) string {
 	var found []string
 	add := func(what string) {
@@ -93,7 +92,7 @@ func (m *model) stops(a attack) string {
 			add(what)
 		}
 	}
-	// Not granted is what is left where nothing else is said.
+	// "Not granted" is only for attacks without any other reason.
 	if i := slices.Index(found, notGranted); i >= 0 && len(found) > 1 {
 		found = append(slices.Delete(found, i, i+1), notGranted)
 	}
@@ -102,8 +101,8 @@ func (m *model) stops(a attack) string {
 
 const notGranted = "not granted"
 
-// limits are what of each statement that names the action does not let it
-// through: without that, it would.
+// limits returns the part of each statement with that action that stops the request:
+// without that part, the statement would allow it.
 func (m *model) limits(a attack, r iamtest.Request, document map[string]any) (found []string) {
 	for i, s := range document["Statement"].([]any) {
 		statement := s.(map[string]any)
@@ -127,7 +126,7 @@ func (m *model) limits(a attack, r iamtest.Request, document map[string]any) (fo
 	return found
 }
 
-// lets reports whether a request gets through with a statement changed.
+// lets reports whether a request is allowed after a statement was changed.
 func (m *model) lets(a attack, r iamtest.Request, i int, change func(map[string]any)) bool {
 	changed := func(document map[string]any) map[string]any {
 		return mutated(document, func(s []any) []any {

@@ -16,7 +16,7 @@ import (
 
 const root = "../.."
 
-// Where the stacks of the provider are that are judged.
+// These are the places of the stacks that are judged.
 var (
 	ireland = confinement.Place{Partition: "aws", Region: "eu-west-1", Account: "123456789012"}
 	beijing = confinement.Place{Partition: "aws-cn", Region: "cn-north-1", Account: "123456789012"}
@@ -24,8 +24,8 @@ var (
 	potsdam = confinement.Place{Partition: "aws-eusc", Region: "eusc-de-east-1", Account: "123456789012"}
 )
 
-// options are what the owner of a stack may give, each as it is when it is given. Which of
-// them are on is a setup.
+// options are the parameters that the owner of a stack may set. A setup says which of them
+// are set.
 type options struct {
 	named        bool // AllowedBuckets is a list; otherwise *
 	open         bool // ClosedBuckets is none
@@ -48,7 +48,7 @@ var switches = []func(*options) *bool{
 	func(o *options) *bool { return &o.ownBoundary }, func(o *options) *bool { return &o.direct },
 }
 
-// from are the options whose bits are on in n, the first switch's last.
+// from returns the options whose bits are set in n. The first switch is the lowest bit.
 func from(n int, which []func(*options) *bool) (o options) {
 	for i, option := range which {
 		*option(&o) = n>>i&1 == 1
@@ -56,9 +56,9 @@ func from(n int, which []func(*options) *bool) (o options) {
 	return o
 }
 
-// together are setups in which every document of the template takes each of its forms: what
-// changes the boundary changes no role, so one setup shows a form of each.
-// TestEveryFormIsJudged holds that none is missing.
+// together returns setups in which every document of the template has each of its forms.
+// Options that change the boundary do not change a role, so one setup shows a form of each.
+// TestEveryFormIsJudged checks that no form is missing.
 func together(p confinement.Place) (all []setup) {
 	boundary, roles := switches[:5], switches[5:9]
 	for n := range 1 << len(boundary) {
@@ -69,7 +69,7 @@ func together(p confinement.Place) (all []setup) {
 		o.direct = n&1 == 1
 		all = append(all, setup{p, o})
 	}
-	for n := range 1 << 3 { // the rotator's role, and so the topic, knows no boundary
+	for n := range 1 << 3 { // the boundary does not change the rotator's role
 		o := from(n, roles[:3])
 		o.ownBoundary = true
 		all = append(all, setup{p, o})
@@ -77,10 +77,10 @@ func together(p confinement.Place) (all []setup) {
 	return all
 }
 
-// onePerOption are setups with each option alone, with none, and with all.
+// onePerOption returns setups with each option alone, with none, and with all.
 func onePerOption(p confinement.Place) []setup {
 	none, all := setup{Place: p}, setup{p, from(1<<len(switches)-1, switches)}
-	all.ownBoundary = false // with it the users' boundary is not ours to judge
+	all.ownBoundary = false // then the users' boundary is not ours
 	setups := []setup{none, all}
 	for i := range switches {
 		setups = append(setups, setup{p, from(1<<i, switches)})
@@ -88,14 +88,14 @@ func onePerOption(p confinement.Place) []setup {
 	return setups
 }
 
-// setups are all that are judged by our evaluator: every form in one partition, and in the
-// others what differs there.
+// setups are all setups that our evaluator judges: every form in one partition, and the
+// differences in the others.
 var setups = slices.Concat(together(ireland), onePerOption(beijing)[:2], onePerOption(oregon)[:2], onePerOption(potsdam)[:2])
 
-// named are AllowedBuckets that leave some out.
+// named is a list of AllowedBuckets without some buckets.
 const named = "data-*,archive"
 
-// The other values that are given.
+// These are the other values of parameters.
 const (
 	cidrs     = "203.0.113.0/24,2001:db8:1::/48"
 	hubsKey   = "key/mrk-0f1d2c3b4a5948689776a5b4c3d2e1f0"
@@ -140,7 +140,7 @@ func (s setup) hubsKey() string {
 	return hub.RegionalARN("kms", hubsKey)
 }
 
-// bound is the ARN of the boundary that users get.
+// bound returns the ARN of the users' boundary.
 func (s setup) bound() string {
 	if s.ownBoundary {
 		return s.ARN("policy/org/users")
@@ -150,7 +150,7 @@ func (s setup) bound() string {
 
 var template = sync.OnceValues(func() (*confinement.Template, error) { return confinement.ReadTemplate(root) })
 
-// model is a stack's policies, and what its function and keys ask.
+// model is a stack's policies, with the calls of its functions and keys.
 type model struct {
 	setup
 	confinement.Judge
@@ -173,14 +173,14 @@ func of(t *testing.T, s setup) *model {
 	return m.with(documents)
 }
 
-// with is the model with other policies.
+// with returns the model with other policies.
 func (m model) with(d confinement.Documents) *model {
 	m.Judge = confinement.NewJudge(d)
 	return &m
 }
 
-// guide is what Cloney does with an issued key, each action of the guide's
-// table, beside what the function's verification of the key already asks.
+// guide returns Cloney's calls with an issued key: each action of the guide's table,
+// without those of the function's verification.
 func guide(t *testing.T, p confinement.Place) (calls []confinement.Call) {
 	t.Helper()
 	documents, err := policy.Documents(name.MaxPolicies, scope(p), p.Partition, nil)
@@ -199,7 +199,7 @@ func guide(t *testing.T, p confinement.Place) (calls []confinement.Call) {
 			add(request("s3:"+action, arn+"/a/key", confinement.Bucket(p)))
 		}
 	}
-	// From another address, and in a bucket of another account.
+	// This is from another address, and in a bucket of another account.
 	for _, differs := range []map[string][]string{key("aws:SourceIp", "2001:db8:1::7"), key("aws:ResourceAccount", hubsOwner)} {
 		add(request("s3:GetObject", "arn:"+p.Partition+":s3:::"+bucket+"/a/key", confinement.Bucket(p), differs))
 	}
@@ -211,7 +211,7 @@ func guide(t *testing.T, p confinement.Place) (calls []confinement.Call) {
 	return calls
 }
 
-// The documents take every form that any options give them, in the setups that are judged.
+// The judged setups have every form of the documents that any options can cause.
 func TestEveryFormIsJudged(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -281,7 +281,7 @@ func elsewhere(p confinement.Place) confinement.Place {
 	return p
 }
 
-// mutated is a document with one thing changed: a copy.
+// mutated returns a copy of a document with one change.
 func mutated(document map[string]any, change func(statements []any) []any) map[string]any {
 	out := clone(document).(map[string]any)
 	out["Statement"] = change(out["Statement"].([]any))
@@ -306,7 +306,7 @@ func clone(tree any) any {
 	return tree
 }
 
-// list is an element's values, be it one or many.
+// list returns an element's values, one or many.
 func list(tree any) []string {
 	if one, ok := tree.(string); ok {
 		return []string{one}

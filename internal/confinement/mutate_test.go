@@ -11,14 +11,14 @@ import (
 	"cloney-s3-credentials/internal/confinement"
 )
 
-// mutation is the stack's policies with one thing taken out.
+// mutation is the stack's policies with one part removed.
 type mutation struct {
 	kind, what string
 	document   map[string]any
-	// of is whose document it is: a function's role, or of what an issued key may do.
-	// No other's calls and attacks are judged by it.
+	// of says which document it is: the policy of a function's role, or without a function
+	// the users' boundary. Only that document judges the calls and attacks.
 	of confinement.Function
-	// shrinks: less is allowed, so a call of the code has to miss it.
+	// shrinks: the policies allow less, so a call of the code must be denied.
 	shrinks bool
 }
 
@@ -35,7 +35,7 @@ func conditions(statement map[string]any) (found []condition) {
 	return found
 }
 
-// drop takes a condition out of a statement.
+// drop removes a condition from a statement.
 func drop(statement map[string]any, c condition) {
 	operators := statement["Condition"].(map[string]any)
 	keys := operators[c.operator].(map[string]any)
@@ -47,18 +47,18 @@ func drop(statement map[string]any, c condition) {
 	}
 }
 
-// all of its type there are: nothing is outside of it. Beside buckets and objects S3 has
-// access points, which NoAccessPoints denies.
+// allOfItsType matches a resource for everything of its type, so that nothing is outside of
+// it. S3 also has access points, which NoAccessPoints denies.
 var allOfItsType = regexp.MustCompile(`^arn:[a-z-]+:(s3:::|iam::\d+:user/|kms:\*:\*:key/|cloudformation:\*:\*:stackset/)\*$`)
 
-// covered reports whether a bucket's objects are those of a pattern in the list:
-// data-* is also data-in/key. The template writes both forms of every pattern.
+// covered reports whether another pattern in the list also matches the value: data-* also
+// matches data-in/key. The template writes both forms of every pattern.
 func covered(values []string, n int) bool {
 	pattern, objects := strings.CutSuffix(values[n], "/*")
 	return objects && strings.HasSuffix(pattern, "*") && slices.Contains(values, pattern)
 }
 
-// mutations are all that are made of one document.
+// mutations returns all mutations of one document.
 func mutations(name string, of confinement.Function, document map[string]any) (all []mutation) {
 	for i, s := range document["Statement"].([]any) {
 		add := func(kind, what string, shrinks bool, change func(map[string]any)) {
@@ -74,7 +74,7 @@ func mutations(name string, of confinement.Function, document map[string]any) (a
 		statement := s.(map[string]any)
 		for _, element := range []string{"Action", "NotAction", "Resource", "NotResource"} {
 			values := list(statement[element])
-			// To take one out of a Not… is to deny more, and out of a Deny less.
+			// Without a value, a Not… matches more and a Deny denies less.
 			shrinks := denies(s) == (element[0] == 'N')
 			for n := range values {
 				if len(values) > 1 && !covered(values, n) {
@@ -87,7 +87,7 @@ func mutations(name string, of confinement.Function, document map[string]any) (a
 			values := list(statement["Condition"].(map[string]any)[c.operator].(map[string]any)[c.key])
 			for n := range values {
 				if len(values) > 1 {
-					// Fewer values are met by fewer requests; of a Not… by more.
+					// Fewer requests match fewer values; with a Not… more requests do.
 					add("condition's value", " "+c.operator+" "+c.key+" "+values[n], denies(s) == strings.Contains(c.operator, "Not"), func(s map[string]any) {
 						keys := s["Condition"].(map[string]any)[c.operator].(map[string]any)
 						keys[c.key] = slices.Delete(keys[c.key].([]any), n, n+1)
@@ -102,7 +102,7 @@ func mutations(name string, of confinement.Function, document map[string]any) (a
 	return all
 }
 
-// mutations are all that are made of a stack's policies.
+// mutations returns all mutations of a stack's policies.
 func (m *model) mutations() []mutation {
 	var all []mutation
 	for _, f := range confinement.Functions {
@@ -114,7 +114,7 @@ func (m *model) mutations() []mutation {
 	return append(all, mutations("UserBoundary", "", m.Boundary)...)
 }
 
-// documentOf is the document of a function's role, or the boundary.
+// documentOf returns the policy of a function's role, or the boundary.
 func (m *model) documentOf(f confinement.Function) map[string]any {
 	if f == "" {
 		return m.Boundary
@@ -122,8 +122,8 @@ func (m *model) documentOf(f confinement.Function) map[string]any {
 	return m.Roles[f]
 }
 
-// caught says what catches a mutation: a call that the code makes and that is
-// denied now, or an attack that succeeds. Empty: nothing.
+// caught returns what catches a mutation: a call of the code that is denied now, or an
+// attack that succeeds; empty: nothing does.
 func (m *model) caught(by mutation) string {
 	changed := *m
 	changed.Judge = m.Replaced(by.of, by.document)
@@ -132,15 +132,14 @@ func (m *model) caught(by mutation) string {
 		return "call"
 	}
 	changed.attacks = slices.DeleteFunc(slices.Clone(m.attacks), func(a attack) bool { return a.by == direct || a.by.function() != by.of })
-	// A right that no call needs is superfluous, whatever an attack makes of it.
+	// A right that no call needs is superfluous, whatever an attack does.
 	if _, found := changed.broken(); found && !by.shrinks {
 		return "attack"
 	}
 	return ""
 }
 
-// found is a mutation that was made in several setups: its kind, and what caught
-// it in any of them.
+// found is a mutation in several setups: its kind, and what caught it in any of them.
 type found struct{ kind, by string }
 
 // everywhere makes every mutation of every setup.
@@ -155,7 +154,7 @@ func everywhere(t *testing.T) map[string]found {
 		}
 		for _, mutation := range m.mutations() {
 			what := s.Partition + " " + mutation.what
-			// The same document in another setup is caught by the same.
+			// The same thing catches the same document in another setup.
 			form := what + texts[mutation.of] + fmt.Sprint(s.ownBoundary)
 			if seen[form] {
 				continue
@@ -167,9 +166,8 @@ func everywhere(t *testing.T) map[string]found {
 	return all
 }
 
-// Nothing in the template is there for nothing: whatever is taken out of it,
-// either a call that the code makes is denied, or an attack succeeds, at one
-// setting of AllowedBuckets at the least.
+// Everything in the template is needed: without any part of it, a call of the code is
+// denied or an attack succeeds, with at least one setting of AllowedBuckets.
 func TestMutationsAreCaught(t *testing.T) {
 	all := everywhere(t)
 	made, caught := map[string]int{}, map[found]int{}

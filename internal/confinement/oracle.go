@@ -16,7 +16,7 @@ import (
 //go:embed oracle.mjs
 var script string
 
-// Question is one decision for an IAM evaluator that is not ours.
+// Question is one decision for an independent IAM evaluator.
 type Question struct {
 	Identity  []json.RawMessage   `json:"identity"`
 	Boundary  json.RawMessage     `json:"boundary"`
@@ -29,22 +29,22 @@ type Question struct {
 	Context   map[string][]string `json:"context"`
 }
 
-// About is the question with a request in it.
+// About returns the question with a request in it.
 func (q Question) About(r iamtest.Request) Question {
 	q.Action, q.ARN, q.Context = r.Action, r.Resource, r.Context
 	return q
 }
 
-// Verdict is its answer: Allowed, ExplicitlyDenied, ImplicitlyDenied, or what
-// is wrong with the question. Ignored are context keys that AWS knows for no
-// such action and resource.
+// Verdict is its answer: Allowed, ExplicitlyDenied, ImplicitlyDenied, or what is wrong with
+// the question. Ignored are context keys that AWS does not know for such an action and
+// resource.
 type Verdict struct {
 	Outcome string
 	Ignored []string
 }
 
-// Ask puts questions to the evaluator that make oracle has installed in the
-// checkout at root.
+// Ask sends questions to the evaluator that make oracle has installed in the checkout at
+// root.
 func Ask(root string, questions []Question) (verdicts []Verdict, err error) {
 	var in bytes.Buffer
 	for _, q := range questions {

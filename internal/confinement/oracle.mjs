@@ -1,4 +1,4 @@
-// Judges by an IAM evaluator that is not ours: @cloud-copilot/iam-simulate
+// This judges by an independent IAM evaluator: @cloud-copilot/iam-simulate
 // (AGPL-3.0; a process of its own at test time, never linked and never shipped).
 // It refuses actions, resources and condition keys that AWS's service
 // authorization reference does not know for each other.
@@ -13,14 +13,15 @@ import { createInterface } from "node:readline";
 
 const named = (policies) => policies.filter(Boolean).map((policy, i) => ({ name: `policy-${i}`, policy }));
 
-// KMS listens to an account's policies only where the key's own says so. This
-// is the one that keys have unless another is given.
+// KMS reads an account's policies only if the key's own policy says so. This is
+// the default policy of a key.
 const keyPolicy = (partition, account) => ({
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Principal: { AWS: `arn:${partition}:iam::${account}:root` }, Action: "kms:*", Resource: "*" }],
 });
 
-// Written at the end: a write for each takes as long as the judgement.
+// The answers are written at the end, because a write for each takes as long as
+// the decision.
 let answers = "";
 for await (const line of createInterface({ input: process.stdin })) {
   const asked = JSON.parse(line);

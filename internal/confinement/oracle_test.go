@@ -11,7 +11,7 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// asked is a question, and what is to be answered.
+// asked is a question with the right answer.
 type asked struct {
 	what    string
 	ours    iamtest.Outcome
@@ -20,8 +20,8 @@ type asked struct {
 
 var outcomes = map[iamtest.Outcome]string{iamtest.Allowed: "Allowed", iamtest.ExplicitDeny: "ExplicitlyDenied", iamtest.ImplicitDeny: "ImplicitlyDenied"}
 
-// An IAM evaluator that is not ours, with AWS's own list of actions, resources
-// and condition keys, allows every call and denies every attack.
+// An independent IAM evaluator, with AWS's own list of actions, resources and condition
+// keys, allows every call and denies every attack.
 func TestOracleAgrees(t *testing.T) {
 	var questions []confinement.Question
 	var all []asked
@@ -78,7 +78,7 @@ func raw(documents []json.RawMessage) (all [][]byte) {
 	return all
 }
 
-// question is an attack without its request.
+// question returns an attack as a question, without its request.
 func (m *model) question(a attack) confinement.Question {
 	by := a.by.function()
 	q := confinement.Question{Principal: m.Principal(by), Identity: []json.RawMessage{json.RawMessage(confinement.Text(m.Roles[by]))}}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// cloudFormation takes a look at a stack. The role decides by the stack's ARN.
+// cloudFormation records a call that reads a stack. The role decides by the stack's ARN.
 func (w *wire) cloudFormation() {
 	if w.operation != "DescribeStackResource" {
 		w.refuse("cloudformation %s", w.operation)
@@ -15,8 +15,8 @@ func (w *wire) cloudFormation() {
 	w.needs("cloudformation:DescribeStackResource", w.form.Get("StackName"))
 }
 
-// sns takes a message to a topic. Of a topic with a KMS key of its own SNS uses it in
-// the caller's name; which has one, the wire does not say.
+// sns records a message to a topic. If the topic has a KMS key of its own, SNS uses it in
+// the caller's name. The request does not show whether it has one.
 // https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 func (w *wire) sns() {
 	if w.operation != "Publish" {
@@ -29,7 +29,7 @@ func (w *wire) sns() {
 	}
 }
 
-// events takes events to EventBridge. It decides on each of them.
+// events records events to EventBridge, which decides on each of them.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 func (w *wire) events(r *http.Request, body []byte) {
 	_, w.operation, _ = strings.Cut(r.Header.Get("X-Amz-Target"), ".")
@@ -48,7 +48,7 @@ func (w *wire) events(r *http.Request, body []byte) {
 	}
 }
 
-// Event is what IAM is told of an event.
+// Event returns the condition keys of an event.
 func Event(source, detailType string) map[string][]string {
 	return map[string][]string{"events:source": {source}, "events:detail-type": {detailType}}
 }

@@ -28,7 +28,7 @@ func (p parameter) takes(value string) bool {
 		(p.AllowedPattern == "" || !slices.ContainsFunc(entries, func(entry string) bool { return !pattern.MatchString(strings.TrimSpace(entry)) }))
 }
 
-// rule is what CloudFormation asks of the parameters together.
+// rule is a rule of the template about several parameters.
 type rule struct {
 	RuleCondition any
 	Assertions    []struct {
@@ -37,9 +37,9 @@ type rule struct {
 	}
 }
 
-// Refused returns what CloudFormation answers to a stack with these parameters: one
-// sentence for each that it does not take, and for each assertion of the template's
-// Rules that is not true.
+// Refused returns CloudFormation's answer to a stack with these parameters: one sentence
+// for each parameter that it refuses, and for each assertion of the template's Rules that
+// is false.
 func (t *Template) Refused(p Place, parameters map[string]string) (sentences []string, err error) {
 	truth := func(tree any) bool {
 		value, problem := t.Value(map[string]any{"it": tree}, p, parameters, nil)

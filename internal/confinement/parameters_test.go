@@ -13,7 +13,8 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// CloudFormation refuses parameters that only together are dangerous, before it makes anything.
+// CloudFormation refuses parameters that are dangerous only together, before it creates
+// anything.
 func TestRules(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -52,8 +53,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// An update keeps the values that the stack has: those that were the defaults, and those
-// that its owner gave. They are taken still, but for what the owner has to decide anew.
+// An update keeps the values that the stack has: earlier defaults, and values of its owner.
+// CloudFormation still accepts them, except those that the owner must decide again.
 func TestFormerParametersAreTaken(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -71,7 +72,8 @@ func TestFormerParametersAreTaken(t *testing.T) {
 		{map[string]string{"AllowedBuckets": "data-*, archive", "AllowedReaders": "none", "TrustedAccounts": member + "," + outsider}, 0},
 		{map[string]string{"AllowedReaders": member + ",arn:aws:iam::" + member + ":role/app-*", "LogRetentionDays": "731", "UserPermissionsBoundary": ireland.ARN("policy/org/users")}, 0},
 		{map[string]string{"AlarmTopicArn": ireland.Topic(), "LogKmsKeyArn": ireland.KeyARN(), "SubnetIds": "subnet-1,subnet-2", "SecurityGroupIds": "sg-1"}, 0},
-		// To decide anew: whom one account's event may reach in another's name.
+		// The owner must decide again what one account's event may do in another account's
+		// name.
 		{map[string]string{"TrustedAccounts": member}, 2},
 		{map[string]string{"AllowedBuckets": "data-*", "AllowedReaders": "none", "TrustedAccounts": member + " , " + outsider}, 1},
 		{map[string]string{"UserPermissionsBoundary": "arn:aws:iam::aws:policy/ReadOnlyAccess"}, 1},
@@ -87,8 +89,8 @@ func TestFormerParametersAreTaken(t *testing.T) {
 	}
 }
 
-// Where CloudFormation has no such type, no stack has the resource: the whole template would be
-// refused.
+// If a region has no such resource type, the stack must not have the resource:
+// CloudFormation would refuse the whole template.
 func TestTheFunctionsPolicyIsMadeWhereItCanBe(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -108,7 +110,7 @@ func TestTheFunctionsPolicyIsMadeWhereItCanBe(t *testing.T) {
 	}
 }
 
-// What whoever deploys gets who gives nothing but the buckets.
+// These are the values for a deployer who sets only the buckets.
 func TestDefaults(t *testing.T) {
 	template, err := template()
 	if err != nil {

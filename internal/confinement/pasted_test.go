@@ -39,7 +39,7 @@ const (
 	onlyTheOwners      = "Nobody but the functions changes users, policies and secrets, and nobody but the deployer changes the functions."
 )
 
-// Everything that is there to paste has a table below, and here is its place.
+// Everything that the page gives to paste has a table of events or requests here.
 func TestWhatIsPasted(t *testing.T) {
 	want := append(slices.Collect(maps.Keys(patterns)), onlyCloudFormation, onlyTheOwners)
 	slices.Sort(want)
@@ -48,7 +48,7 @@ func TestWhatIsPasted(t *testing.T) {
 	}
 }
 
-// A service control policy that is longer is refused, white space included.
+// AWS refuses a longer service control policy, and counts white space too.
 func TestPastedPoliciesFit(t *testing.T) {
 	for _, title := range []string{onlyCloudFormation, onlyTheOwners} {
 		if n := len(pasted(t)[title]); n == 0 || n > 5120 {
@@ -69,21 +69,22 @@ func pastedPolicies(t *testing.T, p confinement.Place) []ruling {
 	}
 }
 
-// people are who asks in the tables below.
+// people are the callers in the tables of this file.
 type people struct{ provider, rotator, admin, deployer, responder, lookalike caller }
 
 func peopleOf(p confinement.Place) people {
 	return people{
 		provider: role(p, member, provider), rotator: role(p, member, rotator), admin: role(p, member, "Admin"),
 		deployer: role(p, member, "ProviderDeployer"), responder: role(p, member, "IncidentResponder"),
-		// Other paths do not make a role one of those.
+		// A role with another path is not one of those.
 		lookalike: role(p, member, "app/cloney-provider/ProviderDeployer"),
 	}
 }
 
 var invoke = []string{"lambda:InvokeAsync", "lambda:InvokeFunction"}
 
-// invocations of the functions, by whom and through what.
+// invocations are invocations of the functions, by several callers and through several
+// services.
 func invocations(p confinement.Place) (rows []row) {
 	who := peopleOf(p)
 	add := func(what string, by caller, function string, may bool, context map[string][]string) {
@@ -111,7 +112,7 @@ func invocations(p confinement.Place) (rows []row) {
 	return rows
 }
 
-// changesOfUsers and of their policies.
+// changesOfUsers are changes of users and of their policies.
 func changesOfUsers(p confinement.Place) (rows []row) {
 	who := peopleOf(p)
 	user, policy := p.ARN("user/cloney/"+p.Region+"/x"), p.ARN("policy/cloney/"+p.Region+"/x-1")
@@ -142,7 +143,7 @@ func changesOfUsers(p confinement.Place) (rows []row) {
 	return rows
 }
 
-// changesOfSecrets: who reads one is for other policies to say.
+// changesOfSecrets are changes of secrets. Other policies decide about reading.
 func changesOfSecrets(p confinement.Place) (rows []row) {
 	who := peopleOf(p)
 	add := func(what string, by caller, secret string, may bool, actions ...string) {
@@ -165,7 +166,7 @@ func changesOfSecrets(p confinement.Place) (rows []row) {
 	return rows
 }
 
-// changesOfRoles and of the boundary, and passing the roles.
+// changesOfRoles are changes of the roles and of the boundary, and passing the roles.
 func changesOfRoles(p confinement.Place) (rows []row) {
 	who := peopleOf(p)
 	boundary := p.BoundaryARN()
@@ -191,7 +192,7 @@ func changesOfRoles(p confinement.Place) (rows []row) {
 	return rows
 }
 
-// changesOfFunctions: code, settings, and who may invoke.
+// changesOfFunctions are changes of code, settings and the right to invoke.
 func changesOfFunctions(p confinement.Place) (rows []row) {
 	who := peopleOf(p)
 	changes := []string{"AddPermission", "CreateFunction", "DeleteFunction", "PutFunctionConcurrency", "PutResourcePolicy", "RemovePermission", "UpdateFunctionCode", "UpdateFunctionConfiguration"}
@@ -213,7 +214,8 @@ func changesOfFunctions(p confinement.Place) (rows []row) {
 	return rows
 }
 
-// changesOfTheirStack, which may have a service role: whoever updates it acts as that.
+// changesOfTheirStack are changes of the provider's stack. It may have a service role, and
+// then every updater acts as that role.
 func changesOfTheirStack(p confinement.Place) (rows []row) {
 	who := peopleOf(p)
 	add := func(what string, by caller, stack string, may bool, actions ...string) {
@@ -236,7 +238,7 @@ func changesOfTheirStack(p confinement.Place) (rows []row) {
 	return rows
 }
 
-// exemptions: who can make or widen the roles that are exempt above.
+// exemptions are attempts to create or widen the exempt roles.
 func exemptions(p confinement.Place) (rows []row) {
 	who := peopleOf(p)
 	for _, exempt := range []caller{who.deployer, who.responder} {

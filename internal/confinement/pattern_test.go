@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// trailed is an event of EventBridge that tells of a call by CloudTrail, with the
-// fields that its patterns look at.
+// trailed is an event of EventBridge about a call, from CloudTrail, with the fields that
+// the patterns read.
 // https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html
 func trailed(service, name, by, parameters string) string {
 	return fmt.Sprintf(`{"source": "aws.%[1]s", "detail-type": "AWS API Call via CloudTrail", "detail": {
@@ -19,7 +19,7 @@ func trailed(service, name, by, parameters string) string {
 		service, name, by, parameters)
 }
 
-// Who calls, as CloudTrail tells it.
+// These are callers as CloudTrail records them.
 const (
 	byProvider = `{"type": "AssumedRole", "arn": "arn:aws:sts::111122223333:assumed-role/cloney-s3-credentials-ProviderRole-1A2B/cloney-s3-credentials",
 		"sessionContext": {"sessionIssuer": {"type": "Role", "arn": "arn:aws:iam::111122223333:role/cloney-provider/cloney-s3-credentials-ProviderRole-1A2B"}}}`
@@ -49,7 +49,7 @@ func invoked(function, by string) string {
 		`, "resources": [{"type": "AWS::Lambda::Function", "accountId": "111122223333", "ARN": "arn:aws:lambda:eu-west-1:111122223333:function:` + function + `"}]}}`
 }
 
-// patterns are those of SECURITY.md, with events that each has to hit and to miss.
+// patterns are those of SECURITY.md, with events that each must match and must not match.
 var patterns = map[string]struct{ hits, misses []string }{
 	"Somebody else changes users, policies or roles": {
 		hits: []string{
@@ -153,7 +153,7 @@ var patterns = map[string]struct{ hits, misses []string }{
 		hits:   []string{trailed("secretsmanager", "PutResourcePolicy", byProvider, ofSecret), trailed("secretsmanager", "PutResourcePolicy", byProvider, byItsName)},
 		misses: []string{trailed("secretsmanager", "PutResourcePolicy", byAdmin, ofSecret), trailed("secretsmanager", "GetSecretValue", byProvider, ofSecret), trailed("secretsmanager", "PutResourcePolicy", byProvider, another)},
 	},
-	"A key is tried on something that is not its business": {
+	"A key is used for calls that Cloney does not make": {
 		hits: []string{
 			trailed("sts", "GetSessionToken", byKey, `{}`), trailed("iam", "ListUsers", byKey, `{}`), trailed("s3", "ListBuckets", byKey, `{}`),
 			trailed("secretsmanager", "GetSecretValue", byKey, ofSecret),
@@ -189,14 +189,14 @@ func TestPastedPatterns(t *testing.T) {
 	}
 }
 
-// Whatever is taken out of a pattern, an event tells.
+// If any part of a pattern is removed, an event shows it.
 func TestMutationsOfPastedPatterns(t *testing.T) {
 	blocks := pasted(t)
 	for title, table := range patterns {
 		for what, pattern := range lessOne(readJSON(t, string(blocks[title]))) {
 			told := slices.ContainsFunc(table.hits, func(event string) bool { return !hit(t, pattern, readJSON(t, event)) }) ||
 				slices.ContainsFunc(table.misses, func(event string) bool { return hit(t, pattern, readJSON(t, event)) })
-			// Each of these says once more which service it is: that keeps the rule cheap.
+			// Each of these names the service once more, which keeps the rule cheap.
 			if !told && !strings.HasSuffix(what, "/source") && !strings.HasSuffix(what, "/detail-type") {
 				t.Errorf("%s without %s: no event tells", title, what)
 			}
@@ -204,7 +204,7 @@ func TestMutationsOfPastedPatterns(t *testing.T) {
 	}
 }
 
-// lessOne is a pattern less one of its values, by which that is.
+// lessOne returns the pattern without one of its values, for each value.
 func lessOne(pattern map[string]any) map[string]map[string]any {
 	all := map[string]map[string]any{}
 	for key, value := range pattern {
@@ -247,8 +247,8 @@ func readJSON(t *testing.T, text string) (value map[string]any) {
 	return value
 }
 
-// hit judges an event by a pattern. It knows the operators that SECURITY.md uses,
-// and refuses others.
+// hit reports whether a pattern matches an event. It knows the operators that SECURITY.md
+// uses, and refuses others.
 // https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html
 func hit(t *testing.T, pattern, event map[string]any) bool {
 	t.Helper()
@@ -278,7 +278,8 @@ func hit(t *testing.T, pattern, event map[string]any) bool {
 	return true
 }
 
-// matches judges a field, nil where there is none, by one value of a pattern.
+// matches reports whether one value of a pattern matches a field, which is nil if it is
+// missing.
 func matches(t *testing.T, wanted, found any) bool {
 	t.Helper()
 	text, is := found.(string)

@@ -14,21 +14,20 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// Call is one decision that IAM has to take, for an operation that crossed the
-// wire. Most operations need one, some need several.
+// Call is one decision of IAM for an operation that was sent. Most operations need one,
+// some need several.
 type Call struct {
 	Operation string // as in CreateUser
 	Request   iamtest.Request
-	// User is whose key asks; empty: the function. Documents are the policies
-	// that are attached to that user.
+	// User is the user whose key signs; empty: the function signs. Documents are the
+	// policies that are attached to that user.
 	User      string
 	Documents []string
 	Function  Function // empty where a user's key asks
 }
 
-// Recorder turns what crosses the wire into what IAM decides on. It learns the
-// paths, tags and boundaries of what is asked for from requests that AWS
-// accepted and from AWS's answers.
+// Recorder turns requests into decisions of IAM. It learns the paths, tags and boundaries
+// of entities from the requests that AWS accepted and from AWS's answers.
 type Recorder struct {
 	Place Place
 
@@ -37,12 +36,12 @@ type Recorder struct {
 	policies map[string]*entity // by ARN
 	secrets  map[string]*entity // by name
 	keys     map[string]string  // their users
-	gone     map[string]bool    // names of users and secrets that were deleted
+	deleted  map[string]bool    // names of users and secrets that were deleted
 	calls    map[string]Call
 	unknown  map[string]bool
 }
 
-// entity is a user, a policy or a secret, as far as policies ask about it.
+// entity is a user, a policy or a secret, as far as policies depend on it.
 type entity struct {
 	arn      string
 	tags     map[string]string
@@ -52,18 +51,18 @@ type entity struct {
 	key      string          // of a secret: a customer managed KMS key
 }
 
-// NewRecorder records what is asked in a place.
+// NewRecorder returns a recorder for a place.
 func NewRecorder(p Place) *Recorder {
 	return &Recorder{
 		Place: p, users: map[string]*entity{}, policies: map[string]*entity{}, secrets: map[string]*entity{},
-		keys: map[string]string{}, gone: map[string]bool{}, calls: map[string]Call{}, unknown: map[string]bool{},
+		keys: map[string]string{}, deleted: map[string]bool{}, calls: map[string]Call{}, unknown: map[string]bool{},
 	}
 }
 
 var credential = regexp.MustCompile(`Credential=([^/]+)/[^/]+/[^/]+/([^/]+)/`)
 
-// Saw takes a request of a function and AWS's answer to it. What it does not know
-// Calls returns as an error.
+// Saw records a request of a function and AWS's answer to it. Calls returns an error about
+// everything that is unknown.
 func (r *Recorder) Saw(by Function, request *http.Request, body []byte, status int, answer []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -122,7 +121,7 @@ func (r *Recorder) Calls() ([]Call, error) {
 	return calls, nil
 }
 
-// wire is one operation that is being looked at.
+// wire is one operation that is being recorded.
 type wire struct {
 	*Recorder
 	by        Function
@@ -143,12 +142,12 @@ func (w *wire) readForm(body []byte) {
 	w.operation, w.form = form.Get("Action"), form
 }
 
-// isGone reports whether an operation is about what the function has deleted:
-// an answer was lost, or two deliveries do the same. What IAM decides then is
-// no matter, for the edges take "denied" for "not found" (edge.WhenDenied), but
-// for the operations by which they find that out, and make it anew.
-func (w *wire) isGone(name string) bool {
-	return w.gone[name] && !slices.Contains([]string{"GetUser", "DescribeSecret", "CreateSecret"}, w.operation)
+// isDeleted reports whether an operation is about an entity that the function has deleted,
+// because an answer was lost or two deliveries do the same. IAM's decision then does not
+// matter, because the clients treat "denied" as "not found" (edge.WhenDenied). It matters
+// for the operations by which they find that out, and create the entity again.
+func (w *wire) isDeleted(name string) bool {
+	return w.deleted[name] && !slices.Contains([]string{"GetUser", "DescribeSecret", "CreateSecret"}, w.operation)
 }
 
 // needs records a decision.
@@ -167,8 +166,9 @@ func (w *wire) needs(action, resource string, context ...map[string][]string) {
 	w.calls[string(key)] = call
 }
 
-// within is how Lambda says that a call comes from a function's own code. Whether it
-// says so of what another service then asks in the function's name is not known.
+// within returns the condition key by which Lambda shows that a call comes from a
+// function's own code. It is not known whether another service's calls in the function's
+// name also carry it.
 // https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
 func within(p Place, f Function, action string) map[string][]string {
 	if strings.HasPrefix(action, "kms:") || strings.HasPrefix(action, "lambda:") {
@@ -177,9 +177,9 @@ func within(p Place, f Function, action string) map[string][]string {
 	return map[string][]string{"lambda:SourceFunctionArn": {p.Lambda(f)}}
 }
 
-// Wire is what every request of ours carries, and more.
+// Wire returns the condition keys of every request of ours, and more.
 func Wire(more ...map[string][]string) map[string][]string {
-	// The edges know no other scheme than https, but in a sandbox.
+	// The clients only use https, except in a sandbox.
 	context := map[string][]string{"aws:SecureTransport": {"true"}}
 	for _, m := range more {
 		maps.Copy(context, m)

@@ -8,7 +8,7 @@ import (
 	"cloney-s3-credentials/internal/confinement"
 )
 
-// saw tells a recorder of one request, signed with the function's key.
+// saw gives a recorder one request, signed with the function's key.
 func saw(t *testing.T, r *confinement.Recorder, service, method, url, target, body string, status int, answer string) {
 	t.Helper()
 	request, err := http.NewRequest(method, url, nil)
@@ -20,7 +20,7 @@ func saw(t *testing.T, r *confinement.Recorder, service, method, url, target, bo
 	r.Saw(confinement.Provider, request, []byte(body), status, []byte(answer))
 }
 
-// What the model does not know is told: nothing new goes unjudged.
+// The model reports what it does not know, so that nothing new stays unjudged.
 func TestUnknownOperationsAreRefused(t *testing.T) {
 	for label, c := range map[string]struct{ service, method, url, target, body string }{
 		"iam ListRoles":                      {"iam", "POST", "https://aws.test/", "", "Action=ListRoles"},
@@ -41,8 +41,8 @@ func TestUnknownOperationsAreRefused(t *testing.T) {
 	}
 }
 
-// A secret that is deleted twice is judged once: the second time there is
-// nothing that IAM could decide on. Made anew it is judged again.
+// A secret that is deleted twice is judged once: the second time there is nothing for IAM
+// to decide. If it is created again, it is judged again.
 func TestWhatIsGoneIsNotJudged(t *testing.T) {
 	r := confinement.NewRecorder(ireland)
 	named := `{"SecretId": "cloney/x"}`

@@ -52,7 +52,7 @@ func driveRotator(t *testing.T, cfg aws.Config, at setup, _ string) {
 		}})
 }
 
-// The marks of a run, and what was told.
+// These are the marks of a run, and the tag of announced notices.
 var marked, unmarked = map[string]string{"cloney:event:20261125T000000Z:0:1:a": "begun Rotate", "cloney:told": "1"}, []string{"cloney:event:20261124T000000Z:0:1:a"}
 
 func rotatedUserSteps(u *users.Client) []step {
@@ -84,8 +84,8 @@ func rotatedSecretSteps(s *secrets.Client) []step {
 	}
 }
 
-// what the rotator's role is not for: it issues and retires keys of users that are
-// there, and gives nobody more than he has.
+// onRotation are attacks with the rotator's role. It issues and retires keys of existing
+// users, and gives no user more access.
 func onRotation(s setup) []attack {
 	strangers := []string{s.admin(), s.theirs(), s.ARN("user/cloney/" + user)}
 	theirs, outside, ours := secretARN(s.Place, foreignSecret), secretARN(s.Place, "database"), secretARN(s.Place, secret)
@@ -93,7 +93,7 @@ func onRotation(s setup) []attack {
 	keys := []string{"iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:ListAttachedUserPolicies", "iam:ListUserPolicies"}
 	values := []string{"secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue", "secretsmanager:UpdateSecretVersionStage"}
 	bounded := merged(key("iam:PermissionsBoundary", s.bound()), tags("aws:RequestTag", owned(s.Place)), key("iam:PolicyARN", s.policy()))
-	// Of a tag that it may set: what it may say of an entity of ours it may say of no other.
+	// The role may set these tags on entities of ours, and on no others.
 	mark, told := tags("aws:RequestTag", marked), tags("aws:RequestTag", map[string]string{"cloney:told": "1"})
 	owner := tags("aws:RequestTag", owned(s.Place))
 	both := tags("aws:RequestTag", map[string]string{"cloney:told": "1", "cloney:stack-id": "x"})
@@ -107,53 +107,53 @@ func onRotation(s setup) []attack {
 	otherAccount := s.Place
 	otherAccount.Account = "999999999999"
 	all := []attack{
-		{what: "Make, change, read or delete a key of an administrator, or of a user of another region's provider", requests: func() (requests []iamtest.Request) {
+		{what: "Create, change, read or delete a key of an administrator, or of a user of another region's provider", requests: func() (requests []iamtest.Request) {
 			for _, stranger := range strangers {
 				requests = append(requests, each(stranger, nil, keys...)...)
 			}
 			return requests
 		}()},
-		{what: "Make, rename or delete a user, or give it a password or a group", requests: append(
+		{what: "Create, rename or delete a user, or give it a password or a group", requests: append(
 			each(s.ours(), bounded, "iam:CreateUser", "iam:UpdateUser", "iam:DeleteUser", "iam:CreateLoginProfile", "iam:UploadSSHPublicKey", "iam:CreateServiceSpecificCredential"),
 			request("iam:AddUserToGroup", s.ARN("group/admins")))},
-		{what: "Attach, detach or write a policy of a user, or touch its boundary", requests: each(s.ours(), bounded,
+		{what: "Attach, detach or write a policy of a user, or change its boundary", requests: each(s.ours(), bounded,
 			"iam:AttachUserPolicy", "iam:DetachUserPolicy", "iam:PutUserPolicy", "iam:DeleteUserPolicy", "iam:PutUserPermissionsBoundary", "iam:DeleteUserPermissionsBoundary")},
-		{what: "Make, write, tag or delete a policy, the boundary too", requests: append(
+		{what: "Create, write, tag or delete a policy, also the boundary", requests: append(
 			each(s.policy(), owner, "iam:CreatePolicy", "iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicyVersion", "iam:DeletePolicy", "iam:TagPolicy", "iam:UntagPolicy"),
 			each(s.bound(), nil, "iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:DeletePolicy")...)},
 		{what: "Read a policy outside of the path", requests: each(s.ARN("policy/admins"), nil, "iam:GetPolicy", "iam:GetPolicyVersion")},
-		{what: "Make, change, assume or pass a role", requests: append(
+		{what: "Create, change, assume or pass a role", requests: append(
 			each(s.ARN("role/cloney-provider/x"), nil, "iam:CreateRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy", "iam:PassRole"),
 			request("sts:AssumeRole", s.ARN("role/admin")))},
-		{what: "Tag a user so that it is somebody else's, or finished, or take such a tag off", requests: slices.Concat(
+		{what: "Tag a user so that it belongs to another stack or counts as completed, or remove such a tag", requests: slices.Concat(
 			on("iam:TagUser", owner, s.ours()), on("iam:TagUser", both, s.ours()), on("iam:TagUser", completed, s.ours()), on("iam:TagUser", nil, s.ours()),
 			on("iam:UntagUser", untag("cloney:stack-id"), s.ours()), on("iam:UntagUser", untag("cloney:told", "cloney:completed"), s.ours()))},
 		{what: "Mark a user that is not the provider's", requests: append(
 			on("iam:TagUser", mark, strangers...), on("iam:UntagUser", untag("cloney:told"), strangers...)...)},
-		{what: "Tag a secret so that it is somebody else's, or take such a tag off", requests: slices.Concat(
+		{what: "Tag a secret so that it belongs to another stack, or remove such a tag", requests: slices.Concat(
 			on("secretsmanager:TagResource", merged(have, owner), ours), on("secretsmanager:TagResource", merged(have, both), ours), on("secretsmanager:TagResource", have, ours),
 			on("secretsmanager:UntagResource", merged(have, untag("cloney:stack-id")), ours))},
 		{what: "Mark a secret that is not the provider's", requests: slices.Concat(
 			on("secretsmanager:TagResource", told, theirs), on("secretsmanager:TagResource", merged(away, told), theirs), on("secretsmanager:TagResource", merged(have, told), outside),
 			on("secretsmanager:UntagResource", untag("cloney:told"), theirs))},
-		{what: "Read, overwrite or relabel a secret that is of no stack, of another region's, or not under cloney/", requests: slices.Concat(
+		{what: "Read, overwrite or relabel a secret without a stack's tag, of a stack of another region, or not under cloney/", requests: slices.Concat(
 			each(theirs, nil, values...), each(theirs, away, values...), each(outside, have, values...))},
 		{what: "Look at a secret that is not under cloney/, or read many at once", requests: []iamtest.Request{
 			request("secretsmanager:DescribeSecret", outside), request("secretsmanager:BatchGetSecretValue", "*")}},
-		{what: "Make, delete, restore or encrypt anew a secret, copy it, or change who may read it or what rotates it", requests: each(ours,
+		{what: "Create, delete, restore, copy or encrypt again a secret, or change its readers or its rotation function", requests: each(ours,
 			merged(have, owner, key("secretsmanager:BlockPublicPolicy", "true"), key("secretsmanager:RotationLambdaARN", self)),
 			"secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:RestoreSecret", "secretsmanager:UpdateSecret", "secretsmanager:ReplicateSecretToRegions",
 			"secretsmanager:PutResourcePolicy", "secretsmanager:DeleteResourcePolicy", "secretsmanager:RotateSecret", "secretsmanager:CancelRotateSecret")},
-		{what: "Read or overwrite a secret by a KMS key of another account, but those in `SecretKmsKeys`; use another account's for messages", requests: append(
+		{what: "Read or overwrite a secret by a KMS key of another account that is not in `SecretKmsKeys`; use another account's key for messages", requests: append(
 			each(otherAccount.KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...), each(otherAccount.KeyARN(), confinement.ViaService("sns", s.Place), uses...)...)},
-		{what: "Use a KMS key directly, through S3, or in another region; change who may use one", requests: slices.Concat(
+		{what: "Use a KMS key directly, through S3, or in another region; change its policy", requests: slices.Concat(
 			each(s.KeyARN(), nil, uses...), each(s.KeyARN(), confinement.ViaService("s3", s.Place), uses...),
 			each(elsewhere(s.Place).KeyARN(), confinement.ViaService("secretsmanager", s.Place), uses...), each(elsewhere(s.Place).KeyARN(), confinement.ViaService("sns", s.Place), uses...),
 			each(s.KeyARN(), confinement.ViaService("secretsmanager", s.Place), "kms:Encrypt", "kms:CreateGrant", "kms:PutKeyPolicy"))},
-		{what: "Put an event in another's name, or on another bus", requests: slices.Concat(
+		{what: "Put an event with another source, or on another bus", requests: slices.Concat(
 			on("events:PutEvents", confinement.Event("aws.s3", "Object Created"), bus), on("events:PutEvents", nil, bus),
 			on("events:PutEvents", event, s.RegionalARN("events", "event-bus/other"), otherAccount.RegionalARN("events", "event-bus/default")))},
-		{what: "Send to another topic, or to any where `AlarmTopicArn` is not given", requests: on("sns:Publish", nil, s.RegionalARN("sns", "other"))},
+		{what: "Publish to another topic, or to any topic without `AlarmTopicArn`", requests: on("sns:Publish", nil, s.RegionalARN("sns", "other"))},
 		{what: "Look at stacks of another account or region, or change one", requests: append(
 			on("cloudformation:DescribeStackResource", nil, stack(otherAccount), stack(elsewhere(s.Place))),
 			each(stack(s.Place), nil, "cloudformation:UpdateStack", "cloudformation:DeleteStack", "cloudformation:GetTemplate")...)},
@@ -161,7 +161,7 @@ func onRotation(s setup) []attack {
 			each(self, nil, "lambda:UpdateFunctionCode", "lambda:AddPermission", "lambda:InvokeFunction"),
 			request("events:PutRule", s.RegionalARN("events", "rule/x")), request("lambda:InvokeFunction", s.Lambda(confinement.Provider)))},
 		{what: "Read or write objects with its own rights", requests: each(object, nil, "s3:GetObject", "s3:PutObject")},
-		{what: "Make, see or delete network interfaces from within the function (`SubnetIds`)", requests: append(
+		{what: "Create, see or delete network interfaces from within the function (`SubnetIds`)", requests: append(
 			each(s.RegionalARN("ec2", "network-interface/eni-1"), nil, "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
 			each("*", nil, "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets")...)},
 		{what: "Write into the log of another function, or delete its own", requests: append(

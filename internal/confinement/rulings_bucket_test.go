@@ -8,7 +8,7 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// codeBucket is the policy of the bucket that functions get their code from.
+// codeBucket is the policy of the bucket with the functions' code.
 func codeBucket(t *testing.T, p confinement.Place) ruling {
 	t.Helper()
 	p = in(p, hub)
@@ -70,10 +70,10 @@ func codeBucket(t *testing.T, p confinement.Place) ruling {
 	return r
 }
 
-// whole is a request that makes an object, and not a part of a multipart upload.
+// whole is a request that creates an object, and not a part of a multipart upload.
 var whole = key("s3:ObjectCreationOperation", "true")
 
-// both are two requests' context keys in one.
+// both joins the context keys of two requests.
 func both(a, b map[string][]string) map[string][]string {
 	out := maps.Clone(a)
 	maps.Copy(out, b)

@@ -10,13 +10,13 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// In these accounts of a partition.
+// in returns the place of an account of the partition.
 func in(p confinement.Place, account string) confinement.Place {
 	p.Account = account
 	return p
 }
 
-// role of an account, which its own account lets do everything.
+// role returns a role of an account. Its own account lets it do everything.
 func role(p confinement.Place, account, name string) caller {
 	by := caller{arn: in(p, account).ARN("role/" + name), organization: organization, may: everythingText}
 	if account == outsider {
@@ -25,7 +25,7 @@ func role(p confinement.Place, account, name string) caller {
 	return by
 }
 
-// reader is the role that stacksets/hub.yaml makes, without its own policy.
+// reader is the role that stacksets/hub.yaml creates, without its own policy.
 func reader(p confinement.Place) caller {
 	return caller{arn: in(p, hub).ARN("role/cloney-hub-ReaderRole-1A2B3C4D5E6F"), organization: organization}
 }
@@ -36,7 +36,7 @@ const (
 )
 
 var (
-	// uses are what the providers do with a key, see ofSecrets.
+	// uses are the providers' uses of a key, see ofSecrets.
 	uses = []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}
 	// otherUses read, write or pass on what a key protects.
 	otherUses = []string{
@@ -158,8 +158,8 @@ func ofMembers(t *testing.T, p confinement.Place) map[string]string {
 	return parameters
 }
 
-// What the owner of the providers demands can be demanded of a whole organization too: the
-// declared set passes it on, and asks for the same where nobody says otherwise.
+// The owner of the providers can set the same limits for a whole organization: the declared
+// set passes them on, and has the same defaults.
 func TestTheOrganisationDemandsAsOneProvider(t *testing.T) {
 	templates, err := stackSets()
 	if err != nil {
@@ -183,7 +183,8 @@ func TestTheOrganisationDemandsAsOneProvider(t *testing.T) {
 	}
 }
 
-// elsewhereOf is the first region, seen from another one, and the other way round.
+// elsewhereOf returns another region for the first one, and the first region for another
+// one.
 func elsewhereOf(p confinement.Place) confinement.Place {
 	for _, first := range []confinement.Place{ireland, beijing, oregon, potsdam} {
 		if first.Partition == p.Partition && first.Region != p.Region {
@@ -193,7 +194,7 @@ func elsewhereOf(p confinement.Place) confinement.Place {
 	return elsewhere(p)
 }
 
-// readersTrust says who becomes the reader.
+// readersTrust is the trust policy of the reader.
 func readersTrust(t *testing.T, p confinement.Place) ruling {
 	t.Helper()
 	p = in(p, hub)
@@ -218,7 +219,7 @@ func readersTrust(t *testing.T, p confinement.Place) ruling {
 	return r
 }
 
-// readersRole is what the reader may do.
+// readersRole is the policy of the reader.
 func readersRole(t *testing.T, p confinement.Place) ruling {
 	t.Helper()
 	p = in(p, hub)
@@ -231,7 +232,8 @@ func readersRole(t *testing.T, p confinement.Place) ruling {
 		t.Fatalf("the reader has %d policies, and 1 is judged", len(policies))
 	}
 	r := ruling{"what the reader may do", p, iamtest.Identity, policies[0].(map[string]any)["PolicyDocument"].(map[string]any), nil}
-	// The owner's policy lets the reader do anything, so that its own decides.
+	// The owner's policy lets the reader do anything, so that the reader's own policy
+	// decides.
 	let := confinement.Text(letting(reader(p).arn))
 	secret := func(what string, account, name, organization string, may bool, actions ...string) {
 		for _, action := range actions {
@@ -261,14 +263,14 @@ func readersRole(t *testing.T, p confinement.Place) ruling {
 	return r
 }
 
-// letting is a resource policy that lets one do anything.
+// letting returns a resource policy that lets one principal do anything.
 func letting(arn string) map[string]any {
 	return map[string]any{"Version": "2012-10-17", "Statement": []any{
 		map[string]any{"Effect": "Allow", "Principal": map[string]any{"AWS": arn}, "Action": "*", "Resource": "*"},
 	}}
 }
 
-// A replica has the policy of the key, but for how the reader is named.
+// A replica has the policy of the key, except for the name of the reader.
 func TestBothKeysHaveOnePolicy(t *testing.T) {
 	p := in(ireland, hub)
 	parameters := map[string]string{"OrganizationId": organization, "ReaderRoleArn": reader(p).arn}

@@ -7,8 +7,8 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// invocation is the provider function's own policy, with Invocation: CloudFormationOnly. Whoever
-// asks here may do anything by the policies of his own account.
+// invocation is the provider function's own policy, with Invocation: CloudFormationOnly. By
+// the policies of their own accounts, the callers may do anything.
 func invocation(t *testing.T, p confinement.Place, trusted string) ruling {
 	t.Helper()
 	p = in(p, hub)

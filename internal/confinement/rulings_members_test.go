@@ -11,7 +11,7 @@ import (
 	"cloney-s3-credentials/internal/policy"
 )
 
-// secretsPolicy is what the provider writes for SecretReaders: the hub's reader.
+// secretsPolicy is the policy that the provider writes for SecretReaders: the hub's reader.
 func secretsPolicy(t *testing.T, p confinement.Place) ruling {
 	t.Helper()
 	p = in(p, member)
@@ -33,7 +33,7 @@ func secretsPolicy(t *testing.T, p confinement.Place) ruling {
 	add("the hub's administrator", role(p, hub, "Admin"), false, append(other, "GetSecretValue")...)
 	add("another member's provider", role(p, management, provider), false, "DescribeSecret", "GetSecretValue")
 	add("another organization", role(p, outsider, "Admin"), false, "DescribeSecret", "GetSecretValue")
-	// Inside the account its own policies decide, as README says.
+	// Inside the account its own policies decide, as the reference says.
 	add("the member's administrator", role(p, member, "Admin"), true, "GetSecretValue")
 	none := role(p, member, "Application")
 	none.may = ""

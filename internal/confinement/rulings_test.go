@@ -23,13 +23,13 @@ const (
 
 var stackSets = sync.OnceValues(func() (map[string]*confinement.Template, error) { return confinement.ReadStackSets(root) })
 
-// caller is who asks, and what its own account lets it do.
+// caller is a principal, and what its own account lets it do.
 type caller struct {
 	arn, organization string
 	may               string // policy of its own; empty: none
 }
 
-// row is one request, and whether it may be.
+// row is one request, and whether it must be allowed.
 type row struct {
 	what             string
 	by               caller
@@ -40,7 +40,7 @@ type row struct {
 	resourcePolicy   string // where a policy of another kind is judged; empty: none
 }
 
-// ruling is a policy of the roll-out, and a table of who may do what by it.
+// ruling is a policy of the roll-out, with a table of the rights that it gives.
 type ruling struct {
 	name     string
 	place    confinement.Place
@@ -49,7 +49,7 @@ type ruling struct {
 	rows     []row
 }
 
-// request is the row's, with what AWS puts into every one.
+// request returns the row's request, with the condition keys that AWS always adds.
 func (r row) request() iamtest.Request {
 	context := confinement.Wire(key("aws:PrincipalArn", r.by.arn))
 	if r.by.organization != "" {
@@ -59,7 +59,8 @@ func (r row) request() iamtest.Request {
 	return iamtest.Request{Action: r.action, Resource: r.resource, Context: context}
 }
 
-// question is the row for either evaluator, with a policy in the ruling's place.
+// question returns the row as a question for either evaluator, with another text for the
+// ruling's policy.
 func (r ruling) question(asked row, text json.RawMessage) confinement.Question {
 	q := confinement.Question{Principal: asked.by.arn, Owner: asked.owner, Identity: []json.RawMessage{}}
 	if asked.by.may != "" {
@@ -79,9 +80,9 @@ func (r ruling) question(asked row, text json.RawMessage) confinement.Question {
 	return q.About(asked.request())
 }
 
-// text is a document with what AWS adds to it: a role's trust policy speaks of
-// that role, and beside a service control policy is the one that allows all,
-// unless someone has taken it away.
+// text returns a document with what AWS adds to it: a role's trust policy is about that
+// role, and next to a service control policy there is the one that allows everything,
+// unless somebody has removed it.
 func (r ruling) text(document map[string]any) json.RawMessage {
 	return json.RawMessage(confinement.Text(mutated(document, func(statements []any) []any {
 		for _, s := range statements {
@@ -96,7 +97,7 @@ func (r ruling) text(document map[string]any) json.RawMessage {
 	})))
 }
 
-// readOnce are the policies that were read: many rows share one.
+// readOnce caches the policies, because many rows share one.
 var readOnce sync.Map
 
 func read(text json.RawMessage) *iamtest.Policy {
@@ -125,7 +126,7 @@ func rulings(t *testing.T) (all []ruling) {
 	for _, p := range []confinement.Place{ireland, beijing, oregon, potsdam} {
 		all = append(all, codeBucket(t, p), hubKey(t, p), replicaKey(t, p), readersTrust(t, p), readersRole(t, p), secretsPolicy(t, p), controlPolicy(t, p))
 	}
-	// They are written for all partitions in one.
+	// One text serves all partitions.
 	for _, p := range []confinement.Place{ireland, potsdam} {
 		all = append(all, pastedPolicies(t, p)...)
 	}
@@ -146,8 +147,8 @@ func resolved(t *testing.T, template, resource string, p confinement.Place, para
 	return properties
 }
 
-// Who may do what by the policies of the roll-out, as our evaluator has it and
-// as one that is not ours has it.
+// Both evaluators, our own and an independent one, judge every table of the roll-out's
+// policies.
 func TestRulings(t *testing.T) {
 	all := rulings(t)
 	var questions []confinement.Question
@@ -181,9 +182,8 @@ func TestRulings(t *testing.T) {
 	t.Logf("%d rows in %d tables", n, len(all))
 }
 
-// Nothing stands in these policies for nothing: whatever is taken out of one, or
-// widened, changes a row of its table. Otherwise it is superfluous, or a row is
-// missing.
+// Every part of these policies is needed: if it is removed or widened, a row of the table
+// changes. Otherwise the part is superfluous, or a row is missing.
 func TestMutationsOfRulings(t *testing.T) {
 	made := 0
 	for _, r := range rulings(t) {
@@ -200,8 +200,7 @@ func TestMutationsOfRulings(t *testing.T) {
 	t.Logf("%d mutations", made)
 }
 
-// mutations are the policy with one thing taken out of it or widened, by what
-// was done.
+// mutations returns the policy with one part removed or widened, by the change.
 func (r ruling) mutations() map[string]map[string]any {
 	all := map[string]map[string]any{}
 	for i, s := range r.document["Statement"].([]any) {
@@ -211,7 +210,7 @@ func (r ruling) mutations() map[string]map[string]any {
 				return statements
 			})
 		}
-		// A policy of another kind that says nothing is no policy.
+		// For the other kinds, a policy without statements is not a policy.
 		if r.layer == iamtest.Control || len(r.document["Statement"].([]any)) > 1 {
 			all[sid(s)+" away"] = mutated(r.document, func(statements []any) []any { return slices.Delete(statements, i, i+1) })
 		}
@@ -250,7 +249,7 @@ func (r ruling) mutations() map[string]map[string]any {
 	return all
 }
 
-// anyone reports whether a Principal leaves it to the conditions who is meant.
+// anyone reports whether a Principal is everybody, so that the conditions decide.
 func anyone(principal any) bool {
 	if named, ok := principal.(map[string]any); ok {
 		principal = named["AWS"]

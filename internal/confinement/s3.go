@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// Organization is that of the place's account.
+// Organization is the organization of the place's account.
 const Organization = "o-a1b2c3d4e5"
 
-// Address is one from which keys are used.
+// Address is an address from which keys are used.
 const Address = "203.0.113.7"
 
-// Bucket is what S3 is told of a request to a bucket with a key: whose it is, and from
-// where it is asked. Here all buckets are the account's own.
+// Bucket returns the condition keys of a request to a bucket: its account and the caller's
+// address. Here all buckets belong to the account.
 func Bucket(p Place) map[string][]string {
 	return map[string][]string{
 		"aws:ResourceAccount": {p.Account}, "aws:ResourceOrgID": {Organization},
@@ -20,7 +20,7 @@ func Bucket(p Place) map[string][]string {
 	}
 }
 
-// s3 takes a request to a bucket, in path style.
+// s3 records a request to a bucket, in path style.
 func (w *wire) s3(r *http.Request) {
 	bucket, key, object := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	context := Bucket(w.Place)

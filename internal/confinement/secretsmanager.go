@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// secretRequest is what of a request to Secrets Manager policies ask about.
+// secretRequest is the part of a request to Secrets Manager that policies depend on.
 type secretRequest struct {
 	Name, SecretId, KmsKeyId, VersionId, VersionStage string
 	RotationLambdaARN                                 string
@@ -24,10 +24,9 @@ func (s secretRequest) tags() map[string]string {
 	return tags
 }
 
-// ofSecrets are the operations that need the action of the same name on the
-// secret, and the uses of its KMS key: what Secrets Manager does with the key
-// in the caller's name, if it is one of the customer's. With its own key
-// everyone may who may use the secret.
+// ofSecrets are the operations that need the action of the same name on the secret, with
+// the uses of its KMS key: Secrets Manager uses a customer managed key in the caller's
+// name. Its own key is open to everybody who may use the secret.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
 var ofSecrets = map[string][]string{
 	"CancelRotateSecret":       nil,
@@ -58,7 +57,7 @@ func (w *wire) secretsManager() {
 		return
 	}
 	s, name := w.secret, w.secret.SecretId+w.secret.Name
-	if w.isGone(name) {
+	if w.isDeleted(name) {
 		return
 	}
 	found := w.secrets[name]
@@ -74,8 +73,8 @@ func (w *wire) secretsManager() {
 	}
 	tags := w.tagsOf(found)
 	if w.operation == "CreateSecret" {
-		// The tags that it is to have are already its own: a policy that asks for
-		// them lets its secrets be made.
+		// The tags in the request already count as the secret's own, so that a policy with
+		// conditions on them allows the call.
 		// https://docs.aws.amazon.com/IAM/latest/UserGuide/tutorial_attribute-based-access-control.html
 		tags = ResourceTags(s.tags())
 	}
@@ -101,12 +100,12 @@ func (w *wire) secretsManager() {
 	}
 }
 
-// ViaService is what KMS is told of a use that a service makes for its caller.
+// ViaService returns the condition key of a use of KMS by a service for its caller.
 func ViaService(service string, p Place) map[string][]string {
 	return map[string][]string{"kms:ViaService": {service + "." + p.Region + "." + p.Suffix()}}
 }
 
-// keyARN is what KMS decides on, whatever the key was called.
+// keyARN is the ARN on which KMS decides, whatever name the request has for the key.
 func (w *wire) keyARN(key string) string {
 	if strings.HasPrefix(key, "arn:") && strings.Contains(key, ":key/") {
 		return key
@@ -114,8 +113,8 @@ func (w *wire) keyARN(key string) string {
 	return w.Place.KeyARN()
 }
 
-// secretARN is what Secrets Manager decides on. One that does not exist has no
-// six characters at its end.
+// secretARN is the ARN on which Secrets Manager decides. A secret that does not exist has
+// no six characters at its end.
 func (w *wire) secretARN(name string) string {
 	if s := w.secrets[name]; s != nil && s.arn != "" {
 		return s.arn
@@ -133,7 +132,7 @@ func truth(b *bool) string {
 	return "false"
 }
 
-// learnSecret takes what an operation that AWS accepted tells and changes.
+// learnSecret records what an accepted operation shows and changes.
 func (w *wire) learnSecret(name string) {
 	var a struct {
 		ARN, KmsKeyId string
@@ -153,10 +152,10 @@ func (w *wire) learnSecret(name string) {
 	}
 	switch w.operation {
 	case "CreateSecret":
-		delete(w.gone, name)
+		delete(w.deleted, name)
 		s.tags, s.key = w.secret.tags(), w.secret.KmsKeyId
 	case "DescribeSecret":
-		delete(w.gone, name)
+		delete(w.deleted, name)
 		s.tags, s.key = secretRequest{Tags: a.Tags}.tags(), a.KmsKeyId
 	case "UpdateSecret":
 		s.key = w.secret.KmsKeyId
@@ -168,6 +167,6 @@ func (w *wire) learnSecret(name string) {
 		}
 	case "DeleteSecret":
 		delete(w.secrets, name)
-		w.gone[name] = true
+		w.deleted[name] = true
 	}
 }

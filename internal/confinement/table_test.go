@@ -13,14 +13,14 @@ import (
 
 var update = flag.Bool("update", false, "write the table of attacks into SECURITY.md")
 
-// Between these lines of SECURITY.md stands what the tests write.
+// The tests write the text between these lines of SECURITY.md.
 const (
 	begin = "<!-- Written by go test ./internal/confinement -update: %s -->\n"
 	end   = "<!-- End of %s -->\n"
 )
 
-// SECURITY.md says of each attack what stops it, and what is accepted, as the
-// model has it.
+// SECURITY.md says of each attack which statement stops it, and lists the accepted
+// ones, as the model shows them.
 func TestSecuritySaysWhatTheModelDoes(t *testing.T) {
 	file := filepath.Join(root, "SECURITY.md")
 	text, err := os.ReadFile(file)
@@ -36,11 +36,11 @@ func TestSecuritySaysWhatTheModelDoes(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(want, string(text)); diff != "" {
-		t.Errorf("SECURITY.md is stale; -update writes it anew:\n%s", diff)
+		t.Errorf("SECURITY.md is stale; -update writes it again:\n%s", diff)
 	}
 }
 
-// Each attack that is tried stands in the table, whichever option it is about.
+// The table has each attack that is tried, whichever option it is about.
 func TestTheTableHasEveryAttack(t *testing.T) {
 	listed := map[string]bool{}
 	for _, a := range attacks(tabled) {
@@ -55,8 +55,8 @@ func TestTheTableHasEveryAttack(t *testing.T) {
 	}
 }
 
-// tabled is the setup whose attacks are shown: with all options but those that open
-// something, or bring another boundary.
+// tabled is the setup whose attacks the table shows: with all options except those that
+// open something, or set another boundary.
 var tabled = func() setup {
 	all := onePerOption(ireland)[1]
 	all.open = false
@@ -77,7 +77,7 @@ func replaced(t *testing.T, page, name, part string) string {
 
 var headings = map[attacker]string{
 	function:   "With the provider's credentials, whatever its code does",
-	overlooked: "The same, after someone has attached AdministratorAccess to its role",
+	overlooked: "The same, after somebody has attached AdministratorAccess to its role",
 	rotating:   "With the rotator's credentials, whatever its code does",
 	issued:     "With an issued key, after its user's policy was edited to allow `*` on `*`",
 

@@ -15,11 +15,11 @@ import (
 type Documents struct {
 	Roles    map[Function]map[string]any
 	Boundary map[string]any // of every user
-	// Invocation is the provider function's own policy; nil where it has none.
+	// Invocation is the provider function's own policy; nil: it has none.
 	Invocation map[string]any
 }
 
-// With is the documents with another one for a function's role.
+// With returns the documents with another one for a function's role.
 func (d Documents) With(f Function, role map[string]any) Documents {
 	d.Roles = maps.Clone(d.Roles)
 	d.Roles[f] = role
@@ -127,9 +127,9 @@ func (t *Template) role(resource string, p Place, parameters map[string]string) 
 	return policies[0].(map[string]any)["PolicyDocument"].(map[string]any), nil
 }
 
-// Resolved returns a resource's properties in a place, as CloudFormation gives
-// them to AWS. made is what other resources are, by what refers to them: by
-// Bucket what !Ref Bucket gives, by Bucket.Arn what !GetAtt Bucket.Arn gives.
+// Resolved returns a resource's properties in a place, as CloudFormation gives them to AWS.
+// made has the values of other resources: under Bucket the value of !Ref Bucket, and under
+// Bucket.Arn the value of !GetAtt Bucket.Arn.
 func (t *Template) Resolved(resource string, p Place, parameters, made map[string]string) (map[string]any, error) {
 	declared, known := t.Resources[resource]
 	if !known {
@@ -162,10 +162,10 @@ func Text(document map[string]any) string {
 	return string(text)
 }
 
-// refusal says what of a template is not known.
+// refusal names what is unknown in a template.
 type refusal string
 
-// resolver does what CloudFormation does with a template's functions.
+// resolver evaluates a template's functions like CloudFormation.
 type resolver struct {
 	template   *Template
 	place      Place
@@ -202,10 +202,10 @@ func (r resolver) value(tree any) any {
 	return tree
 }
 
-// function tells a function's call from an object.
+// function reports whether an object is a call of a function.
 func function(tree map[string]any) (name string, argument any, is bool) {
 	for name, argument := range tree {
-		// Condition is one only among conditions; in a policy it is an element.
+		// Condition is a function only among conditions; in a policy it is an element.
 		if _, named := argument.(string); name == "Ref" || name == "Condition" && named || strings.HasPrefix(name, "Fn::") {
 			return name, argument, len(tree) == 1
 		}
@@ -339,7 +339,7 @@ func (r resolver) sub(argument any) string {
 		name, after, _ := strings.Cut(rest, "}")
 		value, scalar := r.ref(name).(string)
 		if !scalar {
-			panic(refusal("${" + name + "} is no string"))
+			panic(refusal("${" + name + "} is not a string"))
 		}
 		out.WriteString(value)
 		text = after

@@ -14,8 +14,8 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// What gives rights is judged: a role, a policy or a right to invoke that the
-// template gets has to come into the model first.
+// Everything that gives rights is judged: a new role, policy or right to invoke in the
+// template must be added to the model first.
 func TestTheTemplateHasNoOtherRights(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -55,8 +55,8 @@ func TestTheTemplateHasNoOtherRights(t *testing.T) {
 	}
 }
 
-// Secrets Manager of this account, for secrets under cloney/, and this stack's schedule
-// may invoke the rotator, and nobody else. Whoever invokes it says what is rotated.
+// Only Secrets Manager of this account, for secrets under cloney/, and this stack's
+// schedule may invoke the rotator. An invoker names the secret to rotate.
 func TestWhoMayInvokeTheRotator(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -78,7 +78,7 @@ func TestWhoMayInvokeTheRotator(t *testing.T) {
 			t.Errorf("%s: %s", resource, diff)
 		}
 	}
-	// As Lambda writes the first one into the function's policy.
+	// This is how Lambda writes the first one into the function's policy.
 	invoked := iamtest.MustParse(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"lambda:InvokeFunction","Resource":"*","Condition":{
 		"StringEquals":{"aws:SourceAccount":"` + ireland.Account + `"},"ArnLike":{"aws:SourceArn":"` + secretsOfOurs + `"}}}]}`)
 	const other = "999999999999"
@@ -103,7 +103,7 @@ func TestWhoMayInvokeTheRotator(t *testing.T) {
 	}
 }
 
-// What is judged is the published template. What SAM deploys gives the same rights.
+// The published template is judged. The template that SAM deploys gives the same rights.
 func TestBothTemplatesGiveTheSameRights(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -128,10 +128,10 @@ func TestBothTemplatesGiveTheSameRights(t *testing.T) {
 	}
 }
 
-// CloudFormation replaces the boundary when its name, its path or its description
-// changes, or its logical id, in any template that comes after this one. The users
-// keep the ARN of the former one, which AllowedBuckets binds no more. So it is with
-// a stack that is deleted: they keep their limits.
+// CloudFormation replaces the boundary when its name, its path or its description changes,
+// or its logical id, in any template that comes after this one. The users keep the ARN of
+// the earlier boundary, which AllowedBuckets does not change any more. The same is true
+// after the stack is deleted: they keep their limits.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-managedpolicy.html
 func TestTheBoundaryIsNeverReplaced(t *testing.T) {
 	template, err := template()
@@ -150,8 +150,7 @@ func TestTheBoundaryIsNeverReplaced(t *testing.T) {
 	}
 }
 
-// What an organization may ask for is there when its parameter is given, and not
-// otherwise.
+// What an organization may require is there when its parameter is set, and not otherwise.
 func TestWhatOrganizationsAskFor(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -226,8 +225,8 @@ func TestTheRolesPoliciesFit(t *testing.T) {
 	}
 }
 
-// CloudFormation deletes what needs something before that. The guard goes first: when
-// it refuses, all else still stands, and works.
+// CloudFormation deletes a resource before those that it needs. The guard is deleted first:
+// when it refuses, everything else still exists and works.
 func TestTheGuardGoesFirst(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -260,8 +259,8 @@ func TestTheGuardGoesFirst(t *testing.T) {
 	}
 }
 
-// Nobody waits for an event that has waited for long, and a second delivery
-// would come after CloudFormation has gone on, or beside Secrets Manager's own.
+// Nobody needs an event that has waited long, and a second delivery would come after
+// CloudFormation has continued, or at the same time as Secrets Manager's own.
 func TestEventsAreDeliveredSoonAndOnce(t *testing.T) {
 	template, err := template()
 	if err != nil {
@@ -279,8 +278,8 @@ func TestEventsAreDeliveredSoonAndOnce(t *testing.T) {
 	}
 }
 
-// README and the parameter say how many names AllowedBuckets holds. IAM counts
-// a policy's characters without white space.
+// The page and the parameter say how many names AllowedBuckets holds. IAM counts a policy's
+// characters without white space.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entity-length
 func TestTheBoundaryHoldsAsManyNamesAsIsSaid(t *testing.T) {
 	template, err := template()

@@ -13,8 +13,8 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// cloudFormation owns one resource of a stack: what it sends, and what it
-// takes from the answers. The first answer to an event is the one that counts.
+// cloudFormation owns one resource of a stack. It sends events and takes the responses.
+// Only the first response to an event counts.
 type cloudFormation struct {
 	*world
 	logical  string
@@ -24,8 +24,8 @@ type cloudFormation struct {
 	key      string          // that its owner has been given last
 	going    map[string]bool // users that may be deleted with a key in use
 
-	// Faults by number of event, from 1, and whether a faulted one is delivered
-	// once more. again is the fault of that second delivery.
+	// faults are the faults by the number of the event, from 1. Another field says whether
+	// such an event is delivered once more; again is the fault of that second delivery.
 	faults map[int]fault
 	repeat bool
 	again  fault
@@ -34,7 +34,7 @@ type cloudFormation struct {
 	lives       []life // what was delivered, by number of event less one
 }
 
-// life is one event and what came of its first delivery.
+// life is one event and the result of its first delivery.
 type life struct {
 	requestType string
 	calls       []string
@@ -45,11 +45,11 @@ func (w *world) stack() *cloudFormation {
 	return &cloudFormation{world: w, logical: logical, going: map[string]bool{}}
 }
 
-// mayGo says that the user may be deleted, until an answer says that it stays.
+// mayGo records that the user may be deleted, until a response says that it stays.
 func (c *cloudFormation) mayGo(user string) { c.going[user] = true }
 
-// send delivers one event, with its fault, and returns the answer that
-// CloudFormation acts on; nil: none came.
+// send delivers one event with its fault. It returns the response that CloudFormation uses,
+// or nil if none came.
 func (c *cloudFormation) send(requestType, physical string, props, old properties) *reply.Response {
 	c.Helper()
 	c.requests++
@@ -75,7 +75,7 @@ func (c *cloudFormation) send(requestType, physical string, props, old propertie
 	answer := first.answer
 	failed := answer != nil && answer.Status == reply.Failed
 	if failed && requestType != "Delete" && f.kind < deaf && len(c.faults) < 2 {
-		// A run that could still act leaves nothing that it alone knew of.
+		// A run that could still continue leaves nothing that only it knows of.
 		c.Check()
 	}
 	if n := c.requests - 1; failed && f.kind == throttled && len(c.faults) == 1 && n < len(c.undisturbed) &&
@@ -84,7 +84,7 @@ func (c *cloudFormation) send(requestType, physical string, props, old propertie
 	}
 	if f.call > 0 && c.repeat {
 		c.heard("%s %s (again)", requestType, physical)
-		// CloudFormation takes the first answer that it gets.
+		// CloudFormation takes the first response that arrives.
 		if second := c.deliver(raw, c.again); answer == nil {
 			answer = second.answer
 		}
@@ -115,8 +115,8 @@ func (c *cloudFormation) deliver(raw []byte, f fault) *process {
 	return p
 }
 
-// create makes the resource, and takes it away again if that fails. It returns
-// whether the resource is there.
+// create creates the resource, and deletes it again if that fails. It reports whether the
+// resource exists.
 func (c *cloudFormation) create(props properties) bool {
 	c.Helper()
 	c.props = props
@@ -135,8 +135,8 @@ func (c *cloudFormation) create(props properties) bool {
 	return false
 }
 
-// update changes the resource, and rolls back if that fails. It returns
-// whether the resource is as the properties say.
+// update changes the resource, and rolls back if that fails. It reports whether the
+// resource is as declared.
 func (c *cloudFormation) update(props properties) bool {
 	c.Helper()
 	before, key := c.props, c.key
@@ -159,8 +159,7 @@ func (c *cloudFormation) update(props properties) bool {
 	return true
 }
 
-// updateInVain changes the resource; then another one fails, and the stack
-// rolls back.
+// updateInVain changes the resource. Then another resource fails, and the stack rolls back.
 func (c *cloudFormation) updateInVain(props properties) {
 	c.Helper()
 	before, key, former := c.props, c.key, c.physical
@@ -186,7 +185,7 @@ func (c *cloudFormation) updateInVain(props properties) {
 // most is how often an owner sends a failed Delete or rollback again.
 const most = 4
 
-// rollBack sends the Update back to what was before, under the id that
+// rollBack sends the Update back to the previous properties, with the id that
 // CloudFormation knows, until it succeeds.
 func (c *cloudFormation) rollBack(physical string, to, from properties, key string) {
 	c.Helper()
@@ -208,14 +207,14 @@ func (c *cloudFormation) rollBack(physical string, to, from properties, key stri
 	c.Errorf("the rollback fails again and again")
 }
 
-// lockedAway reports whether a key lives on in a secret that AWS did not let the
-// rollback read: another one takes its place.
+// lockedAway reports whether a key still works, but only in a secret that AWS did not let
+// the rollback read. Then another key replaces it.
 func (c *cloudFormation) lockedAway(user, key string) bool {
 	locked := func(secret string) bool { return c.Tags(secret)[name.TagLocked] != "" }
 	return slices.Contains(c.LiveKeys(user), key) && slices.ContainsFunc(c.Inventory().Secrets, locked)
 }
 
-// cleanUp deletes what a replacement replaced.
+// cleanUp deletes the user that was replaced.
 func (c *cloudFormation) cleanUp(physical string, props properties) {
 	c.Helper()
 	c.mayGo(physical)

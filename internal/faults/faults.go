@@ -1,34 +1,32 @@
-// Package faults plays the life of a stack with a fault at every call, and asks
-// each time whether what the product promises still holds. All of it is tests.
+// Package faults plays the life of a stack with a fault at every call, and checks each time
+// whether the promises of the product still hold. It consists of tests alone.
 //
-// A CloudFormation in memory sends the events as the real one does, rollbacks
-// and clean-ups included, to the real handler; that works in the strict account
-// of package accesstest, with synctest's time. One delivery of one event meets
-// one fault at one of its calls: refused, failed, throttled, hanging, the answer
-// lost, a panic, the process killed. Every such case is generated from what an
-// undisturbed run does, and none is picked by hand.
+// A CloudFormation in memory sends the same events as the real one, also rollbacks and
+// clean-ups, to the real handler. The handler works in the strict account of package
+// accesstest, with synctest's time. One delivery of one event has one fault at one of its
+// calls: refused, failed, throttled, hanging, the answer lost, a panic, the process killed.
+// All cases are generated from an undisturbed run, and none is chosen by hand.
 //
-// What has to hold in each of them, whatever the fault:
+// The following must hold in each case, whatever the fault:
 //
-//   - one answer for each delivery, none from a process that was killed, each
-//     at least a second before the deadline;
-//   - after a SUCCESS one user, whose one key that AWSCURRENT names works, and
-//     who may do what the stack declares;
-//   - at rest no live key that no secret gives out;
-//   - a rollback brings back the key of before;
-//   - what belongs to others is as it was;
-//   - no secret half in a log or an answer;
-//   - once the stack is deleted, an empty account.
+//   - There is one response for each delivery, at least a second before the deadline, and
+//     none from a process that was killed.
+//   - After a SUCCESS there is one user. Its current key works, and the user may do what the
+//     stack declares.
+//   - When nothing is at work, there is no live key that no secret holds.
+//   - A rollback restores the previous key.
+//   - Entities of others have not changed.
+//   - No log and no response holds a secret access key.
+//   - After the stack is deleted, the account is empty.
 //
-// Plays are lives in which CloudFormation and Lambda are the fault (package
-// traces): an event waits in a queue, comes twice, is cancelled, or its answer is
-// not heard, and the next one is under way meanwhile. Each call takes its time,
-// so that events meet in every way. Some plays are named, the others are drawn
-// by a seed. What has to hold at the end of each, before anything else is sent:
+// Plays are lives in which CloudFormation and Lambda cause the fault (package traces): an
+// event waits in a queue, comes twice, is cancelled, or its response does not arrive, and the
+// next event is at work in the meantime. Each call takes some time, so that events overlap in
+// every way. Some plays have names, and the others are drawn by a seed. The following must
+// hold at the end of each play, before anything else is sent:
 //
-//   - the account is as the event asked for that was sent last, and no wider;
-//   - each event that CloudFormation waited for was answered in time, and with
-//     the truth;
-//   - a rollback succeeds, and each key that CloudFormation was given lives;
-//   - no live key that no secret records.
+//   - The account is as the last event requested, and gives no wider access.
+//   - Each event for which CloudFormation waited has a true response in time.
+//   - A rollback succeeds, and each key that CloudFormation was given works.
+//   - There is no live key that no secret holds.
 package faults

@@ -7,7 +7,7 @@ import (
 	"cloney-s3-credentials/internal/spec"
 )
 
-// hands are what people do past CloudFormation, by the words of the traces.
+// hands are changes by hand, without CloudFormation, by the words of the traces.
 var hands = map[string]func(*stage){
 	"the user is deleted": func(s *stage) {
 		s.DropUser(s.Physical)
@@ -37,7 +37,7 @@ var hands = map[string]func(*stage){
 	},
 }
 
-// Hand does by hand what the word says.
+// Hand makes the change by hand that the word names.
 func (s *stage) Hand(what string) {
 	s.told("by hand: %s", what)
 	s.mu.Lock()

@@ -15,7 +15,7 @@ import (
 	"cloney-s3-credentials/internal/name"
 )
 
-// usual is what a stack declares that leaves all to the provider.
+// usual are the properties of a stack that leaves everything to the provider.
 var usual = properties{
 	"ServiceToken": "arn:aws:lambda:eu-west-1:123456789012:function:cloney-s3-credentials", "ServiceTimeout": "330",
 	"Access": "Source", "Buckets": []string{"one"},
@@ -26,16 +26,16 @@ var everything = usual.With(properties{
 	"SecretKmsKeyId": "alias/k", "SecretReaders": []string{accesstest.ID}, "Tags": []any{map[string]string{"Key": "team", "Value": "x"}},
 })
 
-// Readers of the secret: one more of the stack's account, and one of another
-// with the key that it takes.
+// These are readers of the secret: another one of the stack's account, and one of another
+// account, with the KMS key that it needs.
 const (
 	reader  = "arn:aws:iam::" + accesstest.ID + ":role/Reader"
 	another = "210987654321"
 	ownKey  = "arn:aws:kms:eu-west-1:" + accesstest.ID + ":key/1234abcd-12ab-34cd-56ef-1234567890ab"
 )
 
-// plots are the lives of a stack: each change that an owner can make, gone
-// through with, and made in vain because another resource of the stack failed.
+// plots are the lives of a stack: each change that an owner can make, once with success,
+// and once rolled back because another resource of the stack failed.
 var plots = map[string]func(*cloudFormation){
 	"create":             func(c *cloudFormation) { c.create(usual) },
 	"create, many":       func(c *cloudFormation) { c.create(usual.With(properties{"Buckets": buckets, "Verify": "false"})) },
@@ -77,7 +77,7 @@ var plots = map[string]func(*cloudFormation){
 	"half done, in vain":        halfDone(properties{"RotationSchedule": nil, "Buckets": []string{"two"}}, (*cloudFormation).updateInVain),
 	"half done, secret in vain": halfDone(properties{"SecretName": "cloney/moved"}, (*cloudFormation).updateInVain),
 	"half done, user in vain":   halfDone(properties{"UserName": "second", "SecretName": name.Secret(userOf(usual))}, (*cloudFormation).updateInVain),
-	// What another resource of the same stack has.
+	// These belong to another resource of the same stack.
 	"create, taken user":        taken(properties{"UserName": neighbour, "SecretName": "cloney/mine"}),
 	"create, taken secret":      taken(properties{"SecretName": neighbourSecret}),
 	"update, taken secret":      changing(properties{"SecretName": neighbourSecret}),
@@ -125,12 +125,12 @@ func reading(change properties, update func(*cloudFormation, properties)) func(*
 	}
 }
 
-// monthly is a schedule, and rotated what a stack declares that has it.
+// monthly is a schedule, and rotated are the properties of a stack with that schedule.
 const monthly = "rate(30 days)"
 
 var rotated = usual.With(properties{"RotationSchedule": monthly})
 
-// rotating changes what is rotated on schedule.
+// rotating changes a resource with a schedule.
 func rotating(change properties, update func(*cloudFormation, properties)) func(*cloudFormation) {
 	return func(c *cloudFormation) {
 		if c.create(rotated) {
@@ -139,7 +139,7 @@ func rotating(change properties, update func(*cloudFormation, properties)) func(
 	}
 }
 
-// halfDone changes it in the middle of a rotation.
+// halfDone changes such a resource in the middle of a rotation.
 func halfDone(change properties, update func(*cloudFormation, properties)) func(*cloudFormation) {
 	return func(c *cloudFormation) {
 		if c.create(rotated) {
@@ -149,7 +149,7 @@ func halfDone(change properties, update func(*cloudFormation, properties)) func(
 	}
 }
 
-// beginRotation does what a rotation does first: it stores a new key, with AWSPENDING.
+// beginRotation makes the first step of a rotation: it stores a new key, with AWSPENDING.
 func (c *cloudFormation) beginRotation() {
 	c.Helper()
 	user := userOf(c.props)
@@ -171,8 +171,8 @@ func taken(change properties) func(*cloudFormation) {
 	}
 }
 
-// recovered creates where the secret of an earlier life of the same resource
-// is in its recovery window.
+// recovered creates a resource while the secret of its earlier life is in the recovery
+// window.
 func recovered(c *cloudFormation) {
 	user := userOf(usual)
 	c.MakeSecret(name.Secret(user), "{}", ownerOf(logical).Tags(user))
@@ -187,7 +187,7 @@ type told struct {
 	repeat bool
 	again  fault
 	lag    accesstest.Lag
-	// lives are the plot's without a fault.
+	// lives are the lives of the plot without a fault.
 	lives []life
 }
 
@@ -208,7 +208,7 @@ func (s told) String() string {
 	return text
 }
 
-// run tells the plot to its end: the stack is deleted, and nothing is left.
+// run plays the plot to its end: the stack is deleted, and nothing is left.
 func (s told) run(t *testing.T) (lives []life, problems []string, slowest time.Duration) {
 	problems, slowest = play(t, s.lag, func(w *world) {
 		c := w.stack()
@@ -249,8 +249,9 @@ func (m *matrix) one(s told) {
 	}
 }
 
-// thinned leaves out what the race detector, or make test, has no time for. The step has no
-// divisor in common with how many kinds of faults there are, so that each is met.
+// thinned keeps only a sample of the cases for the race detector and for make test, which
+// have little time. The step and the number of kinds of faults have no common divisor, so
+// that the sample has each kind.
 func thinned(cases []told) (kept []told) {
 	for i := 0; i < len(cases); i += max(accesstest.OneIn(401), *oneIn) {
 		kept = append(kept, cases[i])
@@ -258,7 +259,8 @@ func thinned(cases []told) (kept []told) {
 	return kept
 }
 
-// undisturbed returns what each plot does without a fault: the room for them.
+// undisturbed returns the lives of each plot without a fault: the places where faults are
+// possible.
 func undisturbed(t *testing.T) map[string][]life {
 	all := map[string][]life{}
 	for plot := range plots {
@@ -271,8 +273,7 @@ func undisturbed(t *testing.T) map[string][]life {
 	return all
 }
 
-// faults are those that one delivery of the event can meet, each that differs
-// from the others once.
+// faults returns the different faults that one delivery of the event can have.
 func (l life) faults() (all []fault) {
 	for i, verb := range l.calls {
 		if l.looksOn(i) {
@@ -288,10 +289,9 @@ func (l life) faults() (all []fault) {
 	return all
 }
 
-// looksOn reports whether the call is in the midst of looking for the same again
-// and again, until it is there or time is up: two rounds of it or more come
-// before the call, and two from it on. They differ in nothing but how often the
-// provider has looked. Pairs of faults meet any round.
+// looksOn reports whether the call is in the middle of a wait, in which the provider looks
+// for the same thing again and again: at least two rounds come before the call, and two
+// after it. Such rounds differ only in their number. Pairs of faults also use these rounds.
 func (l life) looksOn(i int) bool {
 	for round := 1; round <= i/2 && i+2*round <= len(l.calls); round++ {
 		before, after := l.calls[i-2*round:i+round], l.calls[i-round:i+2*round]
@@ -302,8 +302,8 @@ func (l life) looksOn(i int) bool {
 	return false
 }
 
-// Every fault at every call of every event of every plot; then the event again,
-// or not; then what CloudFormation sends.
+// This plays every fault at every call of every event of every plot. Then the event comes
+// again or not, and then CloudFormation continues.
 func TestEveryFault(t *testing.T) {
 	var cases []told
 	lives := undisturbed(t)
@@ -321,8 +321,8 @@ func TestEveryFault(t *testing.T) {
 	fmt.Printf("every fault: %d cases, %d broken promises, slowest answer after %v of %v\n", m.cases, m.broken, m.slowest, lambda)
 }
 
-// Two faults, in any two deliveries, and an account that is as late as IAM is. No
-// more of them than plays are asked for.
+// This plays two faults, in any two deliveries, in an account that is as slow to show
+// changes as IAM. The number of plays limits them.
 func TestPairsOfFaults(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	lives := undisturbed(t)
@@ -342,7 +342,7 @@ func TestPairsOfFaults(t *testing.T) {
 		if random.IntN(2) == 0 {
 			s.repeat, s.again = true, any(event)
 		} else {
-			// The event that follows may be another than in an undisturbed run.
+			// The next event may differ from that of an undisturbed run.
 			s.faults[event+2] = fault{1 + random.IntN(20), kind(random.IntN(int(kinds)))}
 		}
 		cases = append(cases, s)

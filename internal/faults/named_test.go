@@ -11,7 +11,7 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// scenes are plays under one title.
+// scenes are plays with one title.
 type scenes []*scene
 
 func (all *scenes) add(trace traces.Trace) *scene {
@@ -24,12 +24,12 @@ const second = time.Second
 
 func cancelled(d time.Duration) traces.Disturbance { return traces.Disturbance{Cancelled: d} }
 
-// cast is what the table of traces has here.
+// cast is the cast of the table of traces here.
 var cast = traces.Cast{
 	Usual: usual, User: "second", Secret: "cloney/moved", Kept: name.Secret(userOf(usual)), Reader: reader, Hurried: "60",
 }
 
-// fromTable returns the situation's lives, each of them at each moment.
+// fromTable returns the lives of the situation, each at each moment.
 func fromTable(from traces.Situation) (all scenes) {
 	for _, at := range from.Moments {
 		for _, life := range from.Lives(cast, at) {
@@ -39,7 +39,7 @@ func fromTable(from traces.Situation) (all scenes) {
 	return all
 }
 
-// more is what this account can do to a situation of the table.
+// more adds to a situation of the table what only this account can do.
 var more = map[string]func(*scenes){
 	"a Create that takes as long as its ServiceTimeout": func(all *scenes) {
 		slow := (*all)[0].trace
@@ -62,8 +62,8 @@ var more = map[string]func(*scenes){
 	},
 }
 
-// named are plays beside those of the table: of what only this account can do,
-// or shows for no time.
+// named are plays in addition to those of the table, of things that only this account can
+// do, or that no time shows.
 var named = map[string]func(*scenes){
 	"a Create killed before its answer": func(all *scenes) {
 		for _, d := range []time.Duration{0, 20 * second} {
@@ -117,7 +117,7 @@ var named = map[string]func(*scenes){
 	},
 }
 
-// seeds is with how many of them each is played.
+// seeds is the number of seeds with which each is played.
 const seeds = 5
 
 func TestNamedPlays(t *testing.T) {
@@ -137,7 +137,7 @@ func TestNamedPlays(t *testing.T) {
 	for _, title := range slices.Sorted(maps.Keys(lives)) {
 		t.Run(title, func(t *testing.T) {
 			all, m := lives[title], plays{T: t}
-			// Under the race detector, each life once.
+			// The race detector plays each life once.
 			played := seeds / accesstest.OneIn(seeds)
 			onEveryCore(len(all)*played, func(i int) { m.play(*all[i/played], uint64(i%played)) })
 			if m.failed > 0 {

@@ -22,7 +22,7 @@ var (
 	many  = flag.Int("plays", 100_000, "how many plays, and at most how many pairs of faults")
 )
 
-// toldAtMost is how many plays that break a promise are told.
+// toldAtMost is how many plays that break a promise are printed.
 const toldAtMost = 60
 
 // lot draws a play by its seed.
@@ -33,11 +33,11 @@ func draw(seed uint64) lot { return lot{rand.New(rand.NewPCG(seed, 1))} }
 // once in n draws.
 func (l lot) once(n int) bool { return l.IntN(n) == 0 }
 
-// below is a time that is no round one: by the drawing alone no two things
-// happen at the same moment.
+// below returns a time that is not round, so that no two things happen at the same moment
+// by chance.
 func (l lot) below(d time.Duration) time.Duration { return 1 + time.Duration(l.Int64N(int64(d))) }
 
-// choices are what each property is drawn from; nil: it is left out.
+// choices are the values from which each property is drawn; nil: the property is left out.
 var choices = []struct {
 	property string
 	values   []any
@@ -51,7 +51,7 @@ var choices = []struct {
 	{"SecretReaders", []any{nil, nil, nil, reader, accesstest.ID + "," + reader}},
 }
 
-// properties draws some of the properties anew, one in n.
+// properties draws some of the properties again, one in n.
 func (l lot) properties(former traces.Properties, n int) traces.Properties {
 	change := traces.Properties{}
 	for _, choice := range choices {
@@ -62,11 +62,11 @@ func (l lot) properties(former traces.Properties, n int) traces.Properties {
 	return former.With(change)
 }
 
-// hurried is a resource that CloudFormation does not wait long for: what it has
-// to do in time is not queued.
+// hurried reports whether CloudFormation waits only a short time for the resource. Its
+// events are not queued.
 func hurried(props traces.Properties) bool { return props["ServiceTimeout"] == "60" }
 
-// disturbance draws what an event meets that the next one puts right.
+// disturbance draws a disturbance that the next event puts right.
 func (l lot) disturbance(props traces.Properties) (d traces.Disturbance) {
 	if l.once(2) {
 		return d
@@ -85,7 +85,7 @@ func (l lot) disturbance(props traces.Properties) (d traces.Disturbance) {
 	return d
 }
 
-// further draws what an event meets that has the last word.
+// further draws a disturbance of the last event.
 func (l lot) further(hurried bool) (d traces.Disturbance) {
 	if l.once(4) && !hurried {
 		d.Queued = l.below(traces.MaximumEventAge - 2*time.Second)
@@ -97,7 +97,7 @@ func (l lot) further(hurried bool) (d traces.Disturbance) {
 	return d
 }
 
-// trace draws a life of two or three events, beside those that follow from them.
+// trace draws a life of two or three events, without those that follow from them.
 func (l lot) trace() (trace traces.Trace) {
 	waits := []time.Duration{0, 0, 10 * time.Second, 5 * time.Minute, time.Hour}
 	props, ever := usual, false // ever: what is gone back to may be hurried
@@ -122,7 +122,7 @@ func (l lot) trace() (trace traces.Trace) {
 
 // onEveryCore calls f with each number below n, several at the same time.
 func onEveryCore(n int, f func(i int)) {
-	// A world is small and short-lived: collected rarely, it costs half.
+	// A world is small and short-lived: rare garbage collections halve the cost.
 	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	var next atomic.Int64
 	var wait sync.WaitGroup
@@ -136,18 +136,18 @@ func onEveryCore(n int, f func(i int)) {
 	wait.Wait()
 }
 
-// plays sums up.
+// plays sums up the results.
 type plays struct {
 	*testing.T
 	mu             sync.Mutex
 	played, failed int
 	broken         int
 	leftOut        int64
-	// Of the plays of rotations.
+	// These are for plays of rotations.
 	rotated, retired int
 }
 
-// play plays a scene, and tells the first ones that break a promise.
+// play plays a scene, and prints the first scenes that break a promise.
 func (p *plays) play(sc scene, seed uint64) {
 	s := sc.play(p.T, seed, false)
 	p.mu.Lock()
@@ -163,7 +163,7 @@ func (p *plays) play(sc scene, seed uint64) {
 	}
 }
 
-// Lives that nobody picked, each the same for its seed.
+// These are lives that nobody has chosen. Each is the same for its seed.
 func TestPlays(t *testing.T) {
 	p := plays{T: t}
 	if *alone >= 0 {

@@ -13,20 +13,20 @@ import (
 	"cloney-s3-credentials/internal/reply"
 )
 
-// kind is what goes wrong at a call.
+// kind is the fault at a call.
 type kind int
 
 const (
-	refused    kind = iota // AWS says no; it did not happen
-	notDone                // an error that does not say whether it happened; it did not
-	lostReply              // the same error, and it did happen
+	refused    kind = iota // AWS refuses the call; it did not happen
+	notDone                // an unclear error; the call did not happen
+	lostReply              // an unclear error; the call happened
 	throttled              // "slow down", three times in a row
-	hangs                  // no answer until the context ends; it did not happen
-	hangsDone              // no answer until the context ends, and it did happen
-	deaf                   // as hangs, by code that does not heed its context
-	panics                 // our own code is at fault
-	killBefore             // the process is gone before the call
-	killAfter              // the process is gone after the call
+	hangs                  // no answer until the context ends; the call did not happen
+	hangsDone              // no answer until the context ends; the call happened
+	deaf                   // as hangs, in code that ignores its context
+	panics                 // our own code panics
+	killBefore             // the process is killed before the call
+	killAfter              // the process is killed after the call
 	kinds
 )
 
@@ -37,23 +37,23 @@ func (k kind) String() string {
 	}[k]
 }
 
-// done reports whether the call happens all the same. Each such kind has its
-// like, of a call that does not.
+// done reports whether the call happens in spite of the fault. For each such kind there is
+// one in which the call does not happen.
 func (k kind) done() bool { return k == lostReply || k == hangsDone || k == killAfter }
 
-// atAnswer is the call that sends the answer, whatever its number.
+// atAnswer stands for the call that sends the response, whatever its number.
 const atAnswer = -1
 
-// fault is what goes wrong at which call of a delivery, counted from 1.
+// fault is a kind of fault and the number of the call in a delivery, from 1.
 type fault struct {
 	call int
 	kind kind
 }
 
-// lambda is the time that the function has.
+// lambda is the time limit of the function.
 const lambda = 300 * time.Second
 
-// errUnclear is the end of a call that does not say whether it happened.
+// errUnclear is the error of a call that may or may not have happened.
 var errUnclear = errors.New("connection reset by peer")
 
 // process is one run of the function: one delivery of one event.
@@ -64,7 +64,7 @@ type process struct {
 	accept   func(reply.Response) // is told of an answer that S3 accepts; may be nil
 	started  time.Time
 	kill     context.CancelFunc
-	released chan struct{} // closed once the process is gone
+	released chan struct{} // closed when the process has ended
 
 	mu       sync.Mutex
 	calls    []string       // as they were made, the answer among them
@@ -83,7 +83,7 @@ type process struct {
 
 type processKey struct{}
 
-// of returns the process that a call is made by, or nil: the test itself.
+// of returns the process that makes a call, or nil if the test itself makes it.
 func of(ctx context.Context) *process {
 	p, _ := ctx.Value(processKey{}).(*process)
 	return p
@@ -96,7 +96,7 @@ func (p *process) begin(ctx context.Context) context.Context {
 	return context.WithValue(ctx, processKey{}, p)
 }
 
-// end lets go of what the process left behind, and waits until it is gone.
+// end releases everything that the process has left, and waits until it has ended.
 func (p *process) end() {
 	p.mu.Lock()
 	p.dead = true
@@ -106,7 +106,7 @@ func (p *process) end() {
 	time.Sleep(time.Nanosecond) // what can still run has run by then, in synctest's time
 }
 
-// die ends the process at once: nothing that it does from here on happens.
+// die ends the process at once: nothing that it does after that happens.
 func (p *process) die() {
 	p.mu.Lock()
 	p.dead, p.killed = true, true
@@ -115,7 +115,7 @@ func (p *process) die() {
 	runtime.Goexit()
 }
 
-// status is that of the answer that CloudFormation has; empty: none.
+// status returns the status of the response that CloudFormation has; empty: none.
 func (p *process) status() string {
 	if p.answer == nil {
 		return ""
@@ -129,7 +129,7 @@ func (p *process) alive() bool {
 	return !p.dead
 }
 
-// nth counts how often the call is begun.
+// nth counts how often the call has begun.
 func (p *process) nth(call string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -137,7 +137,7 @@ func (p *process) nth(call string) int {
 	return p.asks[call]
 }
 
-// meets counts the call and returns what goes wrong at it, or kinds.
+// meets counts the call and returns its fault, or kinds.
 func (p *process) meets(verb, entity string) kind {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -146,8 +146,8 @@ func (p *process) meets(verb, entity string) kind {
 	if found < kinds && found.done() && verb != "answer" {
 		p.happens = verb + " " + entity
 	}
-	// CreateAccessKey has no idempotency token: repeated as it is after an
-	// unclear end, it makes another key.
+	// CreateAccessKey has no idempotency token: a repetition after an unclear error creates
+	// another key.
 	switch verb {
 	case "ListAccessKeys":
 		p.asked = false
@@ -158,7 +158,7 @@ func (p *process) meets(verb, entity string) kind {
 	return found
 }
 
-// fate is what goes wrong at the call that was just counted, or kinds.
+// fate returns the fault of the call that was just counted, or kinds.
 func (p *process) fate(verb string) kind {
 	if len(p.calls) == p.fault.call || verb == "answer" && p.fault.call == atAnswer {
 		if p.fault.kind == throttled {
@@ -183,8 +183,8 @@ func before(ctx context.Context, verb string) error {
 	if !p.alive() {
 		runtime.Goexit()
 	}
-	// A call takes 20 to 150 ms, which depend on the seed and on what it is: calls
-	// at the same time come in an order, and the same one again.
+	// A call takes 20 to 150 ms. The time depends on the seed and the call, so that calls
+	// at the same time come in one order, and in the same order again.
 	entity := accesstest.Entity(ctx)
 	call := verb + " " + entity
 	timer := time.NewTimer(late(p.seed, p.name, call, p.nth(call)))
@@ -239,7 +239,7 @@ func after(ctx context.Context, verb string) error {
 	return nil
 }
 
-// happened reports whether the call that has happened is the one at fault.
+// happened reports whether the call that has happened is the call with the fault.
 func (p *process) happened(call string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -265,16 +265,15 @@ func late(seed uint64, process, call string, nth int) time.Duration {
 	return soonest + time.Duration((hash^hash>>33)%uint64(latest-soonest))
 }
 
-// Send is the way of the answer: package reply's own repetitions are behind it,
-// so an error here is one that they did not get over. Nothing of a process
-// that was killed arrives.
+// Send takes the response. An error here is one after all repetitions of package reply.
+// Nothing arrives from a process that was killed.
 func (p *process) Send(ctx context.Context, _ reply.Address, response reply.Response) error {
 	if !p.alive() {
 		return errUnclear
 	}
 	found := p.meets("answer", "")
 	if found == killBefore || found == deaf {
-		// Nothing more is heard of it.
+		// A killed process sends nothing more.
 		p.mu.Lock()
 		p.dead, p.killed = true, true
 		p.mu.Unlock()

@@ -15,9 +15,8 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// rests asks what has to hold once nothing of a play is at work any more, and
-// nothing has been put right by another event: the account is as CloudFormation
-// asked for last.
+// rests checks the promises when nothing of a play is at work any more, before another
+// event can put anything right: the account is as CloudFormation requested last.
 func (s *stage) rests() {
 	if !s.rotating { // a rotation that was killed leaves a key that the next one deletes
 		s.Check()
@@ -36,12 +35,12 @@ func (s *stage) rests() {
 	}
 }
 
-// comfort is how long before CloudFormation goes on a delivery has to begin for
-// an answer in time.
+// comfort is how long before CloudFormation continues a delivery must begin, so that its
+// response can be in time.
 const comfort = 16 * time.Second
 
-// answeredInTime asks for an answer to each event that CloudFormation waited
-// for to the end.
+// answeredInTime checks that each event for which CloudFormation waited to the end has a
+// response.
 func (s *stage) answeredInTime() {
 	for _, e := range s.Events {
 		waited := e.GivenUp && (e.Cancelled == 0 || e.Sent.Add(e.Cancelled).After(e.Ends()))
@@ -51,7 +50,7 @@ func (s *stage) answeredInTime() {
 	}
 }
 
-// stands asks for the resource to be as declared.
+// stands checks that the resource is as declared.
 func (s *stage) stands(user string, props properties) {
 	declared := s.as(logical, props)
 	s.holdsOnly(user, declared)
@@ -76,13 +75,14 @@ func (s *stage) stands(user string, props properties) {
 	}
 }
 
-// holdsOnly asks for an account with one user of ours, or none, and what it has.
+// holdsOnly checks that the account holds one user of ours with what belongs to it, or
+// none.
 func (s *stage) holdsOnly(user string, declared spec.Spec) {
 	left := s.Inventory()
 	want := accesstest.Inventory{
 		Users: append([]string{neighbour}, s.strangers...), Policies: []string{neighbour + "-1"}, Secrets: []string{neighbourSecret},
 	}
-	// Which keys a user has that is rotated, the plays of rotations say.
+	// The plays of rotations check the keys of a user with a rotation.
 	isNot := func(key string) bool {
 		owner, _, _ := strings.Cut(key, "/")
 		return slices.Contains(want.Users, owner) || s.rotating && owner == user

@@ -18,8 +18,7 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// surroundings draws what Secrets Manager and the daily sweep do around each event of a
-// life, at once with it.
+// surroundings draws rotations and sweeps at the same time as each event of a life.
 type surroundings struct {
 	lot
 	*rotator
@@ -27,7 +26,7 @@ type surroundings struct {
 	n    int
 }
 
-// secretOf is the secret that the properties lead to.
+// secretOf returns the name of the secret by the properties.
 func secretOf(props properties) string {
 	if declared, ok := props["SecretName"].(string); ok {
 		return declared
@@ -35,8 +34,8 @@ func secretOf(props properties) string {
 	return name.Secret(userOf(props))
 }
 
-// around lets a rotation or a sweep, or both, begin shortly before or after an event is
-// carried out. Some processes are killed, some steps come twice.
+// around begins a rotation or a sweep, or both, shortly before or after an event. Some
+// processes are killed, and some steps come twice.
 func (r *surroundings) around(e *traces.Event) {
 	props := e.Props
 	if e.Old != nil && r.once(2) {
@@ -64,8 +63,8 @@ func (r *surroundings) around(e *traces.Event) {
 	}
 }
 
-// rotateSlowly rotates with a rest between the steps, and tries twice. One of its runs
-// meets a fault.
+// rotateSlowly rotates with pauses between the steps, and tries twice. One of its runs has
+// a fault.
 func (r *surroundings) rotateSlowly(secret, token string, rest time.Duration, faulty int, f fault) error {
 	token, err := r.BeginRotation(secret, token)
 	if token == "" {
@@ -92,15 +91,15 @@ func (r *surroundings) rotateSlowly(secret, token string, rest time.Duration, fa
 	return err
 }
 
-// ends asks what has to hold once nothing is at work any more: the user has two keys
-// at most, AWSCURRENT names one that lives, and after another rotation each of them is
-// recorded. Then the stack goes, and all of it.
+// ends checks the promises when nothing is at work any more: the user has at most two keys,
+// the current key works, and after another rotation the secret holds each of them. Then the
+// stack is deleted, and nothing is left.
 func (r *surroundings) ends(s *stage) {
 	if s.Physical != "" && s.Retained == nil {
 		secret := secretOf(s.Props)
 		time.Sleep(time.Hour)
 		r.n++
-		// It may be refused, because both places are taken by keys that are in use.
+		// It may be refused, because the user has two keys in use.
 		_ = r.rotateSlowly(secret, name.Token("rotation", fmt.Sprint(r.n)), time.Second, 0, fault{})
 		keys, err := r.Account.Keys(r.Context(), s.Physical)
 		info, failed := r.Account.Secret(r.Context(), secret)
@@ -121,7 +120,7 @@ func (r *surroundings) ends(s *stage) {
 	}
 }
 
-// rotated draws a life whose key is rotated, with waits in which former keys are retired.
+// rotated draws a life with rotations, and with waits in which replaced keys are retired.
 func (l lot) rotated() traces.Trace {
 	trace := l.trace()
 	for i := range trace {
@@ -177,7 +176,8 @@ func (p *plays) playRotations(seed uint64) {
 	}
 }
 
-// Lives that nobody picked, with rotations and sweeps at once with their events.
+// These are lives that nobody has chosen, with rotations and sweeps at the same time as
+// their events.
 func TestPlaysOfRotations(t *testing.T) {
 	p := plays{T: t}
 	if *alone >= 0 {

@@ -19,11 +19,11 @@ import (
 	"cloney-s3-credentials/internal/rotation"
 )
 
-// rotationToken is what no log may hold.
+// rotationToken must not be in any log.
 const rotationToken = "RotationTokenLetNobodySeeThis"
 
-// secretsManager rotates secrets as the real one does: it registers an empty version,
-// asks for one step after the other, and tries the whole again after a failure.
+// secretsManager rotates secrets like the real one: it creates an empty version, invokes
+// one step after the other, and repeats all steps after a failure.
 type secretsManager struct {
 	*world
 	rotator *rotation.Rotator
@@ -54,7 +54,7 @@ func (w *world) rotations() *secretsManager {
 	return m
 }
 
-// Announce is a call of AWS like any other.
+// Announce is a call to AWS like any other.
 func (m *secretsManager) Announce(ctx context.Context, n notice.Notice) error {
 	if err := before(ctx, "PutEvents"); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (m *secretsManager) Announce(ctx context.Context, n notice.Notice) error {
 	return after(ctx, "PutEvents")
 }
 
-// begin begins a rotation, or takes up the one that has not ended.
+// begin begins a rotation, or continues the one that has not ended.
 func (m *secretsManager) begin(secret string) (token string, err error) {
 	m.begun++
 	token, err = m.BeginRotation(secret, name.Token("rotation", fmt.Sprint(m.begun)))
@@ -77,7 +77,7 @@ func (m *secretsManager) begin(secret string) (token string, err error) {
 
 var fourSteps = []rotation.Step{rotation.CreateSecret, rotation.SetSecret, rotation.TestSecret, rotation.FinishSecret}
 
-// once invokes the four steps, up to the first that fails.
+// once invokes the four steps, up to the first failure.
 func (m *secretsManager) once(secret, token string) error {
 	for _, step := range fourSteps {
 		if err := m.invoke(step, secret, token); err != nil {
@@ -87,7 +87,7 @@ func (m *secretsManager) once(secret, token string) error {
 	return nil
 }
 
-// again is how long it waits before it tries once more, and tries how often it does.
+// again is the time between two attempts, and tries is the number of attempts.
 const (
 	tryAgain = 5 * time.Minute
 	tries    = 6
@@ -108,8 +108,8 @@ func (m *secretsManager) rotate(secret string) (token string, err error) {
 	return token, err
 }
 
-// invoke invokes the function once, in a process of its own; a faulted one perhaps once
-// more.
+// invoke invokes the function once, in a process of its own. After a fault it may invoke it
+// once more.
 func (m *secretsManager) invoke(step rotation.Step, secret, token string) error {
 	m.mu.Lock()
 	number := len(m.steps) + 1
@@ -151,8 +151,8 @@ func (m *secretsManager) run(step rotation.Step, secret, token string, p *proces
 	return err
 }
 
-// rotations are the lives of a secret that are played with every fault. Each returns
-// once the rotation that it is about has ended.
+// rotations are the lives of a secret that are played with every fault. Each returns when
+// its rotation has ended.
 var rotations = map[string]func(m *secretsManager, c *cloudFormation){
 	"a place is free": func(m *secretsManager, c *cloudFormation) { m.must(c) },
 	"an unused key makes room": func(m *secretsManager, c *cloudFormation) {
@@ -178,8 +178,7 @@ var rotations = map[string]func(m *secretsManager, c *cloudFormation){
 	},
 }
 
-// must rotates until a rotation has succeeded: one that failed for good is followed by
-// another one.
+// must rotates until a rotation has succeeded: after a final failure it begins another one.
 func (m *secretsManager) must(c *cloudFormation) {
 	secret := name.Secret(userOf(c.props))
 	before, user := m.Labelled(secret, access.Current), userOf(c.props)
@@ -200,8 +199,8 @@ func (m *secretsManager) must(c *cloudFormation) {
 	m.toldOnce(secret)
 }
 
-// toldOnce asks that the rotation to the current key was told, once or again with the
-// same id, and no failure of one that succeeded.
+// toldOnce checks that the rotation to the current key was announced, once or again with
+// the same ID, and that no failure of it was.
 func (m *secretsManager) toldOnce(secret string) {
 	ids := map[notice.Kind]map[string]bool{notice.Rotated: {}, notice.Failed: {}}
 	current := m.Labelled(secret, access.Current)
@@ -216,7 +215,7 @@ func (m *secretsManager) toldOnce(secret string) {
 	}
 }
 
-// rotationCase is one of them with its faults.
+// rotationCase is one of these lives with its faults.
 type rotationCase struct {
 	plot   string
 	faults map[int]fault
@@ -253,9 +252,8 @@ func (s rotationCase) run(t *testing.T) (steps []invocation, problems []string) 
 	return steps, problems
 }
 
-// after asks what has to hold of the stack after a rotation: an Update that changes
-// nothing finds all as declared and proven, and writes nothing but marks; and no mark of
-// the rotator is left.
+// after checks the stack after a rotation: an Update that changes nothing finds everything
+// as declared and proven, and writes only marks; and no mark of the rotator is left.
 func (m *secretsManager) after(c *cloudFormation) {
 	user := userOf(c.props)
 	secret := name.Secret(user)
@@ -284,8 +282,8 @@ func (m *secretsManager) after(c *cloudFormation) {
 	}
 }
 
-// Every fault at every call of every step; then the step again, or not; then Secrets
-// Manager's own retries, with the same token, and then with a new one.
+// This plays every fault at every call of every step. Then the step comes again or not, and
+// then Secrets Manager retries with the same token, and after that with a new one.
 func TestEveryFaultOfARotation(t *testing.T) {
 	var cases []rotationCase
 	for _, plot := range slices.Sorted(maps.Keys(rotations)) {
@@ -304,7 +302,8 @@ func TestEveryFaultOfARotation(t *testing.T) {
 	playRotations(t, "every fault of a rotation", cases)
 }
 
-// Two faults in any two steps, and an account that is as late as IAM is.
+// This plays two faults in any two steps, in an account that is as slow to show changes as
+// IAM.
 func TestPairsOfFaultsOfARotation(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	plots := slices.Sorted(maps.Keys(rotations))

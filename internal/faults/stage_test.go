@@ -15,9 +15,8 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// stage is where a trace is played: the function in its account, each call of
-// which takes a while, so that deliveries that overlap meet in many ways. It
-// asks at every answer, and at the end, what has to hold.
+// stage plays a trace: the function in its account. Each call takes some time, so that
+// deliveries overlap in many ways. It checks the promises at every response and at the end.
 type stage struct {
 	*world
 	*traces.CloudFormation
@@ -25,8 +24,8 @@ type stage struct {
 	aloud  bool
 	faults map[int]fault       // of an event's first delivery, by number
 	sends  func(*traces.Event) // is told of each event that is sent; nil: nobody is
-	// rotating: keys change between the events too. What CloudFormation was given need
-	// not be current.
+	// rotating: keys also change between the events. The key that CloudFormation was given
+	// need not be the current one.
 	rotating bool
 
 	mu        sync.Mutex
@@ -52,21 +51,21 @@ func (s *stage) before(ctx context.Context, verb string) error {
 	return before(ctx, verb)
 }
 
-// The provider's own chance, where it waits for its turn: half of what there
-// is, so that a play comes out the same way again.
+// The provider's own random wait for its turn is always half of its range, so that a play
+// has the same result again.
 func init() { patience.Chance = func(d time.Duration) time.Duration { return d / 2 } }
 
-// told notes something with its time.
+// told records something with its time.
 func (s *stage) told(format string, args ...any) {
 	if s.aloud {
 		s.heard("%9.3fs  %s", time.Since(opened).Seconds(), fmt.Sprintf(format, args...))
 	}
 }
 
-// opened is when synctest's time begins.
+// opened is the time at which synctest begins.
 var opened = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// Sends notes who may go by the event, and which keys it may touch.
+// Sends records which users the event may delete, and which keys it may change.
 func (s *stage) Sends(e *traces.Event) {
 	s.told("%d %s %s {%v}%v", e.Number, e.Kind, e.Physical, e.Props, e.Disturbance)
 	if s.sends != nil {
@@ -90,7 +89,7 @@ func (s *stage) Sends(e *traces.Event) {
 	s.expect()
 }
 
-// expect tells the account who may go. It forgets a user that has gone.
+// expect tells the account which users may be deleted. It forgets a deleted user.
 func (s *stage) expect() {
 	for user, expected := range s.expects {
 		if expected {
@@ -124,8 +123,8 @@ func (s *stage) Run(e *traces.Event, nth int, answer func(reply.Response)) {
 	}
 }
 
-// overlap notes that a delivery begins or ends. Which key AWSCURRENT names
-// while two are at work is nobody's fault: that is asked once they are at rest.
+// overlap records that a delivery begins or ends. While two deliveries are at work, the
+// current key is not checked. It is checked when both have ended.
 func (s *stage) overlap(change int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +132,7 @@ func (s *stage) overlap(change int) {
 	s.Racing(s.running > 1)
 }
 
-// Heard asks what has to hold of an answer that CloudFormation goes on with.
+// Heard checks a response with which CloudFormation continues.
 func (s *stage) Heard(e *traces.Event) {
 	answer := e.Heard
 	s.told("%d %s", e.Number, map[bool]string{true: "given up", false: "heard"}[answer == nil])
@@ -167,7 +166,7 @@ func (s *stage) succeeded(e *traces.Event) {
 	s.ExpectNoRemoval(user)
 }
 
-// scene is a trace with what is not CloudFormation's.
+// scene is a trace with everything that does not come from CloudFormation.
 type scene struct {
 	trace  traces.Trace
 	prove  int           // how many looks a new key takes; 0: as the seed says
@@ -175,7 +174,7 @@ type scene struct {
 	looks  func(*stage)  // at what is left, beside what always has to hold
 }
 
-// play plays the scene, aloud or not, and returns what is left.
+// play plays the scene, with a log or without, and returns what is left.
 func (sc scene) play(t *testing.T, seed uint64, aloud bool) (s *stage) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{recorder: &recorder{TB: t}, log: &buffer{}}

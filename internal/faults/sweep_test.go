@@ -20,7 +20,7 @@ import (
 
 const day = 24 * time.Hour
 
-// rotator is the function that rotates and sweeps, in a world, and what it told.
+// rotator is the function that rotates and sweeps, in a world, with its notices.
 type rotator struct {
 	*world
 	*rotation.Rotator
@@ -29,7 +29,7 @@ type rotator struct {
 	mu   sync.Mutex
 	told map[notice.Kind][]string // ids, in the order they were told
 	runs int
-	// Of the run that meets the fault, by number from 1.
+	// faulty is the number of the run with the fault, from 1.
 	faulty int
 	fault  fault
 	lives  []life                           // of the runs, by number less one
@@ -49,7 +49,7 @@ func (w *world) rotates() *rotator {
 	return r
 }
 
-// Announce keeps what is told.
+// Announce keeps the notices.
 func (r *rotator) Announce(ctx context.Context, n notice.Notice) error {
 	if p := of(ctx); p != nil && !p.alive() {
 		return errUnclear
@@ -60,8 +60,8 @@ func (r *rotator) Announce(ctx context.Context, n notice.Notice) error {
 	return nil
 }
 
-// run runs the function once, with its fault, if it is the one to meet it. An error
-// says that it failed, or that its process is gone.
+// run runs the function once, with its fault if it is the faulty run. An error says that it
+// failed, or that its process was killed.
 func (r *rotator) run(what string, met fault, f func(context.Context) error) (err error) {
 	r.mu.Lock()
 	r.runs++
@@ -101,7 +101,7 @@ func (r *rotator) run(what string, met fault, f func(context.Context) error) (er
 	return err
 }
 
-// step has the function carry out one step, as Secrets Manager asks for it.
+// step makes the function carry out one step, as Secrets Manager does.
 func (r *rotator) step(step rotation.Step, secret, token string) error {
 	return r.stepWith(fault{}, step, secret, token)
 }
@@ -112,8 +112,8 @@ func (r *rotator) stepWith(met fault, step rotation.Step, secret, token string) 
 	})
 }
 
-// rotate is a rotation as Secrets Manager carries it out: the four steps, all of them
-// again after an error, some times.
+// rotate rotates as Secrets Manager does: it invokes the four steps, and repeats all of
+// them some times after an error.
 func (r *rotator) rotate(secret, token string) error {
 	token, err := r.BeginRotation(secret, token)
 	if err != nil && token == "" {
@@ -140,8 +140,8 @@ func (r *rotator) steps(secret, token string) error {
 // sweep is the daily sweep.
 func (r *rotator) sweep() error { return r.run("sweep", fault{}, r.Sweep) }
 
-// whole asks what has to hold of a user's keys at every moment at which nothing is at
-// work: AWSCURRENT names one that lives, and each is recorded.
+// whole checks a user's keys while nothing is at work: the current key works, and the
+// secret holds each key.
 func (r *rotator) whole(user, secret string) (current string) {
 	r.Helper()
 	r.Check()
@@ -159,11 +159,11 @@ func (r *rotator) whole(user, secret string) (current string) {
 
 func (r *rotator) records(secret, key string) bool {
 	info, err := r.Secret(r.Context(), secret)
-	return err == nil && keyring.Ring{Versions: info.Versions}.Recorded(key)
+	return err == nil && keyring.Ring{Versions: info.Versions}.Stored(key)
 }
 
-// life is a resource whose key is rotated, whose former key is retired by the daily sweep,
-// and that goes. One of the sweeps meets a fault.
+// life is a resource with a rotation. The daily sweep retires the replaced key, and then
+// the resource is deleted. One of the sweeps has a fault.
 func (r *rotator) life() {
 	c := r.stack()
 	if !c.create(rotated) {
@@ -177,8 +177,8 @@ func (r *rotator) life() {
 	}
 	second := r.Labelled(secret, access.Current)
 	r.runs, r.lives = 0, nil
-	// A sweep that was killed before it had deactivated the key counts it as activated
-	// again by hand: it takes a grace more.
+	// If a sweep was killed before it deactivated the key, the next one assumes that
+	// somebody has activated the key again: it waits for one more grace.
 	for range 31 {
 		time.Sleep(day)
 		if err := r.sweep(); err != nil && r.runs != r.faulty {
@@ -192,7 +192,8 @@ func (r *rotator) life() {
 		r.Errorf("the former key was not retired: %v", keys)
 	}
 	for _, kind := range []notice.Kind{notice.Rotated, notice.Retired} {
-		// Where the process was killed between telling and noting so, twice with one id.
+		// If the process was killed between the notice and its record, the notice comes
+		// twice with one ID.
 		if ids := slices.Compact(slices.Sorted(slices.Values(r.told[kind]))); len(ids) != 1 || len(r.told[kind]) > 2 {
 			r.Errorf("%s was told %d times, with %d ids", kind, len(r.told[kind]), len(ids))
 		}
@@ -201,17 +202,18 @@ func (r *rotator) life() {
 	r.empty()
 }
 
-// Keys is in all of the function's parts.
+// Keys is a method of all parts of the function.
 func (r *rotator) Keys(ctx context.Context, user string) ([]access.Key, error) {
 	return r.Account.Keys(ctx, user)
 }
 
-// Secret is the account's.
+// Secret is the method of the account.
 func (r *rotator) Secret(ctx context.Context, secret string) (access.SecretInfo, error) {
 	return r.Account.Secret(ctx, secret)
 }
 
-// Every call of the sweeps that deactivate and delete a former key meets every fault.
+// This plays every fault at every call of the sweeps that deactivate and delete a replaced
+// key.
 func TestEveryFaultOfTheSweep(t *testing.T) {
 	sweeps := func(faulty int, f fault) (lives []life, problems []string, told map[notice.Kind][]string) {
 		problems, _ = play(t, accesstest.Lag{}, func(w *world) {

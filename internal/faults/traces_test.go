@@ -22,12 +22,12 @@ import (
 
 var update = flag.Bool("update", false, "write the golden traces anew")
 
-// ugly is what CloudFormation has been seen to do to custom resources, and
-// people to stacks: each with the trace of what it sends, what the provider
-// changes and answers, and what is in the account in the end.
+// ugly are things that CloudFormation was seen to do to custom resources, and that people
+// did to stacks. Each has a trace of the events, of the provider's changes and responses,
+// and of the account at the end.
 var ugly = map[string]func(*cloudFormation){
-	// The Create has not answered for so long that CloudFormation gives up on
-	// it, and deletes what it does not know under an id of its own.
+	// The Create has sent no response for so long that CloudFormation gives it up. It then
+	// sends a Delete with an id of its own.
 	"delete-overtakes-create": func(c *cloudFormation) {
 		slow := make(chan struct{})
 		c.Account.Before = func(ctx context.Context, verb string) error {
@@ -53,7 +53,7 @@ var ugly = map[string]func(*cloudFormation){
 		}
 		<-gone
 	},
-	// Lambda delivers at least once: the same RequestId comes again.
+	// Lambda delivers an event at least once: the same RequestId comes again.
 	"delivered-twice": func(c *cloudFormation) {
 		c.repeat = true
 		c.faults = map[int]fault{1: {999, refused}, 2: {999, refused}, 3: {999, refused}}
@@ -61,13 +61,13 @@ var ugly = map[string]func(*cloudFormation){
 		c.update(usual.With(properties{"Serial": "2"}))
 		c.delete()
 	},
-	// The Create failed, and what it answered never arrived.
+	// The Create failed, and its response never arrived.
 	"failed-create-unheard": func(c *cloudFormation) {
 		c.SetBucket("one", false)
 		c.faults = map[int]fault{1: {atAnswer, notDone}}
 		c.create(usual)
 	},
-	// The Create succeeded, and what it answered never arrived.
+	// The Create succeeded, and its response never arrived.
 	"create-unheard": func(c *cloudFormation) {
 		c.faults = map[int]fault{1: {atAnswer, notDone}}
 		c.create(usual)
@@ -82,13 +82,13 @@ var ugly = map[string]func(*cloudFormation){
 		c.create(shared)
 		c.updateInVain(shared.With(properties{"UserName": "second"}))
 	},
-	// The template that made it was of a version that took other properties.
+	// The template that created it was of a version with other properties.
 	"delete-with-invalid-properties": func(c *cloudFormation) {
 		c.create(usual)
 		c.props = properties{"Acess": 1, "Buckets": map[string]any{"no": "list"}, "RotationSchedule": []int{3}}
 		c.delete()
 	},
-	// A policy has five versions; the sixth needs the oldest to go.
+	// A policy has five versions. The sixth one requires that the oldest is deleted.
 	"twelve-updates": func(c *cloudFormation) {
 		c.create(usual)
 		for n := range 12 {
@@ -113,8 +113,8 @@ var ugly = map[string]func(*cloudFormation){
 		}
 		c.stands()
 	},
-	// Secrets Manager is not done with a forced deletion when it says so, and
-	// IAM is busy with the user of that name.
+	// Secrets Manager has not completed a forced deletion when it answers, and IAM is busy
+	// with the user of that name.
 	"deleted-and-made-again": func(c *cloudFormation) {
 		busy := 0
 		c.Account.Before = func(ctx context.Context, verb string) error {
@@ -139,7 +139,7 @@ func (c *cloudFormation) other() *cloudFormation {
 	return other
 }
 
-// stands asks for the resource to be as its last answer said.
+// stands checks that the resource is as its last response said.
 func (c *cloudFormation) stands() {
 	user := userOf(c.props)
 	if live := c.LiveKeys(user); len(live) != 1 || live[0] != c.key {
@@ -148,7 +148,7 @@ func (c *cloudFormation) stands() {
 	c.Check()
 }
 
-// The golden traces: a change to one is a change in what users see.
+// These are the golden traces: a change of one is a change of what users see.
 func TestUglySequences(t *testing.T) {
 	for title, sequence := range ugly {
 		t.Run(title, func(t *testing.T) {

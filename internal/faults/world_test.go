@@ -33,17 +33,17 @@ const (
 
 type properties = traces.Properties
 
-// lastMoment is how long before the deadline the answer has to have come.
+// lastMoment is how long before the deadline the response must have arrived.
 const lastMoment = time.Second
 
-// What another resource of the same stack has, and must never be touched.
+// These belong to another resource of the same stack, and must never change.
 const (
 	neighbour       = "neighbour"
 	neighbourSecret = "cloney/neighbour"
 )
 
-// world is an account, the provider in it, and what is noticed. One case, one
-// world.
+// world is an account, the provider in it, and the records of a case. Each case has a world
+// of its own.
 type world struct {
 	*recorder
 	*accesstest.Account
@@ -95,7 +95,7 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-// buckets that exist; enough of them for three policies.
+// buckets are the buckets that exist. They are enough for three policies.
 var buckets = func() []string {
 	names := []string{"one", "two", "three"}
 	for n := range 70 {
@@ -118,7 +118,7 @@ func play(t *testing.T, lag accesstest.Lag, f func(*world)) (problems []string, 
 	return problems, slowest
 }
 
-// heard notes something for the trace.
+// heard records something for the trace.
 func (w *world) heard(format string, args ...any) {
 	w.noting.Lock()
 	defer w.noting.Unlock()
@@ -127,14 +127,14 @@ func (w *world) heard(format string, args ...any) {
 	}
 }
 
-// took notes how long an answer took.
+// took records how long a response took.
 func (w *world) took(d time.Duration) {
 	w.noting.Lock()
 	defer w.noting.Unlock()
 	w.slowest = max(w.slowest, d)
 }
 
-// open makes the account, the neighbour in it, and the provider.
+// open creates the account, the neighbor in it, and the provider.
 func (w *world) open(lag accesstest.Lag) {
 	w.Account = accesstest.New(w.recorder, buckets...)
 	w.Account.Before, w.Account.After, w.Account.Lag = before, after, lag
@@ -159,7 +159,7 @@ func (w *world) run(p *process, raw []byte) {
 	go func() {
 		defer close(returned)
 		err := handler.Handle(ctx, raw)
-		// Lambda may run an event again that ends in an error.
+		// Lambda may repeat an event that has ended in an error.
 		if err != nil && p.answer != nil && p.fault.kind != lostReply && p.fault.kind != hangsDone {
 			w.Errorf("answered, and returned %v", err)
 		}
@@ -173,7 +173,7 @@ func (w *world) run(p *process, raw []byte) {
 	w.answers(p)
 }
 
-// answers asks what has to hold of every delivery's answer.
+// answers checks the response of every delivery.
 func (w *world) answers(p *process) {
 	w.Helper()
 	switch {
@@ -208,7 +208,7 @@ var parsedStack = func() name.Stack {
 // ownerOf is a resource of the stack.
 func ownerOf(logical string) name.Owner { return name.Owner{Stack: parsedStack, Logical: logical} }
 
-// asDelivered returns the properties as they come out of an event.
+// asDelivered returns the properties as an event contains them.
 func asDelivered(props properties) (delivered map[string]any) {
 	raw, err := json.Marshal(props)
 	if err == nil {
@@ -220,12 +220,12 @@ func asDelivered(props properties) (delivered map[string]any) {
 	return delivered
 }
 
-// userOf is the user that the properties lead to.
+// userOf returns the name of the user by the properties.
 func userOf(props properties) string {
 	return spec.Peek(map[string]any{"UserName": props["UserName"]}, ownerOf(logical)).UserName
 }
 
-// true asks for an answer that tells the truth of key and user.
+// true checks that a response is true about key and user.
 func (w *world) true(answer *reply.Response) {
 	w.Helper()
 	user, secret, key := answer.Data["UserName"], answer.Data["SecretName"], answer.Data["AccessKeyId"]
@@ -243,11 +243,11 @@ func (w *world) true(answer *reply.Response) {
 	}
 }
 
-// notRotated is what the log says where a rollback goes through though Secrets Manager
-// refuses its schedule.
+// notRotated is the log line of a rollback that succeeds although Secrets Manager refuses
+// its schedule.
 const notRotated = "the secret is not rotated as the stack declares"
 
-// as asks for user and secret to be as a resource declares.
+// as checks that user and secret are as a resource declares.
 func (w *world) as(logical string, props properties) (declared spec.Spec) {
 	w.Helper()
 	declared, err := spec.Parse(asDelivered(props), spec.Rules{Owner: ownerOf(logical), Rotates: true})
@@ -276,7 +276,7 @@ func (w *world) as(logical string, props properties) (declared spec.Spec) {
 	return declared
 }
 
-// holds asks for what a SUCCESS promises.
+// holds checks what a SUCCESS promises.
 func (c *cloudFormation) holds(answer *reply.Response) {
 	c.Helper()
 	c.Check()
@@ -287,12 +287,12 @@ func (c *cloudFormation) holds(answer *reply.Response) {
 	c.as(c.logical, c.props)
 }
 
-// empty asks for an account with nothing of ours in it.
+// empty checks that the account has nothing of ours.
 func (w *world) empty() {
 	w.Helper()
 	got := w.Inventory()
 	got.Keys = slices.DeleteFunc(got.Keys, func(k string) bool { return strings.HasPrefix(k, neighbour+"/") })
-	// One in its recovery window was there before.
+	// A secret in its recovery window was there before.
 	got.Secrets = slices.DeleteFunc(got.Secrets, func(s string) bool { return strings.HasSuffix(s, " (deleted)") })
 	want := accesstest.Inventory{Users: []string{neighbour}, Policies: []string{neighbour + "-1"}, Secrets: []string{neighbourSecret}, Keys: []string{}}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -2,7 +2,7 @@ package iamtest
 
 import "strings"
 
-// splitARN cuts at the first five colons; the last segment may hold more.
+// splitARN splits at the first five colons. The last segment may contain more colons.
 func splitARN(text string) (segments [6]string, ok bool) {
 	if !strings.HasPrefix(text, "arn:") {
 		return segments, false
@@ -16,25 +16,25 @@ func splitARN(text string) (segments [6]string, ok bool) {
 	return segments, text != ""
 }
 
-// arnGlob is an ARN with wildcards. They stay within their segment: a * between
-// the first five colons does not run over one.
+// arnGlob is an ARN with wildcards. They stay within their segment: a * before the fifth
+// colon does not match a colon.
 type arnGlob struct {
 	all      bool // it is * alone
 	segments [6]glob
-	// whole is the same text in one, where a wildcard stands before the fifth
-	// colon. What only it matches is not judged, for AWS's pages speak of
-	// segments, and of a * at the end of one that goes on beyond.
+	// whole is the same text as one pattern, if a wildcard is before the fifth colon. A
+	// text that only whole matches is not judged, because AWS's pages disagree: they speak
+	// of segments, and of a * at the end of a segment that matches beyond it.
 	whole *glob
 }
 
-// compileARN reads a Resource or, with wildcards anywhere, the value of an ARN
-// condition. Variables may stand after the fifth colon.
+// compileARN reads a Resource or, with wildcards anywhere, the value of an ARN condition.
+// Variables may come after the fifth colon.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html
 func compileARN(text string, variables, anywhere bool) (arnGlob, error) {
 	segments, ok := splitARN(text)
 	if !ok {
-		return arnGlob{}, refuse("%q: it is no ARN of six parts", text)
+		return arnGlob{}, refuse("%q: it is not an ARN of six parts", text)
 	}
 	if strings.ContainsAny(segments[2], "*?") && !anywhere {
 		return arnGlob{}, refuse("%q: a wildcard for a service", text)
@@ -77,7 +77,7 @@ func (a *arnGlob) matchARN(text string, segments *[6]string, variables map[strin
 	return true
 }
 
-// checkDiffers asks that it does, however one reads AWS's page.
+// checkDiffers checks that the ARN differs from the text by each reading of AWS's page.
 func (a *arnGlob) checkDiffers(text string, variables map[string][]string) {
 	if a.whole != nil && a.whole.match(text, false, variables) {
 		panic(refuse("whether a wildcard that runs over a colon takes %q", text))

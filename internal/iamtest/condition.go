@@ -2,8 +2,8 @@ package iamtest
 
 import "strings"
 
-// condition is one key under one operator: or over its values, and with all
-// other conditions.
+// condition is one key with one operator: "or" joins its values, and "and" joins the
+// conditions.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-logic-multiple-context-keys-or-values.html
 type condition struct {
 	key      string // lower-case
@@ -15,7 +15,7 @@ type condition struct {
 	compare  compare
 }
 
-// set is how a key of many values is compared.
+// set says how a key with many values is compared.
 type set int
 
 const (
@@ -24,12 +24,12 @@ const (
 	forAny
 )
 
-// compare tells whether a request's value is any of the policy's.
+// compare reports whether a request's value is one of the policy's.
 type compare func(value string, variables map[string][]string) bool
 
-// holds judges a request. A missing key is equal to nothing, which a negated
-// operator takes for true. None at all is true for ForAllValues and false for
-// ForAnyValue, and an empty string counts as none there.
+// holds judges a request. A missing key equals nothing, so a negated operator is true.
+// Without values ForAllValues is true and ForAnyValue is false. For both, an empty string
+// counts as no value.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
 func (c *condition) holds(variables map[string][]string) bool {

@@ -3,7 +3,7 @@ package iamtest_test
 // document is a policy as JSON.
 type document map[string]any
 
-// question is policies and a request, in the form that the oracle reads.
+// question is policies and a request, as the oracle reads them.
 type question struct {
 	Identity  []document          `json:"identity"`
 	Boundary  document            `json:"boundary"`
@@ -21,14 +21,14 @@ type question struct {
 
 const principal = "arn:aws:iam::123456789012:user/cloney/us-east-1/dana"
 
-// service is a family of requests: what is asked, of what, with which keys.
+// service is a family of requests: their actions, resources and keys.
 type service struct {
 	actions, arns []string
 	keys          []contextKey
 }
 
-// contextKey is a key, its operators without Not, and values: of requests, and
-// of policies where these are others.
+// contextKey is a key, its operators without Not, the values of requests, and the values of
+// policies if they differ.
 type contextKey struct {
 	name             string
 	operators        []string
@@ -90,7 +90,7 @@ var services = []service{
 // many are the keys that hold lists.
 var many = []string{"aws:TagKeys", "kms:EncryptionContextKeys"}
 
-// whom resource policies speak of.
+// These are the principals of resource policies.
 var whom = []any{
 	"*", map[string]any{"AWS": principal}, map[string]any{"AWS": []any{principal, "123456789012"}},
 	map[string]any{"AWS": "arn:aws:iam::123456789012:root"}, map[string]any{"AWS": "arn:aws:iam::123456789012:user/dana"},

@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// dialect is a form on which the oracle and AWS's pages differ. write says the
-// same in a form on which they do not, so a difference that it takes away is
-// explained by it.
+// dialect is a form on which the oracle and AWS's pages disagree. write says the same in a
+// form on which they agree. If the difference then disappears, the dialect explains it.
 type dialect struct {
 	name  string
 	right string // who is, by which page
@@ -104,7 +103,7 @@ var dialects = []dialect{
 	},
 }
 
-// emptied takes a key of one empty string out of the request.
+// emptied removes a key with one empty string from the request.
 func emptied(q *question) {
 	for name, values := range q.Context {
 		if !slices.Contains(many, name) || len(values) != 1 || values[0] != "" {
@@ -122,7 +121,7 @@ func emptied(q *question) {
 	}
 }
 
-// isText tells whether the place is a string operator or an ARN operator.
+// isText reports whether the place is a string operator or an ARN operator.
 func isText(place string) bool {
 	return strings.Contains(place, "String") || strings.Contains(place, "Arn")
 }
@@ -148,8 +147,8 @@ func (d document) statements() (all []map[string]any) {
 	return all
 }
 
-// rewrite writes every value of Resource, NotResource and Condition anew. The
-// place is Resource or the operator.
+// rewrite rewrites every value of Resource, NotResource and Condition. The place is
+// Resource or the operator.
 func (d document) rewrite(write func(place, key, text string) string) {
 	for _, statement := range d.statements() {
 		for _, name := range []string{"Resource", "NotResource"} {

@@ -4,14 +4,14 @@ import "strings"
 
 // Evaluate decides on one request.
 //
-// An explicit Deny anywhere wins. Otherwise the service control policy has to
-// allow, and either both the identity policies and the boundary, or the
-// resource's own policy by naming the user: what a boundary merely does not
-// allow does not limit that one.
+// An explicit Deny anywhere wins. Otherwise the service control policy must allow the
+// request. In addition, either both the identity policies and the boundary must allow it,
+// or the resource's own policy must name the user: a boundary that merely does not allow
+// the action does not limit such a policy.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-eval-logic
 //
-// What belongs to another account needs both: the principal's own account and
-// the resource's policy have to allow.
+// For a resource of another account, the principal's own account and the resource's policy
+// must both allow.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic-cross-account.html
 func Evaluate(a Account, r Request) Decision {
 	q := newQuery(&a, &r)
@@ -46,13 +46,13 @@ func Evaluate(a Account, r Request) Decision {
 	return Decision{By: Statement{Layer: Identity}}
 }
 
-// foreign tells whether the resource belongs to another account.
+// foreign reports whether the resource belongs to another account.
 func (a *Account) foreign() bool {
 	return a.Owner != "" && !strings.Contains(a.Principal, ":"+a.Owner+":")
 }
 
-// decidesFirst tells whether nothing is allowed that the resource's policy does
-// not allow or leave to its account: keys of KMS, and roles that are assumed.
+// decidesFirst reports whether the resource's policy must allow every action itself or
+// leave it to its account: this is so for KMS keys, and for roles that are assumed.
 // https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
 func decidesFirst(action string) bool {
@@ -63,7 +63,8 @@ func decidesFirst(action string) bool {
 	return false
 }
 
-// listed is a policy as a list, which stays on the stack where it is inlined.
+// listed returns a policy as a list. The list stays on the stack if the compiler inlines
+// the call.
 func listed(p *Policy) []*Policy {
 	if p == nil {
 		return nil
@@ -83,14 +84,14 @@ func (a *Account) layer(l Layer) []*Policy {
 	return a.Identity
 }
 
-// verdict is what one layer says, and by which statement.
+// verdict is the decision of one layer, and its statement.
 type verdict struct {
 	denied  bool
 	allowed naming // whom: accountOnly allows nothing by itself
 	by      Statement
 }
 
-// ask looks at every Deny, and at Allows until one names the principal.
+// ask reads every Deny, and the Allows up to the first that names the principal.
 func (q *query) ask(layer Layer, policies []*Policy, principal string) (v verdict) {
 	for number, policy := range policies {
 		for i := range policy.statements {
@@ -112,7 +113,7 @@ func (q *query) ask(layer Layer, policies []*Policy, principal string) (v verdic
 	return v
 }
 
-// query is a request that was looked at and taken apart once.
+// query is a request that was checked and split once.
 type query struct {
 	action    string
 	resource  string
@@ -128,7 +129,7 @@ func newQuery(a *Account, r *Request) query {
 	q := query{action: r.Action, resource: r.Resource, variables: r.Context}
 	if r.Resource != "*" {
 		if q.segments, q.isARN = splitARN(r.Resource); !q.isARN {
-			panic(refuse("resource %q: it is no ARN", r.Resource))
+			panic(refuse("resource %q: it is not an ARN", r.Resource))
 		}
 	}
 	for key := range r.Context {
@@ -162,11 +163,12 @@ func (a *Account) check(r *Request) {
 	switch isRole := strings.HasPrefix(segments[5], "role/"); {
 	case !isRole && !strings.HasPrefix(segments[5], "user/"):
 		panic(refuse("a resource policy for principal %q: it is not an IAM user or role", a.Principal))
-	// What names a role is limited by its boundary, what names its session is not.
+	// A policy that names a role is limited by the role's boundary. A policy that names its
+	// session is not.
 	case isRole && a.Boundary != nil:
 		panic(refuse("a resource policy for a role within a boundary"))
 	}
-	// A role's policy says who may assume it, and nothing of other actions.
+	// A role's policy is only about the right to assume it.
 	if vendor, _, _ := strings.Cut(r.Action, ":"); strings.EqualFold(vendor, "iam") {
 		panic(refuse("a resource policy for %s", r.Action))
 	}

@@ -10,9 +10,9 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// FuzzPolicy: whatever a policy and a request are, they are judged or refused,
-// the same every time; and one more policy never allows what was denied, and
-// if it denies nothing is allowed any more.
+// FuzzPolicy checks that any policy and request are judged or refused, with the same result
+// every time. Another policy never allows what was denied explicitly. If that policy denies
+// the request, it is not allowed any more.
 func FuzzPolicy(f *testing.F) {
 	f.Add(boundary, "s3:GetObject", "arn:aws:s3:::data/a", "s3:prefix", "in/", "")
 	f.Add(narrow, "s3:ListBucket", "arn:aws:s3:::data", "aws:SourceIp", "203.0.113.7", "2001:db8::1")
@@ -36,7 +36,7 @@ func FuzzPolicy(f *testing.F) {
 	})
 }
 
-// monotonous asks what holds for any policy of a user, with and without others.
+// monotonous checks what must be true for any policy of a user, with and without others.
 func monotonous(t *testing.T, policy *iamtest.Policy, request iamtest.Request) {
 	all := iamtest.MustParse(`{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`)
 	denyAll := iamtest.MustParse(`{"Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`)
@@ -66,7 +66,7 @@ func monotonous(t *testing.T, policy *iamtest.Policy, request iamtest.Request) {
 	}
 }
 
-// turned is the policy with Deny for every Allow.
+// turned returns the policy with a Deny for every Allow.
 func turned(text string) *iamtest.Policy {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
@@ -80,8 +80,8 @@ func turned(text string) *iamtest.Policy {
 	return iamtest.MustParse(string(written))
 }
 
-// denies asks that a policy turned into a Deny takes away what it allowed, and
-// gives nothing.
+// denies checks that a policy turned into a Deny removes what it allowed, and gives
+// nothing.
 func denies(t *testing.T, policy, turned *iamtest.Policy, request iamtest.Request) {
 	alone, refused := try(iamtest.Account{Identity: []*iamtest.Policy{policy}}, request)
 	if refused {
@@ -95,7 +95,7 @@ func denies(t *testing.T, policy, turned *iamtest.Policy, request iamtest.Reques
 	}
 }
 
-// try is the outcome, or that it is refused. Nothing else panics.
+// try returns the outcome, or that the request is refused. Other panics pass through.
 func try(a iamtest.Account, r iamtest.Request) (outcome iamtest.Outcome, refused bool) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -106,8 +106,8 @@ func try(a iamtest.Account, r iamtest.Request) (outcome iamtest.Outcome, refused
 	return iamtest.Evaluate(a, r).Outcome, false
 }
 
-// FuzzWildcards: * and ? are what they are in a regular expression, in small
-// letters and capitals, and what is escaped is itself.
+// FuzzWildcards checks that * and ? match the same texts as in a regular expression, in
+// lower and upper case, and that an escaped character matches itself.
 func FuzzWildcards(f *testing.F) {
 	f.Add("in/*/a?", "in//ab")
 	f.Add("**a*b*a", "aabaaba")
@@ -128,7 +128,7 @@ func FuzzWildcards(f *testing.F) {
 	})
 }
 
-// likes tells whether StringLike holds.
+// likes reports whether StringLike is true.
 func likes(t *testing.T, pattern, text string) bool {
 	value, err := json.Marshal(pattern)
 	must(err)

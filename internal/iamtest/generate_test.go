@@ -7,14 +7,14 @@ import (
 	"strings"
 )
 
-// generator makes questions, the same ones from the same seed.
+// generator generates questions, the same ones from the same seed.
 type generator struct{ *rand.Rand }
 
 func (g generator) chance(percent int) bool { return g.IntN(100) < percent }
 
 func pick[T any](g generator, from []T) T { return from[g.IntN(len(from))] }
 
-// question makes policies that nearly speak of a request, or just do.
+// question generates a request, and policies that match it or nearly match it.
 func (g generator) question() question {
 	s := pick(g, services)
 	s.keys = append(slices.Clone(everywhere), s.keys...)
@@ -67,7 +67,7 @@ func (g generator) context(keys []contextKey) map[string][]string {
 	return context
 }
 
-// few is one of them as it is, or a list.
+// few returns one value by itself, or a list.
 func (g generator) few(make func() string) any {
 	if g.chance(50) {
 		return make()
@@ -95,7 +95,7 @@ func (g generator) policy(q question, s service, withPrincipal bool) document {
 	return policy
 }
 
-// most is a number up to n, of a plain question 1.
+// most returns a number up to n, or 1 for a plain question.
 func (g generator) most(q question, n int) int {
 	if q.plain {
 		return 1
@@ -127,7 +127,7 @@ func (g generator) statement(q question, s service, withPrincipal bool) map[stri
 	return statement
 }
 
-// not is an element's name, or Not before it.
+// not returns an element's name, sometimes with Not before it.
 func (g generator) not(name string, percent int) string {
 	if g.chance(percent) {
 		return "Not" + name

@@ -6,11 +6,11 @@ import (
 	"unicode/utf8"
 )
 
-// In elements, beside characters.
+// These are elements in addition to characters.
 const (
 	star rune = -1 - iota // any characters
 	any1                  // any one character
-	none                  // what is no UTF-8, and equals nothing
+	none                  // invalid UTF-8, which equals nothing
 )
 
 // glob is a text of a policy, ready to be compared.
@@ -28,7 +28,7 @@ type part struct {
 	isFallback bool
 }
 
-// compile reads a text. wild: * and ? are wildcards. variables: ${…} is a
+// compile reads a text. With wild, * and ? are wildcards. With variables, ${…} is a
 // variable or one of the three escapes, as in Version 2012-10-17.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 func compile(text string, wild, variables bool) (glob, error) {
@@ -70,7 +70,7 @@ func compile(text string, wild, variables bool) (glob, error) {
 	return simple(elements), nil
 }
 
-// simple keeps a text without wildcards as such, which is faster.
+// simple keeps a text without wildcards as a string, which is faster.
 func simple(elements []rune) glob {
 	for _, c := range elements {
 		if c < 0 {
@@ -99,8 +99,7 @@ func readVariable(inside string) (part, error) {
 	return part{key: strings.ToLower(key), fallback: fallback, isFallback: isFallback}, nil
 }
 
-// resolve puts values in place of variables, unless one is missing: then the
-// text equals nothing.
+// resolve replaces variables by their values. If one is missing, the text equals nothing.
 func (g *glob) resolve(variables map[string][]string) (glob, bool) {
 	var elements []rune
 	for i := range g.parts {
@@ -115,7 +114,7 @@ func (g *glob) resolve(variables map[string][]string) (glob, bool) {
 		} else if !p.isFallback {
 			return glob{}, false
 		}
-		// Whether it would be a wildcard is not written down.
+		// AWS does not document whether it would be a wildcard.
 		if strings.ContainsAny(value, "*?$") || !utf8.ValidString(value) {
 			panic(refuse("variable ${%s} with the value %q", p.key, value))
 		}
@@ -124,7 +123,7 @@ func (g *glob) resolve(variables map[string][]string) (glob, bool) {
 	return simple(elements), true
 }
 
-// match compares a whole text, with fold in any capitals.
+// match compares a whole text; with fold it ignores case.
 func (g *glob) match(text string, fold bool, variables map[string][]string) bool {
 	switch {
 	case g.parts != nil:
@@ -178,7 +177,7 @@ func matchElements(elements []rune, text string, fold bool) bool {
 	return at == len(elements)
 }
 
-// lower folds what actions are made of.
+// lower converts the characters of actions to lower case.
 func lower(c rune) rune {
 	if c >= 'A' && c <= 'Z' {
 		return c + 'a' - 'A'

@@ -1,30 +1,29 @@
-// Package iamtest judges requests by IAM policies, as AWS documents it, for
-// tests: what a policy that this project writes lets through is asked here,
-// offline and a million times. Only tests import it.
+// Package iamtest judges requests by IAM policies, as AWS documents it. Tests ask it,
+// offline and a million times, what the policies of this project allow. Only tests import
+// it.
 //
-// It judges one principal: identity policies, within a permissions boundary,
-// within a service control policy, and a resource's own policy, also that of a
-// KMS key, of a role (who may assume it), or of another account's resource. It
-// never guesses. Parse refuses any element, operator, condition key or variable
-// that it does not know; Evaluate panics with a Refusal where the request is
-// incomplete or AWS's documentation leaves the answer open. It knows no session
-// policies, NotPrincipal, federated principals, or resource policies for a role
-// within a boundary.
+// It judges one principal: its identity policies, within a permissions boundary and a
+// service control policy, and a resource's own policy, also that of a KMS key, of a role
+// (its trust policy), or of another account's resource. It never guesses. Parse refuses any
+// element, operator, condition key or variable that it does not know. Evaluate panics with
+// a Refusal if the request is incomplete, or if AWS's documentation leaves the answer open.
+// It does not know session policies, NotPrincipal, federated principals, or resource
+// policies for a role within a boundary.
 //
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 package iamtest
 
 import "fmt"
 
-// Refusal says why a policy or a request is not judged. Parse returns it;
-// Evaluate and Matching panic with it, for a test that meets it is wrong.
+// Refusal says why a policy or a request is not judged. Parse returns it. Evaluate and
+// Matching panic with it, because such a test is wrong.
 type Refusal string
 
 func (r Refusal) Error() string { return "iamtest does not judge: " + string(r) }
 
 func refuse(format string, args ...any) Refusal { return Refusal(fmt.Sprintf(format, args...)) }
 
-// Account is all that decides on one principal's requests.
+// Account holds everything that decides on one principal's requests.
 type Account struct {
 	Identity  []*Policy // of the user or role, attached or inline
 	Boundary  *Policy   // nil: none
@@ -34,17 +33,17 @@ type Account struct {
 	Owner     string    // the account of what is asked for; empty: the principal's own
 }
 
-// Request is one call. Context holds condition keys in any capitals; a key that
-// it does not hold is missing from the request. What AWS puts into every request
-// (aws:CurrentTime, aws:SecureTransport, aws:PrincipalArn …) has to be there
-// once a policy looks at it.
+// Request is one call. Context holds condition keys in any capitals. A key that is not
+// there is missing from the request. The keys that AWS puts into every request
+// (aws:CurrentTime, aws:SecureTransport, aws:PrincipalArn …) must be there if a policy
+// reads them.
 type Request struct {
 	Action   string // as in s3:GetObject
 	Resource string // an ARN, or * for an action that acts on none
 	Context  map[string][]string
 }
 
-// Outcome is what a request comes to.
+// Outcome is the decision on a request.
 type Outcome int
 
 const (
@@ -80,8 +79,8 @@ func (s Statement) String() string {
 	return fmt.Sprintf("%s policy %d, statement %d %q", s.Layer, s.Policy, s.Index, s.Sid)
 }
 
-// Decision is the outcome and the first statement that brought it about. For an
-// ImplicitDeny it is only By.Layer, where an Allow is missing.
+// Decision is the outcome and the first statement that caused it. For an ImplicitDeny only
+// By.Layer is set: the layer without an Allow.
 type Decision struct {
 	Outcome Outcome
 	By      Statement

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// deepest is how deep JSON is nested that could be a policy.
+// deepest is the deepest nesting of JSON that could be a policy.
 const deepest = 8
 
-// readJSON reads one value. Package json alone would take the last of two
-// equal names, and any capitals.
+// readJSON reads one value. Package json alone would accept the last of two equal names,
+// and names in any capitals.
 func readJSON(text string) (any, error) {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.UseNumber()
@@ -82,11 +82,11 @@ func closed(decoder *json.Decoder) error {
 	return nil
 }
 
-// object is a tree as an object, with no other names than these if any are given.
+// object returns a tree as an object. If names are given, it refuses others.
 func object(tree any, what string, names ...string) (map[string]any, error) {
 	object, ok := tree.(map[string]any)
 	if !ok {
-		return nil, refuse("%s that is no object", what)
+		return nil, refuse("%s that is not an object", what)
 	}
 	for name := range object {
 		if len(names) > 0 && !slices.Contains(names, name) {
@@ -96,7 +96,7 @@ func object(tree any, what string, names ...string) (map[string]any, error) {
 	return object, nil
 }
 
-// list is a string or some of them.
+// list reads a string or a list of strings.
 func list(tree any, what string) ([]string, error) {
 	values, isList := tree.([]any)
 	if !isList {
@@ -115,7 +115,7 @@ func list(tree any, what string) ([]string, error) {
 	return texts, nil
 }
 
-// scalars is list, with numbers and booleans as they are written.
+// scalars is like list, and also reads numbers and booleans as they are written.
 func scalars(tree any, what string) ([]string, error) {
 	values, isList := tree.([]any)
 	if !isList {

@@ -7,7 +7,7 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// always is what every request has, so that rows say only what they are about.
+// always is the context of every request, so that rows name only what they are about.
 func always(context map[string]string) map[string][]string {
 	full := map[string][]string{
 		"aws:CurrentTime": {"2026-11-25T00:00:00Z"}, "aws:SecureTransport": {"true"}, "aws:username": {"dana"},
@@ -19,7 +19,7 @@ func always(context map[string]string) map[string][]string {
 	return full
 }
 
-// quoted is JSON in which ' stands for ", unless it has some already.
+// quoted replaces ' by " in JSON, unless the text has a " already.
 func quoted(text string) string {
 	if strings.Contains(text, `"`) {
 		return text
@@ -27,7 +27,7 @@ func quoted(text string) string {
 	return strings.ReplaceAll(text, "'", `"`)
 }
 
-// written is a policy of these statements.
+// written returns a policy of these statements.
 func written(t *testing.T, statements ...string) *iamtest.Policy {
 	t.Helper()
 	text := `{"Version":"2012-10-17","Statement":[` + quoted(strings.Join(statements, ",")) + `]}`
@@ -60,7 +60,7 @@ const (
 	allowGet = `{'Effect':'Allow','Action':'s3:GetObject','Resource':'*'}`
 )
 
-// given allows s3:ListBucket under a condition.
+// given allows s3:ListBucket with a condition.
 func given(condition string) string {
 	return `{'Effect':'Allow','Action':'s3:ListBucket','Resource':'*','Condition':{` + condition + `}}`
 }

@@ -2,17 +2,17 @@ package iamtest
 
 import "strings"
 
-// kind is how many values a condition key has in a request.
+// kind says how many values a condition key has in a request.
 type kind int
 
 const (
 	one    kind = iota
 	many        // only ForAllValues and ForAnyValue compare it
-	always      // one, and no request is without it
+	always      // one, and every request has it
 )
 
-// keys are the condition keys that are known. One that ends in / or : goes on
-// with a tag's key or the like.
+// keys are the known condition keys. A key that ends in / or : is a prefix: a tag's key or
+// the like follows.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 // https://docs.aws.amazon.com/service-authorization/latest/reference/
 var keys = map[string]kind{
@@ -108,7 +108,7 @@ var keys = map[string]kind{
 	"sts:RoleSessionName":                                one,
 }
 
-// Both spellings, so that looking one up need not make a lower-case copy.
+// The map has both spellings, so that a lookup needs no lower-case copy.
 func init() {
 	lowered := make(map[string]kind, len(keys))
 	for key, kind := range keys {
@@ -119,12 +119,13 @@ func init() {
 	}
 }
 
-// keyOf returns a key's kind. Capitals mean nothing in it.
+// keyOf returns a key's kind. It ignores case.
 func keyOf(key string) (kind, bool) {
 	if kind, known := keys[key]; known {
 		return kind, !strings.HasSuffix(key, "/") && !strings.HasSuffix(key, ":")
 	}
-	stem := strings.LastIndexByte(key, ':')
+	first := strings.IndexByte(key, ':')
+	stem := first + 1 + strings.IndexByte(key[first+1:], ':') // the second colon, or the only one
 	if slash := strings.IndexByte(key, '/'); slash >= 0 {
 		stem = slash
 	}

@@ -15,7 +15,7 @@ const (
 	allowPut = `{'Effect':'Allow','Action':'s3:PutObject','Resource':'*'}`
 )
 
-// toDana allows what an s3 object's bucket policy may, to whom it says.
+// to allows the action to a principal, as a bucket policy does.
 func to(principal string) string {
 	return `{'Sid':'R','Effect':'Allow','Principal':` + principal + `,'Action':'s3:GetObject','Resource':'*'}`
 }
@@ -80,8 +80,8 @@ func TestLayersAsDocumented(t *testing.T) {
 
 const role = "arn:aws:iam::123456789012:role/path/r"
 
-// What another account's resource, a key or a role lets in: their own policy has
-// to allow, and across accounts the principal's own account too.
+// For a resource of another account, a KMS key or a role, its own policy must allow the
+// request. For another account the principal's own account must allow it too.
 func TestResourcePoliciesThatDecideFirst(t *testing.T) {
 	const (
 		across = "reference_policies_evaluation-logic-cross-account.html: "
@@ -139,7 +139,7 @@ func TestResourcePoliciesThatDecideFirst(t *testing.T) {
 	}
 }
 
-// Before 2012-10-17 a variable is its letters.
+// Before version 2012-10-17 a variable is plain text.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
 func TestVersions(t *testing.T) {
 	for version, key := range map[string]string{
@@ -155,7 +155,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-// Who decided is named, and Matching names all.
+// The decision names its statement, and Matching names all that apply.
 func TestStatementsAreNamed(t *testing.T) {
 	account := iamtest.Account{
 		Identity: []*iamtest.Policy{

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// operator reads the values that a policy gives, and compares.
+// operator reads the values of a policy, and compares.
 type operator struct {
 	negated bool
 	read    func(values []string, variables bool) (compare, error)
@@ -76,7 +76,7 @@ func arns(values []string, variables bool) (compare, error) {
 	return func(value string, variables map[string][]string) bool {
 		segments, ok := splitARN(value)
 		if !ok {
-			panic(refuse("%q, which is no ARN, by an ARN operator", value))
+			panic(refuse("%q, which is not an ARN, by an ARN operator", value))
 		}
 		for i := range globs {
 			if globs[i].matchARN(value, &segments, variables) {
@@ -87,8 +87,8 @@ func arns(values []string, variables bool) (compare, error) {
 	}, nil
 }
 
-// compared reads values of one kind, and tells whether any of the policy's takes
-// the request's.
+// compared reads values of one kind, and reports whether one of the policy's matches the
+// request's.
 func compared[T any](read func(string) (T, error), takes func(value, limit T) bool) func([]string, bool) (compare, error) {
 	return func(texts []string, _ bool) (compare, error) {
 		limits := make([]T, len(texts))
@@ -199,7 +199,7 @@ func readRange(text string) (netip.Prefix, error) {
 	return netip.ParsePrefix(address.String() + "/" + bits)
 }
 
-// readAddress reads one in the forms that aws:SourceIp has.
+// readAddress reads an address in the forms of aws:SourceIp.
 func readAddress(text string) (netip.Addr, error) {
 	address, err := netip.ParseAddr(text)
 	if err == nil && (address.Is4In6() || address.Zone() != "") {

@@ -17,15 +17,14 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// questions is how many pairs of policies and request are judged twice.
+// questions is how many questions both evaluators judge.
 const questions = 6000
 
 //go:embed testdata/oracle.mjs
 var script string
 
-// An IAM evaluator that is not ours judges the same. Where it does not, a known
-// dialect is spoken, and written without it the two agree again, with our
-// judgement unchanged.
+// An independent IAM evaluator decides the same. If it does not, a known dialect must
+// explain that: without the dialect both agree, and our decision does not change.
 func TestOracleAgrees(t *testing.T) {
 	oracle := startOracle(t)
 	g := generator{rand.New(rand.NewPCG(2012, 10))}
@@ -64,8 +63,8 @@ func TestOracleAgrees(t *testing.T) {
 	}
 }
 
-// explain returns the dialect that alone, or else as the first of several,
-// takes a difference away. It fails the test if there is none.
+// explain returns the dialect that removes a difference, alone or as the first of several.
+// It fails the test if there is none.
 func explain(t *testing.T, o *oracle, q question, ours, theirs string) string {
 	t.Helper()
 	several := q.clone()
@@ -84,7 +83,7 @@ func explain(t *testing.T, o *oracle, q question, ours, theirs string) string {
 	return ""
 }
 
-// same asks that we still say the same, and whether the oracle does.
+// same checks that our decision has not changed, and reports whether the oracle agrees.
 func same(t *testing.T, o *oracle, q question, ours string) bool {
 	t.Helper()
 	if again, refusal := judged(t, q); refusal != nil || again != ours {
@@ -93,7 +92,7 @@ func same(t *testing.T, o *oracle, q question, ours string) bool {
 	return o.ask(t, q)[0] == ours
 }
 
-// open is what is refused of the generated, for AWS's pages do not say it.
+// open are the refusals of generated questions that AWS's pages leave open.
 var open = []string{
 	"a variable without a value", // whether its statement never applies, or it equals nothing
 	"a boundary",                 // whether it limits what a resource policy allows to everyone
@@ -110,7 +109,7 @@ func kindOf(refusal error) string {
 	}
 }
 
-// judged is our judgement in the oracle's words.
+// judged returns our decision in the oracle's words.
 func judged(t *testing.T, q question) (outcome string, refusal error) {
 	t.Helper()
 	account, err := q.account()
@@ -132,7 +131,7 @@ func judged(t *testing.T, q question) (outcome string, refusal error) {
 	return "ImplicitlyDenied", nil
 }
 
-// account is the question's policies in our own terms.
+// account returns the question's policies as our own types.
 func (q question) account() (iamtest.Account, error) {
 	var failed error
 	parse := func(d document) *iamtest.Policy {
@@ -158,7 +157,7 @@ type oracle struct {
 	out *bufio.Scanner
 }
 
-// startOracle starts it where Node finds its modules.
+// startOracle starts the oracle where Node finds its modules.
 func startOracle(t *testing.T) *oracle {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -180,7 +179,7 @@ func startOracle(t *testing.T) *oracle {
 	return &oracle{in, bufio.NewScanner(out)}
 }
 
-// ask puts the questions all at once, and returns as many answers.
+// ask sends all questions at once, and returns one answer for each.
 func (o *oracle) ask(t *testing.T, questions ...question) (answers []string) {
 	t.Helper()
 	var lines bytes.Buffer

@@ -5,7 +5,7 @@ import (
 	"unicode/utf8"
 )
 
-// Parse reads a policy document, or says in a Refusal what it does not know.
+// Parse reads a policy document. It returns a Refusal that names what it does not know.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 func Parse(text string) (*Policy, error) {
 	if !utf8.ValidString(text) {
@@ -30,7 +30,7 @@ func Parse(text string) (*Policy, error) {
 	return newPolicy(statements, variables)
 }
 
-// MustParse is Parse for policies that a test wrote itself.
+// MustParse is Parse for policies that a test has written itself.
 func MustParse(text string) *Policy {
 	p, err := Parse(text)
 	if err != nil {
@@ -39,8 +39,8 @@ func MustParse(text string) *Policy {
 	return p
 }
 
-// version tells whether the document's language has variables. Without Version
-// it has none.
+// version reports whether the document's language has variables. Without Version it has
+// none.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
 func version(document map[string]any) (variables bool, err error) {
 	if id, given := document["Id"]; given {
@@ -117,7 +117,7 @@ func (s *statement) read(tree any, variables bool) error {
 	return err
 }
 
-// either returns the values of one of two elements, and whether it is Not….
+// either returns the values of one of two elements, and whether it is the Not… element.
 func either(elements map[string]any, name string) (values []string, not bool, err error) {
 	positive, given := elements[name]
 	negative, not := elements["Not"+name]
@@ -172,7 +172,7 @@ func (s *statement) readResources(elements map[string]any, variables bool) error
 	return nil
 }
 
-// readPrincipal reads who is spoken of, of IAM's own; services are nobody here.
+// readPrincipal reads the principals of IAM. It ignores services.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 func readPrincipal(tree any) ([]string, error) {
 	if tree == "*" {

@@ -36,7 +36,7 @@ func (g generator) resource(q question, s service) string {
 	return g.arn(arn)
 }
 
-// arn is an ARN as a pattern that nearly is it.
+// arn returns a pattern that matches the ARN or nearly matches it.
 func (g generator) arn(text string) string {
 	segments := strings.SplitN(text, ":", 6)
 	for i := 3; i < 5; i++ {
@@ -44,7 +44,7 @@ func (g generator) arn(text string) string {
 			segments[i] = pick(g, []string{"*", segments[i][:3] + "*", segments[i][:len(segments[i])-1] + "?", ""})
 		}
 	}
-	// A wildcard may not stand for a resource's type, only for all of it.
+	// A wildcard cannot replace only the type of a resource.
 	kind, id, _ := strings.Cut(segments[5], "/")
 	switch {
 	case segments[2] == "s3":
@@ -60,8 +60,8 @@ func (g generator) arn(text string) string {
 	return strings.Join(segments, ":")
 }
 
-// pattern is a text, its special characters mostly escaped, with up to two
-// changes, some of which keep it a pattern of the text.
+// pattern returns the text with most special characters escaped and up to two changes. With
+// some changes the pattern still matches the text.
 func (g generator) pattern(text string, wild bool) string {
 	var tokens []string
 	for rest := text; rest != ""; {
@@ -130,7 +130,7 @@ func (g generator) condition(q question, key contextKey) (operator, name string,
 	return operator, name, values
 }
 
-// value is one that a policy compares with, often the request's own.
+// value returns a value for a policy, often the request's own.
 func (g generator) value(q question, key contextKey, operator string) string {
 	if key.policies != nil {
 		return pick(g, key.policies)

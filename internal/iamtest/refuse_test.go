@@ -7,7 +7,7 @@ import (
 	"cloney-s3-credentials/internal/iamtest"
 )
 
-// What it does not know, or AWS refuses or leaves open, is no policy.
+// Parse refuses what it does not know, and what AWS refuses or leaves open.
 func TestPoliciesRefused(t *testing.T) {
 	for what, text := range map[string]string{
 		"no JSON":                     `{`,
@@ -67,7 +67,7 @@ func refused(t *testing.T, what, text string) {
 	}
 }
 
-// What AWS's pages leave open, or no request can be, is not judged.
+// Requests that AWS's pages leave open, or that cannot exist, are not judged.
 func TestRequestsRefused(t *testing.T) {
 	const get = "s3:GetObject"
 	everyone := iamtest.Account{Boundary: written(t, allowPut), Resource: written(t, to(`'*'`)), Principal: principal}

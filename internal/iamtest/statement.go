@@ -2,7 +2,7 @@ package iamtest
 
 import "strings"
 
-// Policy is a parsed document. It is never changed, and may be shared.
+// Policy is a parsed document. It never changes, and may be shared.
 type Policy struct {
 	statements []statement
 	named      bool // its statements have Principals
@@ -21,8 +21,8 @@ type statement struct {
 	hasPrincipal bool     // otherwise it speaks of whom it is attached to
 }
 
-// applies tells whether action, resource and conditions are those of the
-// request. What was said by Not… covers all else.
+// applies reports whether action, resource and conditions are those of the request. An
+// element with Not… matches everything else.
 func (s *statement) applies(q *query) bool {
 	if s.coversAction(q) == s.notAction || s.coversResource(q) == s.notResource || !s.holds(q) {
 		return false
@@ -53,7 +53,7 @@ func (s *statement) coversResource(q *query) bool {
 	return false
 }
 
-// holds tells whether all conditions do.
+// holds reports whether all conditions are true.
 func (s *statement) holds(q *query) bool {
 	for i := range s.conditions {
 		if !s.conditions[i].holds(q.variables) {
@@ -63,7 +63,7 @@ func (s *statement) holds(q *query) bool {
 	return true
 }
 
-// naming is how a statement's Principal speaks of a principal.
+// naming says how a statement's Principal names a principal.
 type naming int
 
 const (
@@ -73,9 +73,8 @@ const (
 	named // or the statement is one of the principal's own
 )
 
-// names tells how the statement speaks of a principal's ARN. Its own account as
-// Principal stands for the account's own say: a Deny holds for all in it, an
-// Allow gives nothing that an identity policy does not.
+// names says how the statement names a principal's ARN. If the Principal is the account
+// itself, a Deny is for everybody in it, and an Allow still needs an identity policy.
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 func (s *statement) names(principal string) naming {
 	if !s.hasPrincipal {
@@ -102,7 +101,7 @@ func isAction(text string) bool {
 	return ok && isWord(vendor, "-") && isWord(name, "")
 }
 
-// isWord tells whether text is letters, digits and what else is given.
+// isWord reports whether a text has only letters, digits and the given other characters.
 func isWord(text, others string) bool {
 	for _, c := range []byte(text) {
 		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(others, c) >= 0) {

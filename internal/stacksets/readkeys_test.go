@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// fakeAWS is an AWS CLI that knows two members in two regions each, one of which
-// has no secret and one a secret of somebody else. It notes how it is called.
+// fakeAWS is an AWS CLI that knows two members in two regions each. One has no secret, and
+// one has a secret of somebody else. It records its calls.
 const fakeAWS = `#!/bin/bash
 echo "$*" >> "$CALLS"
 case "$1 $2" in
@@ -40,7 +40,7 @@ type run struct {
 	calls    []string
 }
 
-// readKeys runs the command beside the fake CLI.
+// readKeys runs the command with the fake CLI.
 func readKeys(t *testing.T, environment []string, arguments ...string) (r run) {
 	t.Helper()
 	dir := t.TempDir()
@@ -65,8 +65,8 @@ func readKeys(t *testing.T, environment []string, arguments ...string) (r run) {
 	return r
 }
 
-// The ids of all keys, sorted; what cannot be read, with AWS's reason; and no
-// secret value.
+// The command prints the ids of all keys, sorted, and AWS's reason for each key that cannot
+// be read. It prints no secret value.
 func TestReadKeys(t *testing.T) {
 	r := readKeys(t, nil, "cloney-source", "cloney/migration/source")
 	if want := "111122223333\teu-west-1\tAKIAONE\n111122223333\tus-east-1\tAKIATWO\n"; r.out != want || r.status != 1 {
@@ -93,7 +93,7 @@ func TestReadKeys(t *testing.T) {
 	if diff := cmp.Diff(want, r.calls[:3]); diff != "" {
 		t.Error(diff)
 	}
-	// A secret is asked for in its own region.
+	// A secret is read in its own region.
 	elsewhere := strings.ReplaceAll(want[2], "eu-west-1", "us-east-1")
 	if r.calls[3] != elsewhere {
 		t.Errorf("the second secret: %s", r.calls[3])
@@ -109,7 +109,7 @@ func TestReadKeysShowsKeysWhenAsked(t *testing.T) {
 	}
 }
 
-// In a partition of its own, and with a set of one's own.
+// This is in another partition, and with another set.
 func TestReadKeysElsewhere(t *testing.T) {
 	r := readKeys(t, []string{"PARTITION=aws-cn", `INSTANCES=111122223333\teu-west-1\n`}, "--call-as", "SELF", "cloney-source", "cloney/x")
 	if r.status != 0 || len(r.calls) != 3 || !strings.Contains(r.calls[1], "--call-as SELF") ||

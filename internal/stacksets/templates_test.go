@@ -1,6 +1,6 @@
-// Package stacksets_test holds what the files in stacksets/ promise: the
-// templates to each other and to docs/stacksets.md, the command to its reader.
-// Who may do what by their policies is judged in internal/confinement.
+// Package stacksets_test checks the files in stacksets/: the templates against each other
+// and against docs/stacksets.md, and the command. Package internal/confinement judges their
+// policies.
 package stacksets_test
 
 import (
@@ -33,9 +33,9 @@ func template(t *testing.T, name string) *confinement.Template {
 
 func ref(name string) map[string]any { return map[string]any{"Ref": name} }
 
-// Service-managed sets refuse transforms and nested stacks. Without a name of its
-// own no IAM resource meets the one of another region of the account, and
-// CAPABILITY_IAM is enough.
+// Service-managed sets refuse transforms and nested stacks. An IAM resource without a fixed
+// name does not collide with that of another region of the account, and needs only
+// CAPABILITY_IAM.
 func TestTemplatesSuitServiceManagedSets(t *testing.T) {
 	for _, name := range []string{"code-bucket", "credentials", "hub"} {
 		made := template(t, name)
@@ -60,7 +60,7 @@ func TestTemplatesSuitServiceManagedSets(t *testing.T) {
 	}
 }
 
-// functions are the names of all keys of a template's resources and outputs.
+// functions returns the names of all keys in a template's resources and outputs.
 func functions(of *confinement.Template) (found []string) {
 	var look func(tree any)
 	look = func(tree any) {
@@ -87,7 +87,7 @@ func functions(of *confinement.Template) (found []string) {
 	return found
 }
 
-// What each line of the resource is there for stands beside it in the template.
+// The template explains each line of the resource.
 func TestCredentialsOfAllMembers(t *testing.T) {
 	credentials := template(t, "credentials")
 	properties := credentials.Resources["Credentials"].Properties
@@ -100,7 +100,7 @@ func TestCredentialsOfAllMembers(t *testing.T) {
 		"SecretName":     ref("SecretName"),
 		"SecretKmsKeyId": map[string]any{"Fn::Sub": "arn:${AWS::Partition}:kms:${AWS::Region}:${HubAccountId}:key/${HubKeyId}"},
 		"SecretReaders":  []any{ref("HubReaderArn")},
-		// The tag has the resource updated when Revision is raised.
+		// The tag makes CloudFormation update the resource when Revision is raised.
 		"Tags": []any{map[string]any{"Key": "owner", "Value": ref("Owner")}, map[string]any{"Key": "revision", "Value": ref("Revision")}},
 	}
 	got := maps.Clone(properties)
@@ -121,7 +121,7 @@ func TestCredentialsOfAllMembers(t *testing.T) {
 	}
 }
 
-// Where the buckets' names come from, for each value of BucketsFrom.
+// This checks the source of the buckets' names, for each value of BucketsFrom.
 func TestBucketsOfEachMember(t *testing.T) {
 	place := confinement.Place{Partition: "aws", Region: "eu-west-1", Account: "111122223333"}
 	made := map[string]string{"DataBucket": "stack-databucket-1x2y"}
@@ -141,7 +141,7 @@ func TestBucketsOfEachMember(t *testing.T) {
 	}
 }
 
-// Data outlives the stack, and so do keys without which no secret can be read.
+// Data outlives the stack, and so do the KMS keys without which no secret can be read.
 func TestWhatOutlivesItsStack(t *testing.T) {
 	var retained []string
 	for _, name := range []string{"credentials", "hub"} {
@@ -157,7 +157,7 @@ func TestWhatOutlivesItsStack(t *testing.T) {
 	}
 }
 
-// The credentials go before the provider that deletes them, whether the sets are
+// The credentials are deleted before the provider that deletes them, whether the sets are
 // deleted or an account leaves them.
 func TestTheSetsGoInOrder(t *testing.T) {
 	sets := template(t, "organisation").Resources
@@ -184,7 +184,7 @@ func TestTheSetsGoInOrder(t *testing.T) {
 	}
 }
 
-// In all accounts the hub's role alone may be named as a reader.
+// In all accounts only the hub's role may be named as a reader.
 func TestTheSetOfProvidersAllowsOneReader(t *testing.T) {
 	given := template(t, "organisation").Resources["ProviderSet"].Properties["Parameters"].([]any)
 	want := map[string]any{"ParameterKey": "AllowedReaders", "ParameterValue": ref("HubReaderArn")}
@@ -193,9 +193,9 @@ func TestTheSetOfProvidersAllowsOneReader(t *testing.T) {
 	}
 }
 
-// A set is given parameters that its template has, and all of them that have no
-// default. A default that is passed on is the template's own: an owner's demand
-// must not be looser where a set brings it.
+// A set gets only parameters that its template has, and all those without a default. A
+// default that a set passes on is the template's own, so that a limit is not looser through
+// a set.
 func TestTheSetsAreGivenTheirParameters(t *testing.T) {
 	provider, err := confinement.ReadTemplate(root)
 	if err != nil {

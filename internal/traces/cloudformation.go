@@ -9,36 +9,34 @@ import (
 	"cloney-s3-credentials/internal/reply"
 )
 
-// pace is what passes at the least between two events of a resource. After a
-// cancellation the next one has been seen two seconds later.
+// pace is the least time between two events of a resource. After a cancellation the next
+// event was seen two seconds later.
 // https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1730
 const pace = 2 * time.Second
 
-// Invented is the id under which CloudFormation deletes what it knows no id of:
-// a Create that it has given up.
+// Invented is the id that CloudFormation invents to delete a Create that it has given up.
 const Invented = "migration-Source-1ABCDEFGHIJKL"
 
-// CloudFormation owns one resource of a stack: what it sends, and what it
-// takes from the answers. The first answer to an event counts, if it comes
-// while CloudFormation still waits for it.
+// CloudFormation owns one resource of a stack. It sends events and takes responses. The
+// first response to an event counts, if it comes while CloudFormation still waits for it.
 type CloudFormation struct {
 	Function Function
 	StackID  string
 	Logical  string
 	Tries    int // how often an owner sends a rollback or Delete until it succeeds; 0: once
-	// Haste is how many times faster a trace's times pass, where they are real;
-	// 0: they pass as they are. A ServiceTimeout and the Pace stay what they are,
-	// but nobody waits for an answer once nothing is under way that could give it.
+	// Haste is how many times faster the times of a trace pass if they are real; 0: they
+	// pass unchanged. A ServiceTimeout and the Pace do not change, but CloudFormation stops
+	// waiting for a response that no delivery can send any more.
 	Haste int
-	// Pace is what passes at the least between two events; 0: two seconds. A
-	// second is the least: a signature's time has no parts of it.
+	// Pace is the least time between two events; 0: two seconds. It is at least a second,
+	// because a signature's time has whole seconds.
 	Pace time.Duration
 
-	// What CloudFormation knows.
+	// The following is what CloudFormation knows.
 	Physical string // the resource's id; empty: there is none
 	Props    Properties
 	Stuck    bool  // a rollback or Delete failed for good
-	Retained *Life // what it knows no more, and still stands
+	Retained *Life // a resource that still exists, and that CloudFormation does not know any more
 	Given    Given
 
 	Events  []*Event
@@ -54,7 +52,7 @@ type Life struct {
 	Props    Properties
 }
 
-// Play plays a trace, and returns once no delivery is under way or to come.
+// Play plays a trace, and returns when no delivery is at work or will come.
 func (c *CloudFormation) Play(trace Trace) {
 	for _, m := range trace {
 		if !c.Stuck {
@@ -65,7 +63,7 @@ func (c *CloudFormation) Play(trace Trace) {
 	c.underWay.Wait()
 }
 
-// hurried is how long a time of a trace takes.
+// hurried returns how long a time of a trace takes.
 func (c *CloudFormation) hurried(d time.Duration) time.Duration {
 	return d / time.Duration(max(c.Haste, 1))
 }
@@ -91,8 +89,8 @@ func (c *CloudFormation) move(m Move) {
 	}
 }
 
-// create makes the resource. If that fails, or if it is in vain, the stack
-// rolls back: CloudFormation deletes what was answered, or an id of its own.
+// create creates the resource. If that or another resource fails, the stack rolls back:
+// CloudFormation deletes the id of the response, or an id that it invents.
 func (c *CloudFormation) create(m Move) {
 	e := c.send(Create, "", m.Declare, nil, m.Disturbance)
 	if e.Succeeded() {
@@ -109,8 +107,8 @@ func (c *CloudFormation) create(m Move) {
 	c.Physical, c.Props = "", nil
 }
 
-// update changes the resource, and rolls back if that fails or is in vain. What
-// a replacement has replaced is deleted at last.
+// update changes the resource, and rolls back if that or another resource fails. At the end
+// it deletes a replaced user.
 func (c *CloudFormation) update(m Move) {
 	former, before := c.Physical, c.Props
 	e := c.send(Update, former, m.Declare, before, m.Disturbance)
@@ -129,7 +127,7 @@ func (c *CloudFormation) update(m Move) {
 	}
 }
 
-// rollBack sends the Update back to what was before, under the id that
+// rollBack sends the Update back to the previous properties, with the id that
 // CloudFormation knows.
 func (c *CloudFormation) rollBack(to, from Properties, how Disturbance) {
 	e := c.insist(func() *Event { return c.send(RollBack, c.Physical, to, from, how) })
@@ -142,7 +140,7 @@ func (c *CloudFormation) delete(kind Kind, physical string, props Properties, ho
 	c.insist(func() *Event { return c.send(kind, physical, props, nil, how) })
 }
 
-// insist sends an event until it succeeds, or the owner tires.
+// insist sends an event until it succeeds, or until the owner stops trying.
 func (c *CloudFormation) insist(send func() *Event) *Event {
 	for try := 1; ; try++ {
 		if e := send(); e.Succeeded() || try >= c.Tries {
@@ -152,7 +150,7 @@ func (c *CloudFormation) insist(send func() *Event) *Event {
 	}
 }
 
-// send sends one event and waits until it is answered, or given up.
+// send sends one event and waits for the response, or until CloudFormation gives it up.
 func (c *CloudFormation) send(kind Kind, physical string, props, old Properties, how Disturbance) *Event {
 	c.pause()
 	e := &Event{
@@ -169,8 +167,8 @@ func (c *CloudFormation) send(kind Kind, physical string, props, old Properties,
 	return e
 }
 
-// listen waits for the answer, as long as CloudFormation waits for it, and not
-// longer than until it is over.
+// listen waits for the response as long as CloudFormation does, but no longer than until
+// over is closed.
 func (c *CloudFormation) listen(e *Event, over <-chan struct{}) {
 	patience := time.Until(e.Ends())
 	if e.Cancelled > 0 {

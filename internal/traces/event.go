@@ -10,11 +10,11 @@ import (
 	"cloney-s3-credentials/internal/reply"
 )
 
-// Kind is why an event is sent.
+// Kind is the reason for an event.
 type Kind string
 
-// An event's type is Create, Update or Delete: a rollback is an Update, and a
-// clean-up, of what a replacement has left, a Delete.
+// The type of an event is Create, Update or Delete. A rollback is an Update, and the
+// clean-up after a replacement is a Delete.
 const (
 	Create   Kind = "Create"
 	Update   Kind = "Update"
@@ -34,7 +34,7 @@ func (k Kind) Type() string {
 	return string(k)
 }
 
-// Event is one request as CloudFormation sends it, and what comes of it.
+// Event is one request as CloudFormation sends it, and its result.
 type Event struct {
 	Kind     Kind
 	Physical string // of an Update or Delete
@@ -44,20 +44,21 @@ type Event struct {
 	Sent     time.Time
 	Disturbance
 
-	Heard   *reply.Response // the answer that CloudFormation took; nil: none
-	GivenUp bool            // CloudFormation waits no more, and took none
-	Broken  error           // the promise that the answer breaks, by what CloudFormation knows
+	Heard   *reply.Response // the response that CloudFormation took; nil: none
+	GivenUp bool            // CloudFormation has stopped waiting, and took no response
+	Broken  error           // the promise that the response breaks, as far as CloudFormation knows
 
 	stack   *CloudFormation
 	answers chan reply.Response
-	over    chan struct{} // closed when CloudFormation has gone on
+	over    chan struct{} // closed when CloudFormation has continued
 }
 
 // LongestWait is how long CloudFormation waits without a ServiceTimeout.
 // https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 const LongestWait = time.Hour
 
-// Ends is when CloudFormation waits no more for an answer, a sibling aside.
+// Ends returns when CloudFormation stops waiting for a response, unless another resource
+// fails before that.
 func (e *Event) Ends() time.Time {
 	if seconds, err := strconv.Atoi(fmt.Sprint(e.Props["ServiceTimeout"])); err == nil {
 		return e.Sent.Add(time.Duration(seconds) * time.Second)
@@ -74,8 +75,8 @@ func (e *Event) RequestID() string { return fmt.Sprintf("request-%d", e.Number) 
 // Succeeded reports whether CloudFormation heard of success.
 func (e *Event) Succeeded() bool { return e.Heard != nil && e.Heard.Status == reply.Success }
 
-// Encode returns the event as the function gets it, which is to be answered in
-// the bucket with this URL.
+// Encode returns the event as the function gets it, with a response URL in the bucket of
+// this URL.
 func (e *Event) Encode(bucket string) json.RawMessage {
 	fields := map[string]any{
 		"RequestType": e.Kind.Type(), "RequestId": e.RequestID(),
@@ -96,11 +97,11 @@ func (e *Event) Encode(bucket string) json.RawMessage {
 	return raw
 }
 
-// Signature is that of every ResponseURL, for the tests that look for leaks.
+// Signature is the signature in every ResponseURL, for the tests that look for leaks.
 const Signature = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e"
 
-// Sign returns the address as CloudFormation presigns it at that moment: for two
-// hours, whatever the ServiceTimeout.
+// Sign returns the address as CloudFormation presigns it at that time: for two hours,
+// whatever the ServiceTimeout.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
 func Sign(address string, at time.Time) string {
 	at = at.UTC()

@@ -5,14 +5,14 @@ import (
 	"slices"
 )
 
-// Given is what CloudFormation has been given of keys, and may rely on.
+// Given holds the keys that CloudFormation has got in responses, and on which it may rely.
 type Given struct {
 	Keys map[string][]string // of each user that nobody has asked to take away
 	Last string              // in the last answer
 	was  string              // Last, before the Update that may be rolled back
 }
 
-// sends notes an event that leaves.
+// sends records an event that is sent.
 func (g *Given) sends(e *Event) {
 	switch e.Kind {
 	case Update:
@@ -22,8 +22,8 @@ func (g *Given) sends(e *Event) {
 	}
 }
 
-// heard notes the answer that CloudFormation has taken, if any, and returns the
-// promise that it breaks.
+// heard records the response that CloudFormation has taken, if any, and returns the promise
+// that it breaks.
 func (g *Given) heard(e *Event) error {
 	switch answer := e.Heard; {
 	case answer == nil:

@@ -7,27 +7,27 @@ import (
 	"cloney-s3-credentials/internal/reply"
 )
 
-// MaximumEventAge is what the template sets: Lambda drops an event that has
-// waited for longer. It never tries one again that ended in an error.
+// MaximumEventAge is the value in the template: Lambda drops an event that has waited
+// longer. It does not repeat an event that ended in an error.
 const MaximumEventAge = 60 * time.Second
 
-// Function is what the events are delivered to, and who looks on. Deliveries of
-// one resource may overlap; the other methods are called one at a time.
+// Function receives the events, and watches them. Deliveries of one resource may overlap;
+// the other methods are called one at a time.
 type Function interface {
-	// Sends is told of each event before it leaves.
+	// Sends is called before each event is sent.
 	Sends(*Event)
-	// Run is one delivery, the nth from 1. It calls answer for each answer that
-	// S3 accepts, which may last, and returns when nothing of the run is at work
-	// any more.
+	// Run is one delivery, the nth from 1. It calls answer for each response that S3
+	// accepts, which may take time, and returns when nothing of the run is at work any
+	// more.
 	Run(e *Event, nth int, answer func(reply.Response))
-	// Heard is told when CloudFormation goes on, with an answer or without.
+	// Heard is called when CloudFormation continues, with a response or without.
 	Heard(*Event)
-	// Hand does by hand what the word says.
+	// Hand makes the change by hand that the word names.
 	Hand(what string)
 }
 
-// deliver has Lambda deliver the event, as often as it does. Over is closed when
-// no answer can come any more, where there is no time to wait; else it is nil.
+// deliver delivers the event as often as Lambda does. With Haste, over is closed when no
+// response can come any more; otherwise it is nil.
 func (c *CloudFormation) deliver(e *Event) (over chan struct{}) {
 	deliveries := append([]time.Duration{0}, e.Doubled...)
 	if e.Dropped() {
@@ -51,7 +51,7 @@ func (c *CloudFormation) deliver(e *Event) (over chan struct{}) {
 // run is the nth delivery.
 func (c *CloudFormation) run(e *Event, nth int, after time.Duration) {
 	time.Sleep(c.hurried(after))
-	// After a Delete nothing remembers a Create: the contract says so.
+	// After a Delete nobody remembers a Create: the contract says so.
 	if nth > 1 && e.Kind == Create && c.deleting.Load() {
 		c.LeftOut.Add(1)
 		return

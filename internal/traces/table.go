@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Situation is what CloudFormation, Lambda or an owner has been seen to do to a
+// Situation is something that CloudFormation, Lambda or an owner was seen to do to a
 // resource.
 type Situation struct {
 	Title string
-	// Moments are those at which it may come.
+	// Moments are the times at which it may happen.
 	Moments []time.Duration
-	// Lives are those in which it comes at that moment.
+	// Lives returns the lives in which it happens at that time.
 	Lives func(c Cast, at time.Duration) []Trace
 }
 
-// Cast is what differs from one place to another where the table is played.
+// Cast holds what differs between the places where the table is played.
 type Cast struct {
 	Usual   Properties // of a resource on bucket "one", which leaves its names to the provider
 	User    string     // another name for the user
@@ -26,13 +26,13 @@ type Cast struct {
 	Changes []string   // the titles of those that are played; empty: all
 }
 
-// Change is the usual resource changed.
+// Change is a change of the usual resource.
 type Change struct {
 	Title string
 	Properties
 }
 
-// Updates change it in every way: in place, and replaced.
+// Updates returns changes of every kind: in place, and with a replacement.
 func (c Cast) Updates() []Change {
 	return slices.DeleteFunc([]Change{
 		{"buckets", c.Usual.With(Properties{"Buckets": "two"})},
@@ -46,7 +46,8 @@ func (c Cast) Updates() []Change {
 	}, func(u Change) bool { return len(c.Changes) > 0 && !slices.Contains(c.Changes, u.Title) })
 }
 
-// EachUpdate is a Create and each of the updates, made so.
+// EachUpdate returns a Create and one of the updates, made as the move says, for each
+// update.
 func (c Cast) EachUpdate(m Move) (lives []Trace) {
 	for _, u := range c.Updates() {
 		m.Declare = u.Properties
@@ -57,7 +58,7 @@ func (c Cast) EachUpdate(m Move) (lives []Trace) {
 
 const second = time.Second
 
-// Times are those from first to last, a step apart.
+// Times returns the times from first to last, one step apart.
 func Times(first, last, step time.Duration) (all []time.Duration) {
 	for d := first; d <= last; d += step {
 		all = append(all, d)
@@ -67,7 +68,7 @@ func Times(first, last, step time.Duration) (all []time.Duration) {
 
 var atOnce = []time.Duration{0}
 
-// Table is played in memory, at every moment, and in the sandbox, at a few.
+// Table is played in memory at every moment, and in the sandbox at a few moments.
 var Table = []Situation{
 	{"a Create cancelled, and its Delete under an invented id", Times(second/4, 8*second, second/2),
 		func(c Cast, at time.Duration) (lives []Trace) {

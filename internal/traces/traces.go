@@ -1,12 +1,11 @@
-// Package traces plays what CloudFormation and Lambda do to one custom resource
-// of a stack. All of it is for tests.
+// Package traces plays what CloudFormation and Lambda do to one custom resource of a stack.
+// Only tests use it.
 //
-// A Trace is data: what the owner of the stack asks for, one thing after the
-// other, and what disturbs it. The events that CloudFormation sends by itself
-// (the Delete of a Create that failed, rollbacks, clean-ups) are in no trace:
-// type CloudFormation derives them, by rules that stand nowhere else. What the
-// events meet is a Function: package faults has one in memory, the tests of package
-// sandbox the real one.
+// A Trace is data: the requests of the stack's owner, one after the other, and their
+// disturbances. The events that CloudFormation sends by itself (the Delete of a failed
+// Create, rollbacks, clean-ups) are in no trace: type CloudFormation derives them, and only
+// it has the rules for that. A Function receives the events: package faults has one in
+// memory, and the tests of package sandbox have the real one.
 //
 // Times pass by package time, so a trace takes no time in a synctest bubble.
 package traces
@@ -33,13 +32,13 @@ func (p Properties) With(more Properties) Properties {
 // Trace is the life of one resource.
 type Trace []Move
 
-// Move is one thing that the owner does, once CloudFormation is done with what
-// was before: one of the first four fields.
+// Move is one action of the owner, after CloudFormation has completed the one before: one
+// of the first four fields.
 type Move struct {
 	Declare Properties // the resource with these properties: a Create, or an Update where it is there
 	Remove  bool       // the resource from the stack: a Delete
-	Retain  bool       // the same, under a DeletionPolicy that retains it: no event
-	Hand    string     // something by hand, past CloudFormation: see Function
+	Retain  bool       // the same with a DeletionPolicy that retains it: no event
+	Hand    string     // something by hand, without CloudFormation: see Function
 
 	Wait   time.Duration // before that
 	InVain bool          // the event succeeds, then another resource of the stack fails
@@ -47,13 +46,13 @@ type Move struct {
 	Then Disturbance // of each event that CloudFormation sends by itself after that
 }
 
-// Disturbance is what an event meets on its way.
+// Disturbance is what can happen to an event on its way.
 type Disturbance struct {
 	Queued    time.Duration   // how long it waits in Lambda's queue
-	Doubled   []time.Duration // Lambda delivers it once more, so long after the first time
-	Unheard   bool            // no answer gets through, and the sender knows that
-	Late      bool            // the answer gets through once CloudFormation has given the event up, and the sender knows nothing of that
-	Cancelled time.Duration   // CloudFormation gives it up then, for a sibling has failed
+	Doubled   []time.Duration // Lambda delivers it once more, that long after the first time
+	Unheard   bool            // no response arrives, and the sender knows that
+	Late      bool            // the response arrives after CloudFormation has given the event up, and the sender does not know that
+	Cancelled time.Duration   // CloudFormation gives it up then, because another resource has failed
 }
 
 func (d Disturbance) String() string {

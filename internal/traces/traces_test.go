@@ -12,7 +12,7 @@ import (
 	"cloney-s3-credentials/internal/traces"
 )
 
-// scribe is a function that takes three seconds, and notes what happens when.
+// scribe is a function that takes three seconds, and records what happens when.
 type scribe struct {
 	mu      sync.Mutex
 	started time.Time
@@ -98,8 +98,8 @@ func TestWhatCloudFormationSends(t *testing.T) {
 	}
 }
 
-// In haste a trace's times pass faster, a ServiceTimeout stays, and nobody waits
-// where no answer can come.
+// With Haste the times of a trace pass faster, a ServiceTimeout does not change, and nobody
+// waits for a response that cannot come.
 func TestHaste(t *testing.T) {
 	a := traces.Properties{"UserName": "a"}
 	synctest.Test(t, func(t *testing.T) {

@@ -4,33 +4,33 @@ The benchmark compares with it, so it is written to be fast and fair. It makes t
 same user, the same policy document, the same key and the same secret as the
 provider in Go, and proves the key as often.
 
-What was decided, and whom it favours:
+The decisions, and which side each of them favors:
 
 * It runs under awslambdaric, which is Lambda's own runtime for Python.
 * The clients of IAM and Secrets Manager are made when the module is imported, as
   AWS recommends. Those of STS and S3 need the new key, so they are made where a key
-  is verified. A Create with Verify: false does not pay for them (favours Python).
+  is verified. A Create with Verify: false does not pay for them (favors Python).
 * crhelper makes three more clients of its own (lambda, events, logs) when it is
   imported. On Lambda it always does, so it does here.
 * crhelper's plain mode: no polling. It would sleep for two minutes at each Delete,
-  for the sake of logs; sleep_on_delete=0 switches that off (favours Python). Its
-  level of logging is WARNING, not DEBUG (favours Python, and its DEBUG would print
+  for the sake of logs; sleep_on_delete=0 switches that off (favors Python). Its
+  level of logging is WARNING, not DEBUG (favors Python, and its DEBUG would print
   each ResponseURL).
 * A Create asks nothing first: it makes each thing, and looks at what is there only
-  where AWS says that the name is taken. A Create is five calls (favours Python).
+  where AWS says that the name is taken. A Create is five calls (favors Python).
 * Calls are made one after the other, as code for boto3 nearly always makes them.
 * All bytecode is compiled beforehand.
 * In the sandbox crhelper answers over http, see over_http.py.
 * Two proofs are a tenth of a second apart: three authentications take as long as the
-  provider in Go gives them at the least, and two looks at a bucket half of that (favours
+  provider in Go gives them at the least, and two looks at a bucket half of that (favors
   Python). Go looks at the buckets meanwhile, Python after that.
 
 What it leaves out of the provider in Go, all of which would be more code to load and
-more calls to make (favours Python): the order of events that overtake each other;
+more calls to make (favors Python): the order of events that overtake each other;
 what a crash between two calls leaves, but for an event that is delivered again;
 rotation by Secrets Manager; KMS keys, readers, expiry, addresses, tags of the stack's
 own; more buckets than one policy holds; a key that is kept because it is still in
-use; Serial going back to a former key; and sentences that say what is in the way.
+use; Serial going back to a previous key; and sentences that say what is in the way.
 """
 
 import json
@@ -85,17 +85,17 @@ def create(event, _):
 @helper.update
 def update(event, _):
     wanted, owner = _wanted(event), Owner(event)
-    former = _former(event)
-    changed = former is None or wanted._replace(verify=True) != former._replace(verify=True)
+    previous = _previous(event)
+    changed = previous is None or wanted._replace(verify=True) != previous._replace(verify=True)
     try:
         _converge(owner, wanted, wanted.verify and changed)
     except Exception:
         if wanted.user_name != event["PhysicalResourceId"]:
             _remove(owner, wanted.user_name, wanted.secret_name)
         raise
-    if former and former.secret_name != wanted.secret_name and former.user_name == wanted.user_name:
-        _remove_secret(owner, former.user_name, former.secret_name)
-    # Another id than the event's: CloudFormation deletes the former user.
+    if previous and previous.secret_name != wanted.secret_name and previous.user_name == wanted.user_name:
+        _remove_secret(owner, previous.user_name, previous.secret_name)
+    # Another id than the event's: CloudFormation deletes the previous user.
     return wanted.user_name
 
 
@@ -142,7 +142,7 @@ def _wanted(event):
     return properties.read(event["StackId"], event["LogicalResourceId"], event["ResourceProperties"])
 
 
-def _former(event):
+def _previous(event):
     """Return what the properties before this Update declared; None: they were not valid."""
     try:
         return properties.read(event["StackId"], event["LogicalResourceId"], event["OldResourceProperties"])
@@ -222,7 +222,7 @@ def _keep_key(owner, wanted, serial):
     """Return the key of the secret, and the secret, after making what is missing."""
     current = None
     if serial is not None:
-        current = _read_secret(wanted.secret_name) or _read_former_secret(wanted)
+        current = _read_secret(wanted.secret_name) or _read_previous_secret(wanted)
         keys = iam.list_access_keys(UserName=wanted.user_name)["AccessKeyMetadata"]
         live = {key["AccessKeyId"] for key in keys if key["Status"] == "Active"}
         if current and serial == wanted.serial and current["key"]["AccessKeyId"] in live:
@@ -258,11 +258,11 @@ def _read_secret(name):
     return {"key": json.loads(found["SecretString"]), **{k: found[k] for k in ("ARN", "Name", "VersionId")}}
 
 
-def _read_former_secret(wanted):
-    """Where SecretName changes, the key is in the secret of the former name."""
-    former = _former(helper._event) if helper.RequestType == "Update" else None
-    if former and former.user_name == wanted.user_name and former.secret_name != wanted.secret_name:
-        return _read_secret(former.secret_name)
+def _read_previous_secret(wanted):
+    """Where SecretName changes, the key is in the secret of the previous name."""
+    previous = _previous(helper._event) if helper.RequestType == "Update" else None
+    if previous and previous.user_name == wanted.user_name and previous.secret_name != wanted.secret_name:
+        return _read_secret(previous.secret_name)
     return None
 
 
@@ -278,7 +278,7 @@ def _store(owner, wanted, key):
     owned = owner.check(f"secret {wanted.secret_name}", found.get("Tags", []))
     stored = secrets.put_secret_value(SecretId=wanted.secret_name, SecretString=value)
     if owned.get("cloney:physical-id") != wanted.user_name:
-        # It passes to the new user; the former one's Delete leaves it alone.
+        # It passes to the new user; the previous one's Delete leaves it alone.
         secrets.tag_resource(SecretId=wanted.secret_name, Tags=tags)
     return stored
 
@@ -339,7 +339,7 @@ def _look(s3, place, roles):
 
 
 def _remove(owner, user_name, secret_name):
-    """Take everything away that is this owner's: access first. What is gone is done."""
+    """Take everything away that is this owner's: access first. What does not exist is done."""
     try:
         user = iam.get_user(UserName=user_name)["User"]
         owner.check(f"user {user_name}", user.get("Tags", []))

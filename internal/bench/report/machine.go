@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Machine says on what a benchmark runs: the processor, its cores, the memory, the
-// system, and the versions of Go and of the Python at that path. What the system
-// does not tell is left out; no name of the machine or of its user is in it.
+// Machine describes the machine that the benchmark runs on: the processor, its cores,
+// the memory, the system, and the versions of Go and of the Python at that path. It
+// leaves out what the system does not report. It never names the machine or its user.
 func Machine(python string) string {
 	cpuinfo, _ := os.ReadFile("/proc/cpuinfo")
 	meminfo, _ := os.ReadFile("/proc/meminfo")
@@ -25,14 +25,13 @@ func Machine(python string) string {
 var (
 	modelName = regexp.MustCompile(`(?m)^model name\s*:\s*(.+)$`)
 	memTotal  = regexp.MustCompile(`(?m)^MemTotal:\s*(\d+) kB$`)
-	// release is what of a kernel's name is its version: behind it come words of
-	// whoever built it.
+	// release is the version in a kernel's name. After it come words of those that built it.
 	release = regexp.MustCompile(`^\d+(\.\d+)*`)
 )
 
 func machine(cpuinfo, meminfo, kernel, python string) string {
 	var parts []string
-	processor := "an unnamed processor" // Arm's kernels tell no name
+	processor := "an unnamed processor" // Arm's kernels report no name
 	if m := modelName.FindStringSubmatch(cpuinfo); m != nil {
 		processor = strings.TrimSpace(m[1])
 	}

@@ -5,18 +5,28 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"cloney-s3-credentials/internal/screen"
 )
+
+// pageWidth is how wide a line of the page is at the most. A row of a table may be wider.
+const pageWidth = 120
 
 // Markdown writes docs/benchmark.md.
 func (r Report) Markdown(w io.Writer) error {
 	var out bytes.Buffer
 	out.WriteString("# Benchmark\n\n")
-	fmt.Fprintf(&out, "`%s` measures all of this in one run on one machine, and writes this page. Do not edit it by hand.\n\n", r.Command)
-	out.WriteString(r.ReadmeBlock() + "\n")
+	paragraph(&out, "For anyone who wants to know how fast the provider is, and how much memory and how many calls it needs: "+
+		"what was measured, compared with an empty Go function and the same job in Python.")
+	paragraph(&out, fmt.Sprintf("`%s` measures all of this in one run on one machine, and writes this page. Do not edit it by hand.", r.Command))
+	r.writeTargets(&out)
 	for _, p := range r.Pictures {
-		fmt.Fprintf(&out, "\n![%s](%s)\n", p.Title, p.File)
+		fmt.Fprintf(&out, "![%s](%s)\n\n", p.Title, p.File)
 	}
-	out.WriteString("\n" + howToRead)
+	out.WriteString("## How to read it\n\n")
+	for _, item := range howToRead {
+		writeLines(&out, screen.Wrap(item, "- ", "  ", pageWidth))
+	}
 	for _, t := range r.Tables {
 		t.markdown(&out)
 	}
@@ -24,18 +34,33 @@ func (r Report) Markdown(w io.Writer) error {
 	return err
 }
 
-const howToRead = `## How to read it
+var howToRead = []string{
+	"A figure is the median of all runs. The quartiles are in brackets: half of the runs lie between them. They are left out where they round to the median.",
+	"A figure has three digits, because further digits differ from run to run. A count that was the same in every run has all its digits.",
+	"× is a ratio. The programs that are compared run in turn. Each pair of neighboring runs gives one ratio, and the figure is the median of these ratios. So a machine that is busy for a while slows both sides of a ratio.",
+	"Compare ratios and counts with those of another machine. Compare times only with times of the same table.",
+	"A target is reached when its median keeps the limit.",
+}
 
-- A figure is the median of all runs. In brackets are the quartiles: half of the runs lie between them. They are left out where they round to the median. A figure has three digits, because the further ones differ from run to run. A count that was the same in every run is told in full.
-- × is a ratio. What is compared runs in turn, and each pair of runs that stand beside each other gives one ratio; the figure is the median of these ratios. So a machine that is busy for a while slows both sides of a ratio.
-- Compare ratios and counts with those of another machine. Compare times only with times of the same table.
-- A target is reached when its median keeps the limit.
-`
+// writeTargets writes the limits and what was measured against them, on which machine and
+// by which command.
+func (r Report) writeTargets(out *bytes.Buffer) {
+	out.WriteString("| To reach | Limit | Measured | |\n|---|---:|---:|---|\n")
+	for _, t := range r.ratiosFirst() {
+		writeRow(out, []string{t.What, t.limit(), t.Got.in(t.Unit), t.verdict()})
+	}
+	out.WriteString("\n")
+	for _, t := range r.missed() {
+		paragraph(out, t.missedLine())
+	}
+	paragraph(out, fmt.Sprintf("Measured by `%s` on %s, at commit %s: medians of %d runs, and in brackets the range of the middle half of the runs. The machine: %s.",
+		r.Command, r.day(), r.Commit, r.Runs, r.Machine))
+}
 
 func (t Table) markdown(out *bytes.Buffer) {
 	fmt.Fprintf(out, "\n## %s\n\n", t.Title)
 	if t.About != "" {
-		fmt.Fprintf(out, "%s\n\n", strings.TrimSpace(t.About))
+		paragraph(out, t.About)
 	}
 	lines := t.lines()
 	writeRow(out, lines[0])
@@ -52,56 +77,14 @@ func writeRow(out *bytes.Buffer, cells []string) {
 	out.WriteString("|\n")
 }
 
-// What stands between these lines is the same in README and docs/benchmark.md.
-const (
-	blockBegin = "<!-- bench: begin -->"
-	blockEnd   = "<!-- bench: end -->"
-)
-
-// ReadmeBlock is what README shows of the report: what was to be reached and what
-// was, on which machine, by which command.
-func (r Report) ReadmeBlock() string {
-	var out bytes.Buffer
-	out.WriteString(blockBegin + "\n")
-	out.WriteString("| To reach | Limit | Measured | |\n|---|---:|---:|---|\n")
-	for _, t := range r.ratiosFirst() {
-		writeRow(&out, []string{t.What, t.limit(), t.Got.in(t.Unit), t.verdict()})
-	}
-	for _, t := range r.missed() {
-		fmt.Fprintf(&out, "\n%s\n", t.missedLine())
-	}
-	fmt.Fprintf(&out, "\nMeasured by `%s` on %s, at commit %s: medians of %d runs, and in brackets the range of the middle half of the runs. The machine: %s.\n",
-		r.Command, r.day(), r.Commit, r.Runs, r.Machine)
-	out.WriteString(blockEnd)
-	return out.String()
+// paragraph writes a text, and an empty line after it.
+func paragraph(out *bytes.Buffer, text string) {
+	writeLines(out, screen.Wrap(text, "", "", pageWidth))
+	out.WriteString("\n")
 }
 
-// Block returns the block of a text that holds one, as ReadmeBlock writes it.
-func Block(text string) (string, error) {
-	begin, end, err := findBlock(text)
-	if err != nil {
-		return "", err
+func writeLines(out *bytes.Buffer, lines []string) {
+	for _, line := range lines {
+		out.WriteString(line + "\n")
 	}
-	return text[begin:end], nil
-}
-
-// ReplaceBlock returns the text with another block in the place of its own.
-func ReplaceBlock(text, block string) (string, error) {
-	begin, end, err := findBlock(text)
-	if err != nil {
-		return "", err
-	}
-	return text[:begin] + block + text[end:], nil
-}
-
-// findBlock refuses a text with two blocks: the second would stay old.
-func findBlock(text string) (begin, end int, err error) {
-	if strings.Count(text, blockBegin) != 1 || strings.Count(text, blockEnd) != 1 {
-		return 0, 0, fmt.Errorf("there is not exactly one %s and one %s", blockBegin, blockEnd)
-	}
-	begin, end = strings.Index(text, blockBegin), strings.Index(text, blockEnd)
-	if begin > end {
-		return 0, 0, fmt.Errorf("%s stands behind %s", blockBegin, blockEnd)
-	}
-	return begin, end + len(blockEnd), nil
 }

@@ -13,7 +13,7 @@ func (s Sample) Median() float64 { return s.quantile(0.5) }
 // Quartiles are the values between which the middle half of the runs lies.
 func (s Sample) Quartiles() (low, high float64) { return s.quantile(0.25), s.quantile(0.75) }
 
-// quantile lies between two of the values where none stands just there, as in R,
+// quantile lies between two of the values where no value is exactly there, as in R,
 // NumPy and every spreadsheet.
 func (s Sample) quantile(q float64) float64 {
 	if len(s) == 0 {
@@ -28,7 +28,7 @@ func (s Sample) quantile(q float64) float64 {
 	return sorted[below] + (at-float64(below))*(sorted[below+1]-sorted[below])
 }
 
-// digits are what a measured number is worth.
+// digits is how many digits of a measured number count.
 const digits = 3
 
 // String is the median and, where they say more, the quartiles: "8.12 (7.98–8.30)".
@@ -48,7 +48,7 @@ func (s Sample) in(unit string) string {
 	return text
 }
 
-// number writes one of the sample's numbers. A count is told in full.
+// number writes one of the sample's numbers. A count is written in full.
 func (s Sample) number(v float64) string {
 	if s.counts() {
 		return plain(v)
@@ -141,8 +141,8 @@ func (t Target) verdict() string {
 	return "not reached"
 }
 
-// ratiosFirst are the targets in the order in which they are told: a ratio says the
-// same on another machine, so it comes before what does not.
+// ratiosFirst are the targets in the order of the report. A ratio is about the same on
+// another machine, so it comes before the times and sizes.
 func (r Report) ratiosFirst() []Target {
 	targets := slices.Clone(r.Targets)
 	slices.SortStableFunc(targets, func(a, b Target) int {

@@ -24,11 +24,11 @@ type Sample []float64
 // Target is what was to be reached, and what was.
 type Target struct {
 	What  string
-	Got   Sample // of a ratio, one for each pair of runs that stand beside each other
+	Got   Sample // of a ratio, one for each pair of runs that follow each other
 	Unit  string // "x" for a ratio
 	Limit float64
 	Least bool   // the limit is the least that is asked for, not the most
-	Note  string // where it is not reached: what stands in the way
+	Note  string // where it is not reached: why
 }
 
 // Table is one kind of measurements.
@@ -54,7 +54,7 @@ type Cell struct {
 
 // Picture is groups of bars.
 type Picture struct {
-	File  string // such as cold-start.svg, beside docs/benchmark.md
+	File  string // such as cold-start.svg, in the directory of docs/benchmark.md
 	Title string
 	Unit  string
 	Bars  []Bar

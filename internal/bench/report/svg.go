@@ -32,7 +32,7 @@ const farApart = 50
 var colours = []string{"#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#999999"}
 
 // SVG writes the picture: a bar for each median, a thin line over the quartiles, a
-// dashed one where the target is, and the numbers beside. It brings its own white
+// dashed one where the target is, and the numbers next to them. It has its own white
 // ground, because GitHub shows it on light and dark pages, and needs no font, script
 // or other file.
 func (p Picture) SVG(w io.Writer) error {
@@ -46,7 +46,7 @@ func (p Picture) SVG(w io.Writer) error {
 	return err
 }
 
-// label is what stands beside a bar.
+// label is the text next to a bar.
 func (b Bar) label(unit string) string {
 	text := b.Values.in(unit)
 	if b.Mark > 0 {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"cloney-s3-credentials/internal/screen"
 )
 
 // width is what a paragraph on the terminal is broken at.
@@ -21,7 +23,7 @@ func (r Report) Terminal(w io.Writer) error {
 		writeColumns(&out, r.targetLines())
 		for _, t := range r.missed() {
 			out.WriteString("\n")
-			writeParagraph(&out, t.missedLine())
+			writeLines(&out, screen.Wrap(t.missedLine(), "  ", "  ", width))
 		}
 	}
 	for _, t := range r.Tables {
@@ -91,25 +93,4 @@ func writeColumns(out *bytes.Buffer, lines [][]string) {
 		}
 		out.WriteString(strings.TrimRight(text.String(), " ") + "\n")
 	}
-}
-
-// writeParagraph breaks a text between words.
-func writeParagraph(out *bytes.Buffer, text string) {
-	at := 0
-	for _, word := range strings.Fields(text) {
-		length := utf8.RuneCountInString(word)
-		switch {
-		case at == 0:
-			out.WriteString("  " + word)
-			at = 2 + length
-			continue
-		case at+1+length > width:
-			out.WriteString("\n  " + word)
-			at = 2 + length
-			continue
-		}
-		out.WriteString(" " + word)
-		at += 1 + length
-	}
-	out.WriteString("\n")
 }

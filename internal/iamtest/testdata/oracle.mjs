@@ -1,4 +1,4 @@
-// Judges by an IAM evaluator that is not ours: @cloud-copilot/iam-simulate
+// This judges by an independent IAM evaluator: @cloud-copilot/iam-simulate
 // (AGPL-3.0; a process of its own at test time, never linked and never shipped).
 //
 // stdin:  a line of JSON for each request: {"identity": [policy …], "boundary",
@@ -6,21 +6,21 @@
 //         "context": {key: [value …]}, "many": [key …]}
 // stdout: a line for each: Allowed, ExplicitlyDenied or ImplicitlyDenied
 //
-// "many" names the context keys that hold lists however short.
+// "many" names the context keys that hold lists, even short ones.
 import { runSimulation, runUnsafeSimulation } from "@cloud-copilot/iam-simulate";
 import { createInterface } from "node:readline";
 
 const named = (policies) => policies.filter(Boolean).map((policy, i) => ({ name: `policy-${i}`, policy }));
 
-// KMS listens to an account's policies only where the key's own says so. This
-// is the one that keys have unless another is given.
+// KMS reads an account's policies only if the key's own policy says so. This is
+// the default policy of a key.
 const keyPolicy = (principal) => ({
   Version: "2012-10-17",
   Statement: [{ Effect: "Allow", Principal: { AWS: `arn:aws:iam::${principal.split(":")[4]}:root` }, Action: "kms:*", Resource: "*" }],
 });
 
-// Written once all that has come is answered: a write for each takes as long as
-// the judgement.
+// The answers are written when all questions that have come are answered, because
+// a write for each takes as long as the decision.
 let answers = "";
 const answer = (text) => {
   if (!answers) {
@@ -51,8 +51,8 @@ for await (const line of createInterface({ input: process.stdin })) {
     resourceControlPolicies: [],
     resourcePolicy: asked.resource ?? (asked.action.startsWith("kms:") ? keyPolicy(asked.principal) : undefined),
   };
-  // The one without checks is faster, and takes any key with any action, but
-  // fails at resource policies.
+  // The evaluator without checks is faster, and accepts any key with any action,
+  // but fails for resource policies.
   if (!simulation.resourcePolicy) {
     answer(runUnsafeSimulation(simulation));
     continue;

@@ -12,20 +12,20 @@ import (
 
 var parameterRow = regexp.MustCompile("(?m)^\\| (`[A-Z][A-Za-z]+`(?:, `[A-Z][A-Za-z]+`)*) \\| ([^|]*) \\|")
 
-// README's table has each parameter of the template, with its default: who decides by
-// it whether a provider may be deployed decides about this template.
-func TestREADMEHasEveryParameter(t *testing.T) {
+// The reference has each parameter of the template, with its default. An owner decides
+// by this table whether the provider may be deployed.
+func TestReferenceHasEveryParameter(t *testing.T) {
 	template, err := template()
 	if err != nil {
 		t.Fatal(err)
 	}
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	reference, err := os.ReadFile(filepath.Join(root, "docs/reference.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, after, found := strings.Cut(string(readme), "| Parameter of the template | Default | |")
+	_, after, found := strings.Cut(string(reference), "| Parameter of the template | Default | |")
 	if !found {
-		t.Fatal("README has no table of parameters")
+		t.Fatal("docs/reference.md has no table of parameters")
 	}
 	table, _, _ := strings.Cut(after, "\n\n")
 	said := map[string]string{}
@@ -43,23 +43,23 @@ func TestREADMEHasEveryParameter(t *testing.T) {
 		delete(said, name)
 		switch want := parameter.Default; {
 		case !there:
-			t.Errorf("README does not have %s", name)
+			t.Errorf("docs/reference.md does not have %s", name)
 		case want == nil:
 			if got != "you have to say" {
-				t.Errorf("README gives %s the default %q, and it has none", name, got)
+				t.Errorf("docs/reference.md gives %s the default %q, and it has none", name, got)
 			}
 		case want == "":
 			if !slices.Contains(nothing, got) {
-				t.Errorf("README gives %s the default %q, and it is empty", name, got)
+				t.Errorf("docs/reference.md gives %s the default %q, and it is empty", name, got)
 			}
 		default:
 			// A zero has its meaning behind it.
 			if first, _, _ := strings.Cut(got, ",no "); first != fmt.Sprint(want) {
-				t.Errorf("README gives %s the default %q, and it is %v", name, got, want)
+				t.Errorf("docs/reference.md gives %s the default %q, and it is %v", name, got, want)
 			}
 		}
 	}
 	for name := range said {
-		t.Errorf("README has %s, and the template does not", name)
+		t.Errorf("docs/reference.md has %s, and the template does not", name)
 	}
 }
