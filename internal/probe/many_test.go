@@ -50,10 +50,12 @@ func TestDeniedBucketsHoldNobodyUp(t *testing.T) {
 
 // S3 at its slowest: every call takes a second, and ten run at once.
 func TestTwoHundredSlowBuckets(t *testing.T) {
+	if accesstest.OneIn(2) > 1 {
+		// Go's race detector itself ended one run in ten here ("ThreadSanitizer: CHECK
+		// failed"). TestConnectionsAreFewAndClosed shows it the same, with fewer buckets.
+		t.Skip("make units plays it, without the race detector")
+	}
 	for until, enough := range map[time.Duration]bool{270 * time.Second: true, 60 * time.Second: false} {
-		if enough && accesstest.OneIn(2) > 1 {
-			continue // under the race detector the shorter one is enough
-		}
 		synctest.Test(t, func(t *testing.T) {
 			var crowd crowd
 			cfg := crowd.watch(t, func(to http.ResponseWriter, r *http.Request) {
@@ -69,8 +71,8 @@ func TestTwoHundredSlowBuckets(t *testing.T) {
 			if took := time.Since(began); took > until || (err == nil) != enough || err != nil && answered < 40 {
 				t.Errorf("%v: %v after %v", until, err, took)
 			}
-			if crowd.most != looksAtOnce {
-				t.Errorf("%d looks at one time", crowd.most)
+			if peak := crowd.peak(); peak != looksAtOnce {
+				t.Errorf("%d looks at one time", peak)
 			}
 			time.Sleep(time.Minute) // the server has answered all requests
 		})
