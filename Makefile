@@ -65,7 +65,7 @@ FUZZTIME ?= 10m
 # A real S3 and what is tried on it: test-time programs, none of them linked or shipped.
 S3TOOLS := internal/sandbox/minio/tools
 
-.PHONY: demo recording policy verify test units races e2e test-s3 test-snippets test-stacksets live live-stacksets faults costs bench bench-counts bench-own bench-programs fuzz build build-local build-container invoke test-sam-local build-x86_64 publish release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
+.PHONY: demo recording policy verify test units races e2e wire test-s3 test-snippets test-stacksets live live-stacksets faults costs bench bench-counts bench-own bench-programs fuzz build build-local build-container invoke test-sam-local build-x86_64 publish release reproducible sbom audit sandbox tools lint vet staticcheck templates format oracle compile clean
 
 # Go compiles while the rest is installed.
 demo: ## show the provider at work in a local AWS
@@ -102,7 +102,7 @@ verify: .tools/bin/inspect ## prove the current key of SECRET=NAME, with your ow
 test: ## everything that CI checks
 	@rm -f .tools/log/*.failed .tools/log/*.earlier; started=$$SECONDS; status=0; \
 		$(MAKE) --no-print-directory -j2 -k $(GOTESTSUM) build-local oracle format vet staticcheck || status=$$?; \
-		$(MAKE) --no-print-directory -j2 -k PLAYS=1000 ONE_IN=17 e2e races units faults templates audit || status=$$?; \
+		$(MAKE) --no-print-directory -j2 -k PLAYS=1000 ONE_IN=17 WIRE_ONE_IN=3 e2e races units faults templates audit || status=$$?; \
 		internal/make/verdict $$((SECONDS - started)) $$status
 
 # The race detector is for what runs at the same time: not for packages that
@@ -116,8 +116,13 @@ races: $(GOTESTSUM) ## the tests of what runs at once, under the race detector
 units: $(GOTESTSUM) oracle ## the tests of what only computes, and every case of what was sampled
 	$(STEP) units "Test without it what only computes, and every case" env $(SAME) $(TESTS) --format pkgname -- $(GOTEST) $$(go list ./... | grep -E '$(RACELESS)|$(SAMPLED)' | grep -v /sandbox)
 
+# `test` plays one case in three of a bootstrap that is killed, or whose call fails.
+WIRE_ONE_IN = 1
+wire: $(GOTESTSUM) $(LOCAL)/template.yaml ## every case of a bootstrap that is killed, or whose call fails
+	$(STEP) wire "Kill the bootstrap at every call" env $(SAME) $(TESTS) --format testname -- -count=1 $(GOTEST) -run Wire ./internal/sandbox
+
 e2e: $(GOTESTSUM) $(LOCAL)/template.yaml oracle ## the end-to-end tests, on the sandbox
-	$(STEP) e2e "Test end to end, on the sandbox" env $(SAME) $(TESTS) --format testname -- -count=1 $(GOTEST) ./internal/sandbox/...
+	$(STEP) e2e "Test end to end, on the sandbox" env WIRE_ONE_IN=$(WIRE_ONE_IN) $(SAME) $(TESTS) --format testname -- -count=1 $(GOTEST) ./internal/sandbox/...
 
 # Not in `make test`, because MinIO takes minutes to compile where Go has not cached it.
 test-s3: $(GOTESTSUM) .tools/bin/minio .tools/bin/rclone $(TOOLS) ## the issued policies and keys on a real S3, by the clients of docs/clients.md
