@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"cloney-s3-credentials/internal/access"
 	"cloney-s3-credentials/internal/keyring"
-	"cloney-s3-credentials/internal/name"
 )
 
 // Current is the current key of a secret: which user it belongs to, and what the
@@ -68,9 +66,8 @@ func (r *run) lookAtCurrent(ctx context.Context) (s seen, err error) {
 	if err != nil {
 		return s, err
 	}
-	stack, err := name.ParseStackID(s.secret.Tags[name.TagStack])
-	s.owner = name.Owner{Stack: stack, Logical: s.secret.Tags[name.TagLogical]}
-	if err != nil || s.owner.Logical == "" || !name.IsUser(s.userName()) || !strings.HasPrefix(s.secret.Name, name.SecretPrefix) {
+	var ours bool
+	if s.owner, ours = ownerOf(s.secret); !ours {
 		return s, fmt.Errorf(notOurs, s.secret.Name)
 	}
 	if err := r.lookAtUser(ctx, &s); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -153,6 +154,25 @@ var refusals = []struct {
 	{"a policy has lost its tags", found(TestSecret, "A-30 P-0", "2:A=current 2:P=pending", func(s *seen) { s.policies[0].Tags = nil })},
 	{"testSecret alone, the current key does not exist", found(TestSecret, "", "2:A=current P=pending")},
 	{"finishSecret before createSecret", found(FinishSecret, "A-30", "2:A=current P=pending")},
+}
+
+// A secret is this provider's if its name and all three tags say so: with any of them
+// missing, its value is never read and its versions are not changed.
+func TestWhoseASecretIs(t *testing.T) {
+	for what, change := range map[string]func(*access.SecretInfo){
+		"no stack":         func(s *access.SecretInfo) { delete(s.Tags, name.TagStack) },
+		"no logical id":    func(s *access.SecretInfo) { delete(s.Tags, name.TagLogical) },
+		"no user":          func(s *access.SecretInfo) { delete(s.Tags, name.TagPhysical) },
+		"another path":     func(s *access.SecretInfo) { s.Name = "own/u" },
+		"nothing is wrong": func(*access.SecretInfo) {},
+	} {
+		s := found(CreateSecret, "A-30", "2:A=current P=pending")
+		s.secret.Tags = maps.Clone(s.secret.Tags)
+		change(&s.secret)
+		if _, ours := ownerOf(s.secret); ours != (what == "nothing is wrong") {
+			t.Errorf("%s: ours: %t", what, ours)
+		}
+	}
 }
 
 // The golden file shows every sentence of the log and the notices.

@@ -28,15 +28,22 @@ func noSecret(e Event) Refused {
 	return Refused{Reason: fmt.Sprintf("secret %s does not exist", e.SecretID), Next: "You need not do anything: the secret was deleted, and its rotation with it"}
 }
 
+// ownerOf reads the owner from the tags of a secret, and reports whether the secret is one
+// of this provider's.
+func ownerOf(secret access.SecretInfo) (owner name.Owner, ours bool) {
+	stack, err := name.ParseStackID(secret.Tags[name.TagStack])
+	owner = name.Owner{Stack: stack, Logical: secret.Tags[name.TagLogical]}
+	return owner, err == nil && owner.Logical != "" && name.IsUser(secret.Tags[name.TagPhysical]) && strings.HasPrefix(secret.Name, name.SecretPrefix)
+}
+
 // whose returns the resource to which the secret belongs, or the reason why this function
 // does not rotate the secret. The event is not trusted: anybody who may set a rotation
 // function could name this one.
 func whose(secret access.SecretInfo, e Event, function string) (name.Owner, error) {
-	stack, err := name.ParseStackID(secret.Tags[name.TagStack])
-	owner := name.Owner{Stack: stack, Logical: secret.Tags[name.TagLogical]}
+	owner, ours := ownerOf(secret)
 	rotate := "aws secretsmanager rotate-secret --secret-id " + secret.Name
 	switch {
-	case err != nil, owner.Logical == "", !name.IsUser(secret.Tags[name.TagPhysical]), !strings.HasPrefix(secret.Name, name.SecretPrefix):
+	case !ours:
 		return owner, Refused{
 			Reason: fmt.Sprintf("secret %s was not created by this provider, or has lost tags of this provider. The secret was not changed", secret.Name),
 			Next:   "If it belongs to a stack of this provider, change a property of the resource there, for example a tag in Tags, and update the stack: the update says which tags to restore. Otherwise remove this rotation function from it: aws secretsmanager cancel-rotate-secret --secret-id " + secret.Name,
